@@ -1,0 +1,29 @@
+#ifndef PREDICTD_SERVER_ASYNC_CLOCK_H_
+#define PREDICTD_SERVER_ASYNC_CLOCK_H_
+
+#include <chrono>
+
+namespace predictd {
+
+// Time as every deadline, queue and measurement in the server sees it: monotonic, nanoseconds.
+using TimePoint = std::chrono::steady_clock::time_point;
+using Duration = std::chrono::steady_clock::duration;
+
+// "No deadline".
+inline constexpr TimePoint kNever = TimePoint::max();
+
+// Where time comes from. Thread-safe.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual TimePoint Now() const = 0;
+};
+
+class SteadyClock final : public Clock {
+ public:
+  TimePoint Now() const override { return std::chrono::steady_clock::now(); }
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_ASYNC_CLOCK_H_

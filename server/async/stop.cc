@@ -1,0 +1,61 @@
+#include "server/async/stop.h"
+
+#include <utility>
+
+namespace predictd {
+
+bool StopSource::RequestStop(StopReason reason) {
+  mutex_.Lock();
+  if (stopped()) {
+    mutex_.Unlock();
+    return false;
+  }
+  reason_.store(reason, std::memory_order_release);
+  while (callbacks_ != nullptr) {
+    StopCallback* callback = callbacks_;
+    callbacks_ = callback->next_;
+    if (callbacks_ != nullptr) callbacks_->previous_ = nullptr;
+    callback->listed_ = false;
+    running_ = callback;
+    running_thread_ = std::this_thread::get_id();
+    mutex_.Unlock();
+    // Moved out: the function may destroy its own callback.
+    std::function<void()> function = std::move(callback->function_);
+    function();
+    mutex_.Lock();
+    running_ = nullptr;
+    callback_ended_.NotifyAll();
+  }
+  mutex_.Unlock();
+  return true;
+}
+
+StopCallback::StopCallback(StopSource& source, std::function<void()> function)
+    : source_(source), function_(std::move(function)) {
+  {
+    MutexLock lock(source_.mutex_);
+    if (!source_.stopped()) {
+      next_ = source_.callbacks_;
+      if (next_ != nullptr) next_->previous_ = this;
+      source_.callbacks_ = this;
+      listed_ = true;
+      return;
+    }
+  }
+  std::exchange(function_, nullptr)();
+}
+
+StopCallback::~StopCallback() {
+  MutexLock lock(source_.mutex_);
+  if (listed_) {
+    if (previous_ != nullptr) previous_->next_ = next_;
+    if (next_ != nullptr) next_->previous_ = previous_;
+    if (source_.callbacks_ == this) source_.callbacks_ = next_;
+    return;
+  }
+  while (source_.running_ == this && source_.running_thread_ != std::this_thread::get_id()) {
+    source_.callback_ended_.Wait(source_.mutex_);
+  }
+}
+
+}  // namespace predictd

@@ -1,0 +1,75 @@
+#ifndef PREDICTD_SERVER_ASYNC_STOP_H_
+#define PREDICTD_SERVER_ASYNC_STOP_H_
+
+#include <atomic>
+#include <functional>
+#include <thread>
+
+#include "server/async/mutex.h"
+
+namespace predictd {
+
+// Why work should stop. The first reason wins.
+enum class StopReason : int {
+  kNone = 0,
+  kCancelled,  // the caller cancelled or went away
+  kDeadline,   // the call's deadline passed
+  kDraining,   // the server's grace period is over
+  kStalled,    // the reader of a stream stopped reading
+  kFailed,     // another part of the same call failed
+};
+
+class StopCallback;
+
+// The one place where cancellation, disconnect, deadline and drain of a call meet. Like std::stop_source, but embedded
+// in the call instead of allocated, and with a reason.
+//
+// Everything here is thread-safe, but the source must outlive RequestStop: the thread that ends the source's life
+// is the one that calls RequestStop, or it waits for the one that does.
+class StopSource {
+ public:
+  StopSource() = default;
+  StopSource(const StopSource&) = delete;
+  StopSource& operator=(const StopSource&) = delete;
+
+  // Records the reason and runs the registered callbacks on this thread. Returns false if it was stopped already.
+  bool RequestStop(StopReason reason);
+
+  // kNone until a stop is requested.
+  StopReason reason() const { return reason_.load(std::memory_order_acquire); }
+  bool stopped() const { return reason() != StopReason::kNone; }
+
+ private:
+  friend class StopCallback;
+
+  std::atomic<StopReason> reason_{StopReason::kNone};
+  Mutex mutex_;
+  CondVar callback_ended_;
+  StopCallback* callbacks_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  StopCallback* running_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::thread::id running_thread_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Calls a function once when the source stops: at once, on this thread, if it has stopped already.
+// After the destructor has returned the function does not run and will not run; it may be destroyed inside its own
+// call.
+class StopCallback {
+ public:
+  StopCallback(StopSource& source, std::function<void()> function);
+  ~StopCallback();
+  StopCallback(const StopCallback&) = delete;
+  StopCallback& operator=(const StopCallback&) = delete;
+
+ private:
+  friend class StopSource;
+
+  StopSource& source_;
+  std::function<void()> function_;
+  StopCallback* previous_ = nullptr;
+  StopCallback* next_ = nullptr;
+  bool listed_ = false;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_ASYNC_STOP_H_

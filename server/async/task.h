@@ -1,0 +1,116 @@
+#ifndef PREDICTD_SERVER_ASYNC_TASK_H_
+#define PREDICTD_SERVER_ASYNC_TASK_H_
+
+#include <coroutine>
+#include <exception>
+#include <optional>
+#include <utility>
+
+namespace predictd {
+
+template <class T = void>
+class Task;
+
+namespace task_internal {
+
+struct PromiseBase {
+  std::coroutine_handle<> continuation = std::noop_coroutine();
+
+  struct FinalAwaiter {
+    bool await_ready() noexcept { return false; }
+    template <class Promise>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> handle) noexcept {
+      return handle.promise().continuation;
+    }
+    void await_resume() noexcept {}
+  };
+
+  std::suspend_always initial_suspend() noexcept { return {}; }
+  FinalAwaiter final_suspend() noexcept { return {}; }
+  // Errors travel as absl::Status; what throws is caught where it is called (the model boundary).
+  [[noreturn]] void unhandled_exception() noexcept { std::terminate(); }
+};
+
+template <class T>
+struct Promise : PromiseBase {
+  std::optional<T> value;
+  Task<T> get_return_object() noexcept;
+  template <class U>
+  void return_value(U&& result) {
+    value.emplace(std::forward<U>(result));
+  }
+  T Take() { return std::move(*value); }
+};
+
+template <>
+struct Promise<void> : PromiseBase {
+  Task<void> get_return_object() noexcept;
+  void return_void() noexcept {}
+  void Take() noexcept {}
+};
+
+}  // namespace task_internal
+
+// A coroutine that starts when it is awaited and resumes its awaiter when it ends, on whichever thread that happens.
+//
+// Owned by whoever awaits it; one thread at a time runs it. Rules that keep GCC 12 and lifetimes safe: arguments are
+// passed by value or outlive the await, arguments of a co_awaited call are named locals, and capturing lambdas are
+// never coroutines.
+template <class T>
+class [[nodiscard]] Task {
+ public:
+  using promise_type = task_internal::Promise<T>;
+
+  explicit Task(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
+  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Task& operator=(Task&&) = delete;
+  ~Task() {
+    if (handle_) handle_.destroy();
+  }
+
+  bool await_ready() noexcept { return false; }
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiter) noexcept {
+    handle_.promise().continuation = awaiter;
+    return handle_;
+  }
+  T await_resume() { return handle_.promise().Take(); }
+
+ private:
+  std::coroutine_handle<promise_type> handle_;
+};
+
+namespace task_internal {
+
+template <class T>
+Task<T> Promise<T>::get_return_object() noexcept {
+  return Task<T>(std::coroutine_handle<Promise<T>>::from_promise(*this));
+}
+
+inline Task<void> Promise<void>::get_return_object() noexcept {
+  return Task<void>(std::coroutine_handle<Promise<void>>::from_promise(*this));
+}
+
+struct Detached {
+  struct promise_type {
+    Detached get_return_object() noexcept { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() noexcept {}
+    [[noreturn]] void unhandled_exception() noexcept { std::terminate(); }
+  };
+};
+
+inline Detached RunDetached(Task<> task) {
+  co_await std::move(task);
+}
+
+}  // namespace task_internal
+
+// Runs the task on this thread up to its first suspension; its frame frees itself when it ends.
+inline void Detach(Task<> task) {
+  task_internal::RunDetached(std::move(task));
+}
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_ASYNC_TASK_H_

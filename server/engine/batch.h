@@ -1,0 +1,25 @@
+#ifndef PREDICTD_SERVER_ENGINE_BATCH_H_
+#define PREDICTD_SERVER_ENGINE_BATCH_H_
+
+#include <memory>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "server/engine/inference.h"
+#include "server/engine/job.h"
+
+namespace predictd {
+
+// Whether two requests of one batched model can run together: all extents but the first agree.
+bool CanShareBatch(const InferenceRequest& a, const InferenceRequest& b);
+
+// The inputs of all jobs, stacked along the first dimension. A single job's inputs are passed on without a copy, unless
+// they are not aligned well enough for vector loads.
+std::vector<Tensor> StackInputs(absl::Span<const std::shared_ptr<Job>> jobs);
+
+// The rows [first, first + rows) of each output, sharing the memory.
+std::vector<Tensor> SliceRows(absl::Span<const Tensor> tensors, int64_t first, int64_t rows);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_ENGINE_BATCH_H_

@@ -1,0 +1,44 @@
+#ifndef PREDICTD_SERVER_ENGINE_INFERENCE_H_
+#define PREDICTD_SERVER_ENGINE_INFERENCE_H_
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "server/async/clock.h"
+#include "server/async/stop.h"
+#include "server/model/tensor.h"
+
+namespace predictd {
+
+// What to compute, validated against the model's signature.
+struct InferenceRequest {
+  // In the signature's order. They keep their memory alive, also when the caller has gone while a batch still reads it.
+  std::vector<Tensor> inputs;
+  // Rows of a batched model; 1 for others.
+  int64_t rows = 1;
+  // When the answer is worth nothing any more. Orders the queue.
+  TimePoint deadline = kNever;
+};
+
+// When things happened to a request, for trailers and spans.
+struct InferenceTimings {
+  TimePoint enqueued;
+  TimePoint started;
+  TimePoint ended;
+  // Rows of all requests that ran together.
+  int64_t batch_rows = 0;
+};
+
+struct InferenceResult {
+  // In the signature's order.
+  std::vector<Tensor> outputs;
+  InferenceTimings timings;
+};
+
+// The status of work that was stopped; `where` it was ("the queue") is part of the message.
+absl::Status StopStatus(StopReason reason, absl::string_view where);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_ENGINE_INFERENCE_H_

@@ -1,0 +1,179 @@
+#include "server/engine/model_runner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "server/engine/batch.h"
+#include "server/model/retry_advice.h"
+
+namespace predictd {
+
+namespace {
+
+// What stands in for an observer that nobody gave.
+class NoObserver final : public RunnerObserver {
+  void OnQueuedChange(int64_t /*by*/) override {}
+  void OnRunningChange(int64_t /*by*/) override {}
+  void OnBatch(int64_t /*rows*/, Duration /*compute*/) override {}
+  void OnDequeued(Duration /*waited*/) override {}
+};
+
+NoObserver no_observer;
+
+}  // namespace
+
+ModelRunner::ModelRunner(std::unique_ptr<Model> model, Signature signature, Options options, WorkerPool& pool,
+                         const Clock& clock)
+    : model_(std::move(model)),
+      signature_(std::move(signature)),
+      options_(options),
+      observer_(options.observer != nullptr ? *options.observer : no_observer),
+      pool_(pool),
+      clock_(clock),
+      queue_(options.queue_capacity) {}
+
+ModelRunner::Inference ModelRunner::Infer(InferenceRequest request, StopSource& stop, Admission admission) {
+  return Inference(*this, std::move(request), stop, admission);
+}
+
+bool ModelRunner::Inference::await_suspend(std::coroutine_handle<> waiter) {
+  // Keeps the job beyond the moment when another thread resumes the coroutine, and with it destroys this awaiter.
+  const std::shared_ptr<Job> job = job_;
+  job->Suspend(waiter);
+  on_stop_.emplace(stop_, [this] { runner_.OnStop(*job_, stop_.reason()); });
+  runner_.Enqueue(job, admission_);
+  return job->Suspended();
+}
+
+void ModelRunner::Enqueue(const std::shared_ptr<Job>& job, Admission admission) {
+  bool full = false;
+  {
+    MutexLock lock(mutex_);
+    if (job->ended()) return;  // stopped before it got here
+    full = admission == Admission::kIfRoom && queue_.full();
+    if (!full) {
+      observer_.OnQueuedChange(1);
+      queue_.Push(job, clock_.Now());
+    }
+  }
+  if (full) {
+    const std::string message = absl::StrCat("the model's queue is full: ", options_.queue_capacity, " requests wait");
+    job->Complete(WithRetryAfter(absl::ResourceExhaustedError(message), RetryDelay()));
+    return;
+  }
+  pool_.Ready(shared_from_this());
+}
+
+void ModelRunner::OnStop(Job& job, StopReason reason) {
+  bool was_queued = false;
+  {
+    MutexLock lock(mutex_);
+    was_queued = queue_.Remove(job);
+  }
+  if (was_queued) observer_.OnQueuedChange(-1);
+  // The last thing: it may resume the coroutine, and with it end the job and this call's runner.
+  job.Complete(StopStatus(reason, was_queued ? "the queue" : "the batch"));
+}
+
+void ModelRunner::RunStep(int /*worker*/) {
+  JobQueue::Taken taken;
+  bool more = false;
+  {
+    MutexLock lock(mutex_);
+    taken = queue_.Take(clock_.Now(), signature_.max_batch_size);
+    more = queue_.size() > 0;
+  }
+  observer_.OnQueuedChange(-static_cast<int64_t>(taken.batch.size() + taken.expired.size()));
+  if (more) pool_.Ready(shared_from_this());
+  for (const auto& job : taken.expired) job->Complete(StopStatus(StopReason::kDeadline, "the queue"));
+  if (taken.batch.empty()) return;
+  RunBatch(taken.batch);
+}
+
+void ModelRunner::RunBatch(const Jobs& jobs) {
+  InferenceTimings timings;
+  for (const auto& job : jobs) timings.batch_rows += job->request.rows;
+  observer_.OnRunningChange(static_cast<int64_t>(jobs.size()));
+  timings.started = clock_.Now();
+  absl::StatusOr<std::vector<Tensor>> outputs = Compute(jobs, timings.batch_rows);
+  timings.ended = clock_.Now();
+  observer_.OnRunningChange(-static_cast<int64_t>(jobs.size()));
+
+  const int64_t nanos = std::chrono::nanoseconds(timings.ended - timings.started).count();
+  const int64_t smoothed = batch_nanos_.load(std::memory_order_relaxed);
+  batch_nanos_.store(smoothed == 0 ? nanos : smoothed + (nanos - smoothed) / 8, std::memory_order_relaxed);
+  observer_.OnBatch(timings.batch_rows, timings.ended - timings.started);
+  for (const auto& job : jobs) observer_.OnDequeued(timings.started - job->enqueued);
+
+  if (!outputs.ok() && jobs.size() > 1) {
+    // One of them may be to blame: each on its own, so that only that one fails.
+    for (const auto& job : jobs) {
+      if (!job->ended()) RunBatch({job});
+    }
+    return;
+  }
+  int64_t first = 0;
+  for (const auto& job : jobs) {
+    const int64_t rows = job->request.rows;
+    timings.enqueued = job->enqueued;
+    if (!outputs.ok()) {
+      job->Complete(outputs.status());
+    } else if (jobs.size() == 1) {
+      job->Complete(InferenceResult{*std::move(outputs), timings});
+    } else {
+      job->Complete(InferenceResult{SliceRows(*outputs, first, rows), timings});
+    }
+    first += rows;
+  }
+}
+
+absl::StatusOr<std::vector<Tensor>> ModelRunner::Compute(const Jobs& jobs, int64_t rows) {
+  const std::vector<Tensor> inputs = StackInputs(jobs);
+  absl::StatusOr<std::vector<Tensor>> outputs = model_->Run(inputs);
+  if (!outputs.ok()) return outputs;
+  if (absl::Status status = CheckOutputs(signature_, rows, *outputs); !status.ok()) return status;
+  return outputs;
+}
+
+absl::Status ModelRunner::WarmUp(int rounds) {
+  std::vector<int64_t> sizes = {1};
+  if (signature_.max_batch_size > 1) sizes.push_back(signature_.max_batch_size);
+  for (int64_t rows : sizes) {
+    InferenceRequest request;
+    request.rows = rows;
+    for (const TensorSpec& spec : signature_.inputs) {
+      Shape shape = spec.shape;
+      std::replace(shape.begin(), shape.end(), int64_t{-1}, int64_t{1});
+      if (signature_.batched) shape[0] = rows;
+      const int64_t elements = ElementCount(shape).value_or(0);
+      if (spec.dtype == DType::kBytes) {
+        request.inputs.emplace_back(shape, std::make_shared<std::vector<std::string>>(elements));
+      } else {
+        std::byte* fill = nullptr;
+        request.inputs.push_back(Tensor::Allocate(spec.dtype, shape, &fill));
+        std::fill_n(fill, request.inputs.back().byte_size(), std::byte{0});
+      }
+    }
+    const Jobs jobs = {std::make_shared<Job>(std::move(request))};
+    for (int i = 0; i < rounds; ++i) {
+      absl::StatusOr<std::vector<Tensor>> outputs = Compute(jobs, rows);
+      if (!outputs.ok()) return outputs.status();
+    }
+  }
+  return absl::OkStatus();
+}
+
+int64_t ModelRunner::queued() const {
+  MutexLock lock(mutex_);
+  return static_cast<int64_t>(queue_.size());
+}
+
+absl::Duration ModelRunner::RetryDelay() const {
+  const int64_t batches = queued() / std::max<int64_t>(1, signature_.max_batch_size) / pool_.workers() + 1;
+  const absl::Duration drained = absl::Nanoseconds(batch_nanos_.load(std::memory_order_relaxed)) * batches;
+  return std::clamp(drained, absl::Milliseconds(1), absl::Seconds(10));
+}
+
+}  // namespace predictd

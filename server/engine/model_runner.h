@@ -1,0 +1,119 @@
+#ifndef PREDICTD_SERVER_ENGINE_MODEL_RUNNER_H_
+#define PREDICTD_SERVER_ENGINE_MODEL_RUNNER_H_
+
+#include <atomic>
+#include <coroutine>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/async/clock.h"
+#include "server/async/mutex.h"
+#include "server/async/stop.h"
+#include "server/async/worker_pool.h"
+#include "server/engine/inference.h"
+#include "server/engine/job_queue.h"
+#include "server/model/model.h"
+#include "server/model/signature.h"
+
+namespace predictd {
+
+// Told what a runner does, on any thread; must be quick. The changes add up to 0 when nothing is left.
+class RunnerObserver {
+ public:
+  virtual ~RunnerObserver() = default;
+  // Requests that wait, and requests in batches that run.
+  virtual void OnQueuedChange(int64_t by) = 0;
+  virtual void OnRunningChange(int64_t by) = 0;
+  virtual void OnBatch(int64_t rows, Duration compute) = 0;
+  virtual void OnDequeued(Duration waited) = 0;
+};
+
+// Whether a request may be refused because the queue is full.
+enum class Admission {
+  kIfRoom,
+  // It takes the place of one of the same call that has just ended, which bounds how many there are.
+  kReplacement,
+};
+
+// Runs one model version: its queue, and the steps that the worker pool takes from it. A free worker takes what waits,
+// so batches form while workers are busy and nothing waits for a batch. Thread-safe.
+class ModelRunner final : public WorkSource, public std::enable_shared_from_this<ModelRunner> {
+ public:
+  class Inference;
+
+  struct Options {
+    size_t queue_capacity = 1024;
+    // May be null; outlives the runner.
+    RunnerObserver* observer = nullptr;
+  };
+
+  // `pool` and `clock` outlive the runner.
+  ModelRunner(std::unique_ptr<Model> model, Signature signature, Options options, WorkerPool& pool, const Clock& clock);
+
+  const Signature& signature() const { return signature_; }
+
+  // `co_await runner.Infer(...)` is an absl::StatusOr<InferenceResult>, and continues on the thread that ended it:
+  //   the worker, with the outputs or INTERNAL (the cause in the message is for the log only);
+  //   the thread that stopped `stop`, at once, whatever the workers do, with its StopStatus;
+  //   this thread, with RESOURCE_EXHAUSTED and advice on when to retry, if the queue is full.
+  // `stop` outlives the await.
+  Inference Infer(InferenceRequest request, StopSource& stop, Admission admission = Admission::kIfRoom);
+
+  // Runs the model on zeros, on this thread, `rounds` times for each of the smallest and the largest batch. Returns
+  // what the model returned if that was an error or not what its signature says.
+  absl::Status WarmUp(int rounds);
+
+  void RunStep(int worker) override;
+
+  // How many requests wait.
+  int64_t queued() const;
+
+ private:
+  using Jobs = std::vector<std::shared_ptr<Job>>;
+
+  void Enqueue(const std::shared_ptr<Job>& job, Admission admission);
+  void OnStop(Job& job, StopReason reason);
+  void RunBatch(const Jobs& jobs);
+  absl::StatusOr<std::vector<Tensor>> Compute(const Jobs& jobs, int64_t rows);
+  // How long until the queue has room, from the measured time of a batch.
+  absl::Duration RetryDelay() const;
+
+  const std::unique_ptr<Model> model_;
+  const Signature signature_;
+  const Options options_;
+  RunnerObserver& observer_;
+  WorkerPool& pool_;
+  const Clock& clock_;
+
+  // Smoothed time of a batch in nanoseconds; 0 until the first.
+  std::atomic<int64_t> batch_nanos_{0};
+
+  mutable Mutex mutex_;
+  JobQueue queue_ ABSL_GUARDED_BY(mutex_);
+};
+
+// The awaitable of ModelRunner::Infer. Lives in the frame of the coroutine that awaits it.
+class ModelRunner::Inference {
+ public:
+  Inference(ModelRunner& runner, InferenceRequest request, StopSource& stop, Admission admission)
+      : runner_(runner), job_(std::make_shared<Job>(std::move(request))), stop_(stop), admission_(admission) {}
+  Inference(const Inference&) = delete;
+  Inference& operator=(const Inference&) = delete;
+
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> waiter);
+  absl::StatusOr<InferenceResult> await_resume() { return job_->TakeResult(); }
+
+ private:
+  ModelRunner& runner_;
+  const std::shared_ptr<Job> job_;
+  StopSource& stop_;
+  const Admission admission_;
+  std::optional<StopCallback> on_stop_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_ENGINE_MODEL_RUNNER_H_

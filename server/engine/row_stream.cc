@@ -1,0 +1,137 @@
+#include "server/engine/row_stream.h"
+
+#include <algorithm>
+#include <coroutine>
+#include <map>
+#include <utility>
+
+#include "server/async/mutex.h"
+#include "server/engine/batch.h"
+
+namespace predictd {
+
+struct RowStream::State {
+  State(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options, StopSource& stop)
+      : runner(std::move(runner)),
+        request(std::move(request)),
+        options(options),
+        stop(stop),
+        total((this->request.rows + options.chunk_rows - 1) / options.chunk_rows) {}
+
+  // Whether Next would return something without waiting.
+  bool HasNext() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    if (done.empty()) return taken == total;
+    return !options.ordered || done.begin()->first == taken;
+  }
+
+  // Suspends until HasNext, or (drain) until no chunk runs.
+  struct Wait {
+    State& state;
+    const bool drain;
+
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> handle) {
+      MutexLock lock(state.mutex);
+      if (drain ? state.active == 0 : state.HasNext()) return false;
+      state.waiter = handle;
+      state.waiter_drains = drain;
+      return true;
+    }
+    void await_resume() const noexcept {}
+  };
+
+  const std::shared_ptr<ModelRunner> runner;
+  const InferenceRequest request;
+  const Options options;
+  StopSource& stop;
+  const int64_t total;
+
+  Mutex mutex;
+  int64_t launched ABSL_GUARDED_BY(mutex) = 0;
+  int64_t taken ABSL_GUARDED_BY(mutex) = 0;
+  // Queued or running.
+  int64_t active ABSL_GUARDED_BY(mutex) = 0;
+  // Refused for want of room, to be started again when another has ended.
+  std::vector<int64_t> refused ABSL_GUARDED_BY(mutex);
+  // Computed but not taken, by index.
+  std::map<int64_t, absl::StatusOr<InferenceResult>> done ABSL_GUARDED_BY(mutex);
+  std::coroutine_handle<> waiter ABSL_GUARDED_BY(mutex);
+  bool waiter_drains ABSL_GUARDED_BY(mutex) = false;
+};
+
+RowStream::RowStream(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options,
+                     StopSource& stop)
+    : state_(std::make_shared<State>(std::move(runner), std::move(request), options, stop)) {
+  for (int i = 0; i < options.window; ++i) Launch(state_, Admission::kIfRoom);
+}
+
+int64_t RowStream::total_chunks() const {
+  return state_->total;
+}
+
+Task<std::optional<RowStream::Chunk>> RowStream::Next() {
+  State& state = *state_;
+  co_await State::Wait{state, /*drain=*/false};
+  std::optional<Chunk> chunk;
+  {
+    MutexLock lock(state.mutex);
+    if (state.done.empty()) co_return std::nullopt;
+    auto node = state.done.extract(state.done.begin());
+    ++state.taken;
+    const int64_t first_row = node.key() * state.options.chunk_rows;
+    const int64_t rows = std::min(state.options.chunk_rows, state.request.rows - first_row);
+    chunk = Chunk{first_row, rows, std::move(node.mapped())};
+  }
+  Launch(state_, Admission::kReplacement);
+  co_return chunk;
+}
+
+Task<> RowStream::Drain() {
+  co_await State::Wait{*state_, /*drain=*/true};
+}
+
+void RowStream::Launch(const std::shared_ptr<State>& state, Admission admission) {
+  int64_t index = 0;
+  {
+    MutexLock lock(state->mutex);
+    if (!state->refused.empty()) {
+      index = state->refused.back();
+      state->refused.pop_back();
+    } else if (state->launched < state->total) {
+      index = state->launched++;
+    } else {
+      return;
+    }
+    ++state->active;
+  }
+  Detach(RunChunk(state, index, admission));
+}
+
+Task<> RowStream::RunChunk(std::shared_ptr<State> state, int64_t index, Admission admission) {
+  const int64_t first_row = index * state->options.chunk_rows;
+  InferenceRequest chunk;
+  chunk.rows = std::min(state->options.chunk_rows, state->request.rows - first_row);
+  chunk.deadline = state->request.deadline;
+  chunk.inputs = state->runner->signature().batched ? SliceRows(state->request.inputs, first_row, chunk.rows)
+                                                    : state->request.inputs;
+  ModelRunner::Inference inference(*state->runner, std::move(chunk), state->stop, admission);
+  absl::StatusOr<InferenceResult> result = co_await inference;
+
+  std::coroutine_handle<> waiter;
+  {
+    MutexLock lock(state->mutex);
+    --state->active;
+    const bool others = state->active > 0 || state->taken + static_cast<int64_t>(state->done.size()) > 0;
+    if (absl::IsResourceExhausted(result.status()) && admission == Admission::kIfRoom && others) {
+      state->refused.push_back(index);
+    } else {
+      state->done.emplace(index, std::move(result));
+    }
+    if (state->waiter && (state->waiter_drains ? state->active == 0 : state->HasNext())) {
+      waiter = std::exchange(state->waiter, nullptr);
+    }
+  }
+  if (waiter) waiter.resume();
+}
+
+}  // namespace predictd

@@ -1,0 +1,57 @@
+#ifndef PREDICTD_SERVER_ENGINE_ROW_STREAM_H_
+#define PREDICTD_SERVER_ENGINE_ROW_STREAM_H_
+
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "server/async/stop.h"
+#include "server/async/task.h"
+#include "server/engine/inference.h"
+#include "server/engine/model_runner.h"
+
+namespace predictd {
+
+// Runs the rows of one big request in chunks and hands out the results one by one.
+//
+// At most `window` chunks are queued, running or computed but not yet taken: whoever reads slowly stops the work
+// instead of piling up results. Used by one coroutine; the chunks themselves end on any thread.
+class RowStream {
+ public:
+  struct Options {
+    int64_t chunk_rows = 1;
+    // Results in the order of their rows, or as they complete.
+    bool ordered = true;
+    int window = 4;
+  };
+
+  struct Chunk {
+    int64_t first_row = 0;
+    int64_t rows = 0;
+    absl::StatusOr<InferenceResult> result;
+  };
+
+  // Starts the first chunks. `stop` outlives the stream.
+  RowStream(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options, StopSource& stop);
+
+  int64_t total_chunks() const;
+
+  // The next result; nullopt after the last one. A chunk's error is in the chunk, and the others go on. If the model's
+  // queue is full, the stream goes on with fewer chunks at a time; only when it has none at all is that an error.
+  Task<std::optional<Chunk>> Next();
+
+  // Returns when no chunk is queued or running any more. Must be awaited before the stream is destroyed; does not stop
+  // the chunks: that is what the StopSource is for.
+  Task<> Drain();
+
+ private:
+  struct State;
+  static void Launch(const std::shared_ptr<State>& state, Admission admission);
+  static Task<> RunChunk(std::shared_ptr<State> state, int64_t index, Admission admission);
+
+  const std::shared_ptr<State> state_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_ENGINE_ROW_STREAM_H_

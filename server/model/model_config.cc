@@ -1,0 +1,208 @@
+#include "server/model/model_config.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <initializer_list>
+#include <set>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace predictd {
+namespace {
+
+constexpr int64_t kMaxBatchSize = 1 << 20;
+constexpr int64_t kMaxQueueCapacity = 10'000'000;
+
+absl::Status BadKey(absl::string_view key, absl::string_view expected) {
+  return absl::InvalidArgumentError(absl::StrCat(key, ": expected ", expected));
+}
+
+// Reads the keys of one table and then complains about those that nobody asked for. The first error sticks.
+class TableReader {
+ public:
+  TableReader(const toml::table& table, std::string prefix) : table_(table), prefix_(std::move(prefix)) {}
+
+  template <class T>
+  void Read(absl::string_view key, absl::string_view expected, T& value,
+            const std::function<bool(const T&)>& valid = {}) {
+    const toml::node* node = Find(key);
+    if (node == nullptr) return;
+    const std::optional<T> read = node->value_exact<T>();
+    if (!read.has_value() || (valid && !valid(*read))) return Fail(key, expected);
+    value = *read;
+  }
+
+  const toml::node* Find(absl::string_view key) {
+    known_.insert(std::string(key));
+    return table_.get(std::string_view(key.data(), key.size()));
+  }
+
+  void Fail(absl::string_view key, absl::string_view expected) {
+    if (status_.ok()) status_ = BadKey(absl::StrCat(prefix_, key), expected);
+  }
+  void Fail(absl::Status status) {
+    if (status_.ok()) status_ = std::move(status);
+  }
+
+  absl::Status Finish() const {
+    if (!status_.ok()) return status_;
+    for (const auto& [key, node] : table_) {
+      if (!known_.contains(std::string(key.str()))) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(prefix_, std::string(key.str()), ": unknown key; known are ", absl::StrJoin(known_, ", ")));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  const toml::table& table_;
+  const std::string prefix_;
+  std::set<std::string> known_;
+  absl::Status status_;
+};
+
+absl::StatusOr<TensorSpec> ReadSpec(const toml::table& table, const std::string& prefix, bool batched) {
+  TableReader reader(table, prefix);
+  TensorSpec spec;
+  std::string dtype;
+  reader.Read<std::string>("name", "a name", spec.name);
+  reader.Read<std::string>("dtype", "a name of a type", dtype);
+  if (spec.name.empty()) reader.Fail("name", "a name");
+  if (const std::optional<DType> parsed = ParseDType(dtype)) {
+    spec.dtype = *parsed;
+  } else {
+    reader.Fail("dtype", "one of BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64, BYTES");
+  }
+  constexpr absl::string_view kShape = "a list of extents, each -1 (any) or at least 1";
+  const toml::node* shape = reader.Find("shape");
+  if (shape == nullptr || !shape->is_array()) {
+    reader.Fail("shape", kShape);
+  } else {
+    for (const toml::node& extent : *shape->as_array()) {
+      const std::optional<int64_t> value = extent.value_exact<int64_t>();
+      if (!value.has_value() || (*value < 1 && *value != -1)) {
+        reader.Fail("shape", kShape);
+        break;
+      }
+      spec.shape.push_back(*value);
+    }
+  }
+  if (batched && (spec.shape.empty() || spec.shape[0] != -1)) {
+    reader.Fail("shape", "-1 first, as the model is batched (or set batched = false)");
+  }
+  if (absl::Status status = reader.Finish(); !status.ok()) return status;
+  return spec;
+}
+
+absl::StatusOr<std::vector<TensorSpec>> ReadSpecs(const toml::node* node, const std::string& key, bool batched) {
+  const std::string expected = absl::StrCat("at least one [[", key, "]] table");
+  if (node == nullptr || !node->is_array() || node->as_array()->empty()) return BadKey(key, expected);
+  std::vector<TensorSpec> specs;
+  for (const toml::node& entry : *node->as_array()) {
+    if (!entry.is_table()) return BadKey(key, expected);
+    const std::string prefix = absl::StrCat(key, "[", specs.size(), "].");
+    absl::StatusOr<TensorSpec> spec = ReadSpec(*entry.as_table(), prefix, batched);
+    if (!spec.ok()) return spec.status();
+    for (const TensorSpec& other : specs) {
+      if (other.name == spec->name) return BadKey(prefix + "name", "a name that no other has");
+    }
+    specs.push_back(*std::move(spec));
+  }
+  return specs;
+}
+
+absl::StatusOr<VersionPolicy> ReadVersionPolicy(const toml::node& node) {
+  VersionPolicy policy;
+  const absl::Status bad = BadKey("version_policy", R"("latest", "all" or a list of version numbers)");
+  if (const std::optional<std::string> name = node.value_exact<std::string>()) {
+    if (*name != "latest" && *name != "all") return bad;
+    policy.kind = *name == "latest" ? VersionPolicy::Kind::kLatest : VersionPolicy::Kind::kAll;
+    return policy;
+  }
+  if (!node.is_array() || node.as_array()->empty()) return bad;
+  policy.kind = VersionPolicy::Kind::kListed;
+  for (const toml::node& entry : *node.as_array()) {
+    const std::optional<int64_t> version = entry.value_exact<int64_t>();
+    if (!version.has_value() || *version < 1) return bad;
+    policy.listed.push_back(*version);
+  }
+  return policy;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<int64_t>> VersionPolicy::Choose(std::vector<int64_t> existing) const {
+  if (existing.empty()) return absl::NotFoundError("there is no version folder (a folder named 1, 2, ...)");
+  std::sort(existing.begin(), existing.end(), std::greater<>());
+  switch (kind) {
+    case Kind::kAll:
+      return existing;
+    case Kind::kLatest:
+      existing.resize(1);
+      return existing;
+    case Kind::kListed:
+      break;
+  }
+  std::vector<int64_t> chosen = listed;
+  std::sort(chosen.begin(), chosen.end(), std::greater<>());
+  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
+  for (int64_t version : chosen) {
+    if (!std::binary_search(existing.begin(), existing.end(), version, std::greater<>())) {
+      return absl::NotFoundError(absl::StrCat("version_policy lists version ", version, ", which has no folder"));
+    }
+  }
+  return chosen;
+}
+
+absl::StatusOr<ModelConfig> ModelConfig::Parse(absl::string_view text) {
+  toml::table root;
+  try {
+    root = toml::parse(std::string(text));
+  } catch (const toml::parse_error& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("line ", error.source().begin.line, ": ", std::string(error.description())));
+  }
+  ModelConfig config;
+  TableReader reader(root, "");
+  std::string kind = "tensor";
+  reader.Read<std::string>("kind", R"("tensor")", kind, [](const std::string& value) { return value == "tensor"; });
+  reader.Read<std::string>("description", "a string", config.description);
+  reader.Read<bool>("batched", "true or false", config.signature.batched);
+  reader.Read<bool>("warmup", "true or false", config.warmup);
+  reader.Read<int64_t>("queue_capacity", absl::StrCat("1 to ", kMaxQueueCapacity), config.queue_capacity,
+                       [](const int64_t& value) { return value >= 1 && value <= kMaxQueueCapacity; });
+  if (!config.signature.batched) config.signature.max_batch_size = 1;
+  const int64_t max_batch = config.signature.batched ? kMaxBatchSize : 1;
+  reader.Read<int64_t>(
+      "max_batch_size", config.signature.batched ? absl::StrCat("1 to ", max_batch) : "1, as batched = false",
+      config.signature.max_batch_size, [max_batch](const int64_t& value) { return value >= 1 && value <= max_batch; });
+  if (const toml::node* policy = reader.Find("version_policy")) {
+    absl::StatusOr<VersionPolicy> read = ReadVersionPolicy(*policy);
+    read.ok() ? void(config.version_policy = *read) : reader.Fail(read.status());
+  }
+  for (auto [key, specs] :
+       {std::pair("inputs", &config.signature.inputs), std::pair("outputs", &config.signature.outputs)}) {
+    absl::StatusOr<std::vector<TensorSpec>> read = ReadSpecs(reader.Find(key), key, config.signature.batched);
+    read.ok() ? void(*specs = *std::move(read)) : reader.Fail(read.status());
+  }
+  if (absl::Status status = reader.Finish(); !status.ok()) return status;
+  return config;
+}
+
+absl::StatusOr<ModelConfig> ModelConfig::Load(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) return absl::NotFoundError(absl::StrCat("cannot read ", file.filename().string()));
+  std::ostringstream text;
+  text << stream.rdbuf();
+  absl::StatusOr<ModelConfig> config = Parse(text.str());
+  if (config.ok()) return config;
+  return absl::Status(config.status().code(), absl::StrCat(file.filename().string(), ": ", config.status().message()));
+}
+
+}  // namespace predictd

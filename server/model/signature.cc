@@ -1,0 +1,73 @@
+#include "server/model/signature.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace predictd {
+namespace {
+
+absl::StatusOr<Shape> DeduceShape(const TensorSpec& spec, int64_t elements) {
+  Shape shape = spec.shape;
+  const auto open = std::count(shape.begin(), shape.end(), -1);
+  if (open > 1) {
+    return absl::InvalidArgumentError(absl::StrCat("expected a shape like ", ShapeName(spec.shape),
+                                                   ", got none, and it leaves ", open, " dimensions open"));
+  }
+  int64_t known = 1;
+  for (int64_t extent : shape) known *= extent == -1 ? 1 : extent;
+  if (open == 1) {
+    if (known == 0 || elements % known != 0) {
+      return absl::InvalidArgumentError(absl::StrCat("expected a multiple of ", known, " elements for shape ",
+                                                     ShapeName(spec.shape), ", got ", elements));
+    }
+    *std::find(shape.begin(), shape.end(), -1) = elements / known;
+  } else if (known != elements) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected ", known, " elements for shape ", ShapeName(spec.shape), ", got ", elements));
+  }
+  return shape;
+}
+
+bool Fits(const Shape& spec, absl::Span<const int64_t> shape) {
+  return std::equal(spec.begin(), spec.end(), shape.begin(), shape.end(),
+                    [](int64_t want, int64_t got) { return want == -1 ? got >= 0 : want == got; });
+}
+
+}  // namespace
+
+absl::StatusOr<Shape> ResolveShape(const TensorSpec& spec, absl::Span<const int64_t> given, int64_t elements) {
+  if (given.empty() && !spec.shape.empty()) return DeduceShape(spec, elements);
+  if (!Fits(spec.shape, given)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected shape ", ShapeName(spec.shape), ", got ", ShapeName(given)));
+  }
+  const std::optional<int64_t> count = ElementCount(given);
+  if (!count.has_value() || *count != elements) {
+    return absl::InvalidArgumentError(absl::StrCat("expected ", count.has_value() ? absl::StrCat(*count) : "too many",
+                                                   " elements for shape ", ShapeName(given), ", got ", elements));
+  }
+  return Shape(given.begin(), given.end());
+}
+
+absl::Status CheckOutputs(const Signature& signature, int64_t rows, absl::Span<const Tensor> outputs) {
+  if (outputs.size() != signature.outputs.size()) {
+    return absl::InternalError(
+        absl::StrCat("the model returned ", outputs.size(), " outputs, its signature has ", signature.outputs.size()));
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const TensorSpec& spec = signature.outputs[i];
+    if (outputs[i].dtype() != spec.dtype || !Fits(spec.shape, outputs[i].shape())) {
+      return absl::InternalError(absl::StrCat("output ", spec.name, " is ", DTypeName(outputs[i].dtype()),
+                                              ShapeName(outputs[i].shape()), ", its signature says ",
+                                              DTypeName(spec.dtype), ShapeName(spec.shape)));
+    }
+    if (signature.batched && outputs[i].shape()[0] != rows) {
+      return absl::InternalError(
+          absl::StrCat("output ", spec.name, " has ", outputs[i].shape()[0], " rows for an input of ", rows));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace predictd

@@ -1,0 +1,37 @@
+#ifndef PREDICTD_SERVER_MODEL_SIGNATURE_H_
+#define PREDICTD_SERVER_MODEL_SIGNATURE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/model/tensor.h"
+
+namespace predictd {
+
+// Name, type and shape of one input or output; -1 in the shape is any extent.
+struct TensorSpec {
+  std::string name;
+  DType dtype;
+  Shape shape;
+};
+
+// What a model takes and gives. If batched, the first dimension of every input and output counts independent rows.
+struct Signature {
+  std::vector<TensorSpec> inputs;
+  std::vector<TensorSpec> outputs;
+  bool batched = true;
+  int64_t max_batch_size = 64;
+};
+
+// The shape of an input of `elements` elements, given what the caller said of it. `given` must agree with the spec in
+// rank and extents; if it is empty it is deduced where the spec leaves at most one dimension open.
+// INVALID_ARGUMENT says what was expected and what came.
+absl::StatusOr<Shape> ResolveShape(const TensorSpec& spec, absl::Span<const int64_t> given, int64_t elements);
+
+// Whether what a model returned keeps its promise; INTERNAL says which output does not and how.
+absl::Status CheckOutputs(const Signature& signature, int64_t rows, absl::Span<const Tensor> outputs);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_MODEL_SIGNATURE_H_

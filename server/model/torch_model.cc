@@ -1,0 +1,118 @@
+#include "server/model/torch_model.h"
+
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/inductor/aoti_package/model_package_loader.h>
+#include <torch/script.h>
+
+#include <exception>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/async/mutex.h"
+#include "server/model/torch_tensor.h"
+
+namespace predictd {
+namespace {
+
+// LibTorch throws; everything behind this boundary is a Status.
+template <class Function>
+auto CatchAll(Function function) -> decltype(function()) {
+  try {
+    return function();
+  } catch (const c10::Error& error) {
+    return absl::InternalError(error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    return absl::InternalError(error.what());
+  } catch (...) {
+    return absl::InternalError("the model threw something that is no exception");
+  }
+}
+
+class TorchScriptModel final : public Model {
+ public:
+  TorchScriptModel(torch::jit::Module module, const Signature& signature)
+      : module_(std::move(module)), forward_(module_.get_method("forward")), signature_(signature) {}
+
+  absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const Tensor> inputs) override {
+    return CatchAll([&]() -> absl::StatusOr<std::vector<Tensor>> {
+      const c10::InferenceMode inference_mode;
+      std::vector<c10::IValue> stack;
+      stack.reserve(inputs.size() + 1);
+      for (const Tensor& input : inputs) stack.push_back(ToIValue(input));
+      return FromIValue(forward_(std::move(stack)), signature_, inputs);
+    });
+  }
+
+ private:
+  torch::jit::Module module_;
+  torch::jit::Method forward_;
+  const Signature signature_;
+};
+
+class AotInductorModel final : public Model {
+ public:
+  AotInductorModel(const std::string& package, int runners)
+      : loader_(package, "model", /*run_single_threaded=*/false, static_cast<size_t>(runners)) {}
+
+  absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const Tensor> inputs) override {
+    return CatchAll([&]() -> absl::StatusOr<std::vector<Tensor>> {
+      const c10::InferenceMode inference_mode;
+      std::vector<at::Tensor> arguments;
+      arguments.reserve(inputs.size());
+      for (const Tensor& input : inputs) arguments.push_back(ViewAsTorch(input));
+      std::vector<Tensor> outputs;
+      for (at::Tensor& result : loader_.boxed_run(std::move(arguments))) {
+        absl::StatusOr<Tensor> output = FromTorch(std::move(result), inputs);
+        if (!output.ok()) return output.status();
+        outputs.push_back(*std::move(output));
+      }
+      return outputs;
+    });
+  }
+
+ private:
+  torch::inductor::AOTIModelPackageLoader loader_;
+};
+
+absl::StatusOr<std::unique_ptr<Model>> LoadTorchScript(const std::string& file, const Signature& signature) {
+  torch::jit::Module module = torch::jit::load(file, c10::kCPU);
+  module.eval();
+  if (!module.find_method("forward").has_value()) return absl::InternalError("the module has no forward method");
+  const size_t arguments = module.get_method("forward").function().getSchema().arguments().size() - 1;
+  if (arguments != signature.inputs.size()) {
+    return absl::InternalError(
+        absl::StrCat("forward takes ", arguments, " arguments, model.toml has ", signature.inputs.size(), " inputs"));
+  }
+  return std::make_unique<TorchScriptModel>(torch::jit::freeze(module), signature);
+}
+
+absl::StatusOr<std::unique_ptr<Model>> LoadAotInductor(const std::string& file, const Signature& signature,
+                                                       int runners) {
+  for (const std::vector<TensorSpec>* specs : {&signature.inputs, &signature.outputs}) {
+    for (const TensorSpec& spec : *specs) {
+      if (spec.dtype == DType::kBytes) return absl::InternalError("an AOTInductor model has no BYTES tensors");
+    }
+  }
+  // The loader's constructor races with itself on a static in this version.
+  static Mutex loading;
+  MutexLock lock(loading);
+  return std::make_unique<AotInductorModel>(file, runners);
+}
+
+}  // namespace
+
+void InitTorchThread(int intra_op_threads) {
+  at::set_num_threads(intra_op_threads);
+}
+
+absl::StatusOr<std::unique_ptr<Model>> LoadTorchModel(const VersionEntry& version, const Signature& signature,
+                                                      int runners) {
+  return CatchAll([&]() -> absl::StatusOr<std::unique_ptr<Model>> {
+    const c10::InferenceMode inference_mode;
+    if (version.backend == Backend::kTorchScript) return LoadTorchScript(version.file.string(), signature);
+    return LoadAotInductor(version.file.string(), signature, runners);
+  });
+}
+
+}  // namespace predictd

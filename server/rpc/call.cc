@@ -1,0 +1,166 @@
+#include "server/rpc/call.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "server/rpc/status.h"
+#include "server/telemetry/log.h"
+#include "server/telemetry/traceparent.h"
+
+namespace predictd {
+namespace {
+
+using std::chrono::steady_clock;
+using std::chrono::system_clock;
+
+// Every run of a stream's chunks would be two spans; the first ones tell the story.
+constexpr int64_t kMaxTracedInferences = 32;
+
+double Milliseconds(Duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+std::string_view Header(const grpc::ServerContext& context, const char* name) {
+  const auto found = context.client_metadata().find(name);
+  if (found == context.client_metadata().end()) return {};
+  return {found->second.data(), found->second.size()};
+}
+
+}  // namespace
+
+Call::Call(EventLoop& loop, RpcEnvironment& environment, const Method& method)
+    : loop_(loop), environment_(environment), method_(method), done_(*this), deadline_timer_(loop.timers(), [this] {
+        stop_.RequestStop(StopReason::kDeadline);
+      }) {
+  context_.AsyncNotifyWhenDone(static_cast<CompletionTag*>(&done_));
+}
+
+Call::~Call() {
+  if (begun_) loop_.live_calls().erase(this);
+}
+
+void Call::DoneTag::Complete(bool /*ok*/) {
+  if (call_.context_.IsCancelled()) {
+    // gRPC has a timer of its own for the caller's deadline, and it may be first.
+    const bool late = steady_clock::now() + std::chrono::milliseconds(1) >= call_.deadline_;
+    call_.stop_.RequestStop(late ? StopReason::kDeadline : StopReason::kCancelled);
+  }
+  arrived_ = true;
+  if (waiter_) waiter_.resume();
+}
+
+void Call::Begin() {
+  begun_ = true;
+  arrived_ = steady_clock::now();
+  environment_.accepted.fetch_add(1, std::memory_order_relaxed);
+  method_.in_flight().Increment();
+  loop_.live_calls().insert(this);
+  deadline_ = ChooseDeadline();
+  deadline_timer_.Arm(deadline_);
+  span_ = environment_.tracer->StartCall({.rpc_service = method_.service(),
+                                          .rpc_method = method_.name(),
+                                          .peer = context_.peer(),
+                                          .traceparent = Header(context_, "traceparent"),
+                                          .tracestate = Header(context_, "tracestate"),
+                                          .system_time = system_clock::now(),
+                                          .steady_time = arrived_});
+}
+
+TimePoint Call::ChooseDeadline() const {
+  TimePoint deadline = kNever;
+  if (context_.deadline() != system_clock::time_point::max()) {
+    deadline = arrived_ + (context_.deadline() - system_clock::now());
+  } else if (environment_.default_deadline > absl::ZeroDuration()) {
+    deadline = arrived_ + absl::ToChronoNanoseconds(environment_.default_deadline);
+  }
+  if (environment_.max_deadline > absl::ZeroDuration()) {
+    deadline = std::min<TimePoint>(deadline, arrived_ + absl::ToChronoNanoseconds(environment_.max_deadline));
+  }
+  return deadline;
+}
+
+void Call::SetModel(const ServedModel* model, int64_t version) {
+  model_ = model;
+  version_ = version;
+}
+
+void Call::AddDecode(TimePoint started, TimePoint ended) {
+  decode_ += ended - started;
+  if (span_) span_->AddPhase("decode", started, ended);
+}
+
+void Call::AddInference(const InferenceTimings& timings) {
+  queue_ += timings.started - timings.enqueued;
+  forward_ += timings.ended - timings.started;
+  batch_rows_ = std::max(batch_rows_, timings.batch_rows);
+  if (span_ && inferences_++ < kMaxTracedInferences) {
+    span_->AddPhase("queue", timings.enqueued, timings.started);
+    const Field batch[] = {{"predictd.batch.rows", timings.batch_rows}};
+    span_->AddPhase("forward", timings.started, timings.ended, batch);
+  }
+}
+
+std::string Call::ServerTiming() const {
+  std::string timing = absl::StrFormat("decode;dur=%.3f", Milliseconds(decode_));
+  if (batch_rows_ > 0) {
+    absl::StrAppendFormat(&timing, ", queue;dur=%.3f, forward;dur=%.3f", Milliseconds(queue_), Milliseconds(forward_));
+  }
+  absl::StrAppendFormat(&timing, ", total;dur=%.3f", Milliseconds(closed_ - arrived_));
+  if (batch_rows_ > 0) absl::StrAppendFormat(&timing, ", batch;desc=\"%d\"", batch_rows_);
+  return timing;
+}
+
+grpc::Status Call::CloseWith(const absl::Status& status) {
+  closed_ = steady_clock::now();
+  context_.AddTrailingMetadata("server-timing", ServerTiming());
+  status_ = ToGrpcStatus(status, context_);
+  return status_;
+}
+
+void Call::End() {
+  const TimePoint ended = steady_clock::now();
+  const int code = std::clamp(static_cast<int>(status_.error_code()), 0, 16);
+  const RpcMetrics::Series& series = method_.series(model_);
+  series.ended_by_code[code]->Increment();
+  series.seconds->Observe(std::chrono::duration<double>(ended - arrived_).count());
+  method_.in_flight().Decrement();
+  environment_.ended.fetch_add(1, std::memory_order_relaxed);
+
+  const std::string_view model = model_ == nullptr ? std::string_view() : std::string_view(model_->name());
+  if (span_) {
+    span_->SetAttribute("predictd.model.name", model);
+    span_->SetAttribute("predictd.model.version", version_);
+    if (!request_id_.empty()) span_->SetAttribute("predictd.request_id", request_id_);
+    if (stop_.reason() == StopReason::kDeadline) span_->AddEvent("deadline exceeded");
+    if (stop_.reason() == StopReason::kCancelled) span_->AddEvent("cancelled by the caller");
+    span_->AddPhase("respond", closed_, ended);
+    span_->End(code, status_.error_message());
+  }
+  const bool log = environment_.log_requests == LogRequests::kAll ||
+                   (environment_.log_requests == LogRequests::kErrors && !status_.ok());
+  if (!log || !LogEnabled(LogLevel::kInfo)) return;
+  std::string_view trace_id;
+  if (span_) {
+    trace_id = span_->trace_id();
+  } else if (const auto parent = ParseTraceparent(Header(context_, "traceparent"))) {
+    trace_id = parent->trace_id;
+  }
+  const absl::string_view name = CodeName(code);
+  Log(LogLevel::kInfo, "request",
+      {{"method", method_.name()},
+       {"model", model},
+       {"version", version_},
+       {"code", std::string_view(name.data(), name.size())},
+       {"message", status_.error_message()},
+       {"request_id", request_id_},
+       {"trace_id", trace_id},
+       {"peer", context_.peer()},
+       {"total_ms", Milliseconds(ended - arrived_)},
+       {"queue_ms", Milliseconds(queue_)},
+       {"forward_ms", Milliseconds(forward_)},
+       {"batch_rows", batch_rows_}});
+}
+
+}  // namespace predictd

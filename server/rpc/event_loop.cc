@@ -1,0 +1,100 @@
+#include "server/rpc/event_loop.h"
+
+#include <grpc/support/time.h>
+#include <grpcpp/alarm.h>
+
+#include <chrono>
+#include <utility>
+
+namespace predictd {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr Duration kHeartbeat = std::chrono::milliseconds(100);
+// After so many events the timers have their turn.
+constexpr int kMaxBurst = 256;
+
+// gRPC's monotonic clock is the one that steady_clock reads.
+gpr_timespec ToTimespec(TimePoint time) {
+  if (time == kNever) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+  const auto nanos = std::chrono::nanoseconds(time.time_since_epoch()).count();
+  return gpr_timespec{nanos / 1'000'000'000, static_cast<int32_t>(nanos % 1'000'000'000), GPR_CLOCK_MONOTONIC};
+}
+
+class PostedFunction final : public CompletionTag {
+ public:
+  PostedFunction(grpc::CompletionQueue* queue, std::function<void()> function) : function_(std::move(function)) {
+    alarm_.Set(queue, gpr_now(GPR_CLOCK_MONOTONIC), static_cast<CompletionTag*>(this));
+  }
+  void Complete(bool /*ok*/) override {
+    function_();
+    delete this;
+  }
+
+ private:
+  const std::function<void()> function_;
+  grpc::Alarm alarm_;
+};
+
+}  // namespace
+
+EventLoop::EventLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue, WorkerPool& pool, LoopObserver& observer)
+    : queue_(std::move(queue)), pool_(pool), observer_(observer), heartbeat_(timers_, [this] { Beat(); }) {}
+
+EventLoop::~EventLoop() {
+  Shutdown();
+}
+
+void EventLoop::Start(std::function<void()> first) {
+  thread_ = std::thread([this, first = std::move(first)] {
+    first();
+    next_beat_ = steady_clock::now() + kHeartbeat;
+    heartbeat_.Arm(next_beat_);
+    Run();
+  });
+}
+
+void EventLoop::Post(std::function<void()> function) {
+  // Deletes itself when it is delivered.
+  new PostedFunction(queue_.get(), std::move(function));
+}
+
+void EventLoop::Shutdown() {
+  if (!thread_.joinable()) return;
+  queue_->Shutdown();
+  thread_.join();
+}
+
+void EventLoop::Beat() {
+  const TimePoint now = steady_clock::now();
+  observer_.OnLag(now - next_beat_);
+  next_beat_ = now + kHeartbeat;
+  heartbeat_.Arm(next_beat_);
+}
+
+void EventLoop::Run() {
+  void* tag = nullptr;
+  bool ok = false;
+  const gpr_timespec at_once = gpr_time_0(GPR_CLOCK_MONOTONIC);
+  while (true) {
+    auto next = queue_->AsyncNext(&tag, &ok, ToTimespec(timers_.next()));
+    if (next == grpc::CompletionQueue::SHUTDOWN) return;
+    const TimePoint started = steady_clock::now();
+    int events = 0;
+    {
+      // Everything that is ready now is handled before a worker is woken: a burst becomes one batch.
+      WorkerPool::WakeupBatch wakeups(pool_);
+      while (next == grpc::CompletionQueue::GOT_EVENT) {
+        static_cast<CompletionTag*>(tag)->Complete(ok);
+        if (++events == kMaxBurst) break;
+        next = queue_->AsyncNext(&tag, &ok, at_once);
+      }
+      timers_.FireDue(steady_clock::now());
+    }
+    if (events > 0) observer_.OnBurst(steady_clock::now() - started, events);
+    if (next == grpc::CompletionQueue::SHUTDOWN) return;
+  }
+}
+
+}  // namespace predictd

@@ -1,0 +1,77 @@
+#ifndef PREDICTD_SERVER_RPC_EVENT_LOOP_H_
+#define PREDICTD_SERVER_RPC_EVENT_LOOP_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "absl/container/flat_hash_set.h"
+#include "server/async/clock.h"
+#include "server/async/timer_heap.h"
+#include "server/async/worker_pool.h"
+
+namespace predictd {
+
+class Call;
+
+// What a completion queue delivers: every tag is one of these.
+class CompletionTag {
+ public:
+  virtual ~CompletionTag() = default;
+  virtual void Complete(bool ok) = 0;
+};
+
+// Told how the loop keeps up, on its thread.
+class LoopObserver {
+ public:
+  virtual ~LoopObserver() = default;
+  // How late a periodic timer fired: what anything that became ready meanwhile had to wait.
+  virtual void OnLag(Duration lag) = 0;
+  // How long the loop was busy with what it found ready, before it looked again.
+  virtual void OnBurst(Duration busy, int events) = 0;
+};
+
+// One completion queue and the thread that polls it: starts coroutines, resumes them, fires their timers. Nothing that
+// runs here may block. Calls live and end on the loop that accepted them, so their timers need no lock.
+class EventLoop {
+ public:
+  // `pool` and `observer` outlive the loop.
+  EventLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue, WorkerPool& pool, LoopObserver& observer);
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  grpc::ServerCompletionQueue* queue() { return queue_.get(); }
+
+  // Runs `first` on the new thread, then the loop.
+  void Start(std::function<void()> first);
+
+  // Runs `function` on the loop's thread. From any thread; not after Shutdown.
+  void Post(std::function<void()> function);
+
+  // No operation may be started on the queue any more. Delivers what is left and joins the thread.
+  void Shutdown();
+
+  // Only on the loop's thread: the timers, and the calls that have been accepted and have not ended.
+  TimerHeap& timers() { return timers_; }
+  absl::flat_hash_set<Call*>& live_calls() { return live_calls_; }
+
+ private:
+  void Run();
+  void Beat();
+
+  const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  WorkerPool& pool_;
+  LoopObserver& observer_;
+  TimerHeap timers_;
+  absl::flat_hash_set<Call*> live_calls_;
+  Timer heartbeat_;
+  TimePoint next_beat_;
+  std::thread thread_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_RPC_EVENT_LOOP_H_

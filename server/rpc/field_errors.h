@@ -1,0 +1,33 @@
+#ifndef PREDICTD_SERVER_RPC_FIELD_ERRORS_H_
+#define PREDICTD_SERVER_RPC_FIELD_ERRORS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace predictd {
+
+// Collects what is wrong with the fields of one request, so that the caller hears of everything at once.
+class FieldErrors {
+ public:
+  // `field` is a path as in `inputs[0].shape[1]`; `description` says what was expected and what came.
+  void Add(std::string field, absl::string_view description);
+
+  bool empty() const { return errors_.empty(); }
+
+  // INVALID_ARGUMENT with a google.rpc.BadRequest; OK if nothing was added.
+  absl::Status ToStatus() const;
+
+ private:
+  struct Error {
+    std::string field;
+    std::string description;
+  };
+  std::vector<Error> errors_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_RPC_FIELD_ERRORS_H_

@@ -1,0 +1,88 @@
+#include "server/rpc/model_handler.h"
+
+#include <predictd/v1/model_service.pb.h>
+
+#include <string>
+#include <vector>
+
+#include "server/rpc/field_errors.h"
+#include "server/rpc/message_bytes.h"
+#include "server/rpc/tensor_codec.h"
+
+namespace predictd {
+namespace {
+
+v1::ModelState ToProto(VersionState state) {
+  switch (state) {
+    case VersionState::kLoading:
+      return v1::MODEL_STATE_LOADING;
+    case VersionState::kReady:
+      return v1::MODEL_STATE_READY;
+    case VersionState::kFailed:
+      break;
+  }
+  return v1::MODEL_STATE_FAILED;
+}
+
+void FillSpec(const TensorSpec& spec, v1::TensorSpec& message) {
+  message.set_name(spec.name);
+  message.set_dtype(ToProto(spec.dtype));
+  message.mutable_shape()->Add(spec.shape.begin(), spec.shape.end());
+}
+
+void FillModel(const ServedModel& model, v1::Model& message) {
+  message.set_name(model.name());
+  message.set_kind(v1::MODEL_KIND_TENSOR);
+  const ModelConfig& config = model.config();
+  if (!model.status().ok()) {
+    // What is wrong with a folder is for whoever wrote it: the operator's configuration, no secret.
+    v1::ModelVersion& version = *message.add_versions();
+    version.set_state(v1::MODEL_STATE_FAILED);
+    version.set_reason(std::string(model.status().message()));
+    return;
+  }
+  message.set_description(config.description);
+  message.set_batched(config.signature.batched);
+  message.set_max_batch_size(config.signature.max_batch_size);
+  for (const TensorSpec& spec : config.signature.inputs) FillSpec(spec, *message.add_inputs());
+  for (const TensorSpec& spec : config.signature.outputs) FillSpec(spec, *message.add_outputs());
+  for (const auto& served : model.versions()) {
+    v1::ModelVersion& version = *message.add_versions();
+    const VersionState state = served->state();
+    version.set_version(served->entry().version);
+    version.set_state(ToProto(state));
+    if (state == VersionState::kFailed) version.set_reason(served->reason());
+    version.set_backend(std::string(BackendName(served->entry().backend)));
+  }
+}
+
+}  // namespace
+
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleListModels(Call& call, const grpc::ByteBuffer& request,
+                                                        const Catalog& catalog) {
+  (void)call;
+  auto message = ParseMessage<v1::ListModelsRequest>(request);
+  if (!message.ok()) co_return message.status();
+  v1::ListModelsResponse response;
+  for (const auto& [name, model] : catalog.models()) FillModel(model, *response.add_models());
+  co_return SerializeMessage(response);
+}
+
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleGetModel(Call& call, const grpc::ByteBuffer& request,
+                                                      const Catalog& catalog) {
+  auto message = ParseMessage<v1::GetModelRequest>(request);
+  if (!message.ok()) co_return message.status();
+  if ((*message)->model_name().empty()) {
+    FieldErrors errors;
+    errors.Add("model_name", "expected the name of a model, got none");
+    co_return errors.ToStatus();
+  }
+  absl::StatusOr<const ServedModel*> model = catalog.Find((*message)->model_name());
+  if (!model.ok()) co_return model.status();
+  call.SetModel(*model, 0);
+  v1::GetModelResponse response;
+  FillModel(**model, *response.mutable_model());
+  co_return SerializeMessage(response);
+}
+
+}  // namespace predictd

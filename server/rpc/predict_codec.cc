@@ -1,0 +1,262 @@
+#include "server/rpc/predict_codec.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/rpc/field_errors.h"
+#include "server/rpc/message_bytes.h"
+#include "server/rpc/status.h"
+
+namespace predictd {
+namespace {
+
+constexpr size_t kMaxRequestId = 128;
+
+std::string SpecNames(const std::vector<TensorSpec>& specs) {
+  return absl::StrJoin(specs, ", ", [](std::string* out, const TensorSpec& spec) { absl::StrAppend(out, spec.name); });
+}
+
+int IndexOf(const std::vector<TensorSpec>& specs, const std::string& name) {
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (specs[i].name == name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+// Reads one PredictRequest that `owner` keeps alive. Field paths begin with `prefix`.
+class PredictReader {
+ public:
+  PredictReader(const v1::PredictRequest& request, std::shared_ptr<const void> owner, std::string prefix)
+      : request_(request), owner_(std::move(owner)), prefix_(std::move(prefix)) {}
+
+  // The part that can be NOT_FOUND or UNAVAILABLE.
+  absl::Status FindModel(const Catalog& catalog, const ServedModel*& model) {
+    if (request_.model_name().empty()) errors_.Add(prefix_ + "model_name", "expected the name of a model, got none");
+    if (request_.model_version() < 0) {
+      errors_.Add(prefix_ + "model_version", absl::StrCat("expected 0 or a version, got ", request_.model_version()));
+    }
+    if (!errors_.empty()) return errors_.ToStatus();
+    absl::StatusOr<const ServedModel*> found = catalog.Find(request_.model_name());
+    if (!found.ok()) return found.status();
+    model = *found;
+    absl::StatusOr<ServedVersion*> version = model->Choose(request_.model_version());
+    if (!version.ok()) return version.status();
+    decoded_.model = model;
+    decoded_.version = (*version)->entry().version;
+    decoded_.runner = (*version)->runner();
+    return absl::OkStatus();
+  }
+
+  // The rest; everything that is wrong is in errors().
+  void ReadFields() {
+    if (request_.request_id().size() > kMaxRequestId) {
+      errors_.Add(prefix_ + "request_id",
+                  absl::StrCat("expected at most ", kMaxRequestId, " bytes, got ", request_.request_id().size()));
+    }
+    decoded_.request_id = request_.request_id();
+    ReadInputs();
+    ReadOutputs();
+    ReadParameters();
+  }
+
+  void CheckRows(int64_t max_rows, absl::string_view advice) {
+    if (!errors_.empty() || !signature().batched) return;
+    const std::vector<Tensor>& inputs = decoded_.inference.inputs;
+    for (size_t i = 1; i < inputs.size(); ++i) {
+      if (inputs[i].shape()[0] == inputs[0].shape()[0]) continue;
+      errors_.Add(InputPath(signature().inputs[i].name) + ".shape",
+                  absl::StrCat("expected ", inputs[0].shape()[0], " rows as in ", signature().inputs[0].name, ", got ",
+                               inputs[i].shape()[0]));
+    }
+    const int64_t rows = inputs[0].shape()[0];
+    if (rows < 1 || rows > max_rows) {
+      errors_.Add(InputPath(signature().inputs[0].name) + ".shape",
+                  absl::StrCat("expected 1 to ", max_rows, " rows, got ", rows, advice));
+    }
+    decoded_.inference.rows = rows;
+  }
+
+  const Signature& signature() const { return decoded_.model->config().signature; }
+  FieldErrors& errors() { return errors_; }
+  DecodedPredict Take() { return std::move(decoded_); }
+
+ private:
+  std::string InputPath(const std::string& name) const {
+    for (int i = 0; i < request_.inputs_size(); ++i) {
+      if (request_.inputs(i).name() == name) return absl::StrCat(prefix_, "inputs[", i, "]");
+    }
+    return prefix_ + "inputs";
+  }
+
+  void ReadInputs() {
+    const std::vector<TensorSpec>& specs = signature().inputs;
+    std::vector<std::optional<Tensor>> inputs(specs.size());
+    std::vector<bool> seen(specs.size(), false);
+    for (int i = 0; i < request_.inputs_size(); ++i) {
+      const v1::Tensor& message = request_.inputs(i);
+      const std::string path = absl::StrCat(prefix_, "inputs[", i, "]");
+      const int index = IndexOf(specs, message.name());
+      if (index < 0) {
+        errors_.Add(path + ".name", absl::StrCat("expected one of ", SpecNames(specs), ", got '", message.name(), "'"));
+        continue;
+      }
+      if (seen[index]) {
+        errors_.Add(path + ".name", absl::StrCat("expected each input once, got ", message.name(), " again"));
+        continue;
+      }
+      seen[index] = true;
+      if (EncodingOf(message) == Encoding::kRaw) decoded_.encoding = Encoding::kRaw;
+      inputs[index] = DecodeTensor(message, specs[index], owner_, path, errors_);
+    }
+    for (size_t i = 0; i < specs.size(); ++i) {
+      if (!seen[i]) errors_.Add(prefix_ + "inputs", absl::StrCat("expected the input ", specs[i].name, ", got none"));
+      if (inputs[i].has_value()) decoded_.inference.inputs.push_back(*std::move(inputs[i]));
+    }
+  }
+
+  void ReadOutputs() {
+    const std::vector<TensorSpec>& specs = signature().outputs;
+    for (int i = 0; i < request_.outputs_size(); ++i) {
+      const int index = IndexOf(specs, request_.outputs(i));
+      const std::string path = absl::StrCat(prefix_, "outputs[", i, "]");
+      if (index < 0) {
+        errors_.Add(path, absl::StrCat("expected one of ", SpecNames(specs), ", got '", request_.outputs(i), "'"));
+      } else if (std::count(decoded_.outputs.begin(), decoded_.outputs.end(), index) > 0) {
+        errors_.Add(path, absl::StrCat("expected each output once, got ", request_.outputs(i), " again"));
+      } else {
+        decoded_.outputs.push_back(index);
+      }
+    }
+    if (request_.outputs().empty()) {
+      for (size_t i = 0; i < specs.size(); ++i) decoded_.outputs.push_back(static_cast<int>(i));
+    }
+  }
+
+  void ReadParameters() {
+    for (const auto& [name, parameter] : request_.parameters()) {
+      const std::string path = absl::StrCat(prefix_, "parameters[\"", name, "\"]");
+      if (name != "output_encoding") {
+        errors_.Add(path, "expected output_encoding, which is the only parameter of a tensor model");
+      } else if (parameter.string_value() == "typed") {
+        decoded_.encoding = Encoding::kTyped;
+      } else if (parameter.string_value() == "raw") {
+        decoded_.encoding = Encoding::kRaw;
+      } else {
+        errors_.Add(path, R"(expected the string_value "typed" or "raw")");
+      }
+    }
+  }
+
+  const v1::PredictRequest& request_;
+  const std::shared_ptr<const void> owner_;
+  const std::string prefix_;
+  FieldErrors errors_;
+  DecodedPredict decoded_;
+};
+
+// A row-wise stream may be as long as a message can hold.
+constexpr int64_t kMaxStreamRows = int64_t{1} << 40;
+
+void ReadStreamOptions(const v1::PredictStreamRequest& request, PredictReader& reader, DecodedPredictStream& decoded) {
+  const int64_t max_rows = reader.signature().max_batch_size;
+  decoded.options.chunk_rows = request.chunk_rows() == 0 ? max_rows : request.chunk_rows();
+  if (decoded.options.chunk_rows < 1 || decoded.options.chunk_rows > max_rows) {
+    reader.errors().Add("chunk_rows", absl::StrCat("expected 0 to ", max_rows, ", got ", request.chunk_rows()));
+  }
+  decoded.options.ordered = !request.has_ordered() || request.ordered();
+  switch (request.on_error()) {
+    case v1::CHUNK_ERROR_POLICY_UNSPECIFIED:
+    case v1::CHUNK_ERROR_POLICY_FAIL_FAST:
+      decoded.fail_fast = true;
+      break;
+    case v1::CHUNK_ERROR_POLICY_PER_ITEM:
+      decoded.fail_fast = false;
+      break;
+    default:
+      reader.errors().Add("on_error", absl::StrCat("expected FAIL_FAST or PER_ITEM, got ", request.on_error()));
+  }
+}
+
+template <class Message>
+void EncodeOutputs(const DecodedPredict& request, const InferenceResult& result, Message& message) {
+  const std::vector<TensorSpec>& specs = request.model->config().signature.outputs;
+  for (int index : request.outputs) {
+    EncodeTensor(result.outputs[index], specs[index].name, request.encoding, *message.add_outputs());
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<DecodedPredict> DecodePredict(const grpc::ByteBuffer& bytes, const Catalog& catalog,
+                                             const ServedModel*& model) {
+  auto message = ParseMessage<v1::PredictRequest>(bytes);
+  if (!message.ok()) return message.status();
+  PredictReader reader(**message, *message, "");
+  if (absl::Status status = reader.FindModel(catalog, model); !status.ok()) return status;
+  reader.ReadFields();
+  reader.CheckRows(model->config().signature.max_batch_size, "; PredictStream takes more");
+  if (!reader.errors().empty()) return reader.errors().ToStatus();
+  return reader.Take();
+}
+
+absl::StatusOr<DecodedPredictStream> DecodePredictStream(const grpc::ByteBuffer& bytes, const Catalog& catalog,
+                                                         int window, const ServedModel*& model) {
+  auto message = ParseMessage<v1::PredictStreamRequest>(bytes);
+  if (!message.ok()) return message.status();
+  PredictReader reader((*message)->predict(), *message, "predict.");
+  if (absl::Status status = reader.FindModel(catalog, model); !status.ok()) return status;
+  reader.ReadFields();
+  reader.CheckRows(kMaxStreamRows, "");
+  DecodedPredictStream decoded;
+  decoded.options.window = window;
+  ReadStreamOptions(**message, reader, decoded);
+  if (!reader.errors().empty()) return reader.errors().ToStatus();
+  decoded.predict = reader.Take();
+  return decoded;
+}
+
+absl::StatusOr<grpc::ByteBuffer> EncodePredict(const DecodedPredict& request, const InferenceResult& result) {
+  google::protobuf::Arena arena;
+  auto* response = google::protobuf::Arena::CreateMessage<v1::PredictResponse>(&arena);
+  response->set_model_name(request.model->name());
+  response->set_model_version(request.version);
+  response->set_request_id(request.request_id);
+  EncodeOutputs(request, result, *response);
+  return SerializeMessage(*response);
+}
+
+absl::StatusOr<grpc::ByteBuffer> EncodeStreamStart(const DecodedPredict& request, int64_t total_chunks) {
+  v1::PredictStreamResponse response;
+  v1::StreamStart& start = *response.mutable_start();
+  start.set_model_name(request.model->name());
+  start.set_model_version(request.version);
+  start.set_request_id(request.request_id);
+  start.set_total_rows(request.inference.rows);
+  start.set_total_chunks(total_chunks);
+  return SerializeMessage(response);
+}
+
+absl::StatusOr<grpc::ByteBuffer> EncodeRows(const DecodedPredict& request, const RowStream::Chunk& chunk) {
+  v1::PredictStreamResponse response;
+  v1::RowsResult& rows = *response.mutable_rows();
+  rows.set_first_row(chunk.first_row);
+  rows.set_row_count(chunk.rows);
+  if (chunk.result.ok()) {
+    EncodeOutputs(request, *chunk.result, rows);
+  } else {
+    *rows.mutable_error() = ToRpcStatus(chunk.result.status());
+  }
+  return SerializeMessage(response);
+}
+
+absl::StatusOr<grpc::ByteBuffer> EncodeStreamSummary(int64_t rows_ok, int64_t rows_failed) {
+  v1::PredictStreamResponse response;
+  response.mutable_summary()->set_rows_ok(rows_ok);
+  response.mutable_summary()->set_rows_failed(rows_failed);
+  return SerializeMessage(response);
+}
+
+}  // namespace predictd

@@ -1,0 +1,51 @@
+#ifndef PREDICTD_SERVER_RPC_PREDICT_CODEC_H_
+#define PREDICTD_SERVER_RPC_PREDICT_CODEC_H_
+
+#include <grpcpp/grpcpp.h>
+#include <predictd/v1/prediction_service.pb.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/engine/catalog.h"
+#include "server/engine/inference.h"
+#include "server/engine/row_stream.h"
+#include "server/rpc/tensor_codec.h"
+
+namespace predictd {
+
+// A PredictRequest, understood: which version runs what, and how the answer is to look.
+struct DecodedPredict {
+  const ServedModel* model = nullptr;
+  int64_t version = 0;
+  std::shared_ptr<ModelRunner> runner;
+  InferenceRequest inference;
+  // Of the signature's outputs, by index.
+  std::vector<int> outputs;
+  Encoding encoding = Encoding::kTyped;
+  std::string request_id;
+};
+
+struct DecodedPredictStream {
+  DecodedPredict predict;
+  RowStream::Options options;
+  bool fail_fast = true;
+};
+
+// Parses and validates; the deadline is left to the caller. `model` is set as soon as it is known, also if the rest is
+// wrong. INVALID_ARGUMENT with a BadRequest, NOT_FOUND, or UNAVAILABLE as the catalog says.
+absl::StatusOr<DecodedPredict> DecodePredict(const grpc::ByteBuffer& bytes, const Catalog& catalog,
+                                             const ServedModel*& model);
+absl::StatusOr<DecodedPredictStream> DecodePredictStream(const grpc::ByteBuffer& bytes, const Catalog& catalog,
+                                                         int window, const ServedModel*& model);
+
+// The answers. RESOURCE_EXHAUSTED if one is too large for a message.
+absl::StatusOr<grpc::ByteBuffer> EncodePredict(const DecodedPredict& request, const InferenceResult& result);
+absl::StatusOr<grpc::ByteBuffer> EncodeStreamStart(const DecodedPredict& request, int64_t total_chunks);
+absl::StatusOr<grpc::ByteBuffer> EncodeRows(const DecodedPredict& request, const RowStream::Chunk& chunk);
+absl::StatusOr<grpc::ByteBuffer> EncodeStreamSummary(int64_t rows_ok, int64_t rows_failed);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_RPC_PREDICT_CODEC_H_

@@ -1,0 +1,83 @@
+#include "server/rpc/predict_handler.h"
+
+#include <utility>
+
+#include "server/engine/row_stream.h"
+#include "server/rpc/predict_codec.h"
+
+namespace predictd {
+namespace {
+
+using std::chrono::steady_clock;
+
+// Tells the call what it is about and what decoding took.
+void ReportDecoded(Call& call, TimePoint started, const ServedModel* model, const DecodedPredict* decoded) {
+  call.SetModel(model, decoded == nullptr ? 0 : decoded->version);
+  if (decoded != nullptr) call.SetRequestId(decoded->request_id);
+  call.AddDecode(started, steady_clock::now());
+}
+
+// Sends the chunks; the status that the stream ends with.
+Task<absl::Status> SendRows(Call& call, const DecodedPredictStream& request, RowStream& rows, StreamWriter& writer) {
+  absl::StatusOr<grpc::ByteBuffer> start = EncodeStreamStart(request.predict, rows.total_chunks());
+  if (!start.ok()) co_return start.status();
+  bool reading = co_await writer.Write(*start);
+  int64_t rows_ok = 0;
+  int64_t rows_failed = 0;
+  while (reading) {
+    const std::optional<RowStream::Chunk> chunk = co_await rows.Next();
+    if (call.stop().stopped()) co_return StopStatus(call.stop().reason(), "the stream");
+    if (!chunk.has_value()) break;
+    if (!chunk->result.ok() && request.fail_fast) co_return chunk->result.status();
+    (chunk->result.ok() ? rows_ok : rows_failed) += chunk->rows;
+    if (chunk->result.ok()) call.AddInference(chunk->result->timings);
+    absl::StatusOr<grpc::ByteBuffer> message = EncodeRows(request.predict, *chunk);
+    if (!message.ok()) co_return message.status();
+    reading = co_await writer.Write(*message);
+  }
+  if (reading) {
+    absl::StatusOr<grpc::ByteBuffer> summary = EncodeStreamSummary(rows_ok, rows_failed);
+    if (!summary.ok()) co_return summary.status();
+    reading = co_await writer.Write(*summary);
+  }
+  if (call.stop().stopped()) co_return StopStatus(call.stop().reason(), "the stream");
+  co_return reading ? absl::OkStatus() : StopStatus(StopReason::kCancelled, "the stream");
+}
+
+}  // namespace
+
+Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, const grpc::ByteBuffer& request,
+                                                     const Catalog& catalog) {
+  const TimePoint started = steady_clock::now();
+  const ServedModel* model = nullptr;
+  absl::StatusOr<DecodedPredict> decoded = DecodePredict(request, catalog, model);
+  ReportDecoded(call, started, model, decoded.ok() ? &*decoded : nullptr);
+  if (!decoded.ok()) co_return decoded.status();
+
+  decoded->inference.deadline = call.deadline();
+  ModelRunner::Inference inference = decoded->runner->Infer(std::move(decoded->inference), call.stop());
+  absl::StatusOr<InferenceResult> result = co_await inference;
+  if (!result.ok()) co_return result.status();
+
+  call.AddInference(result->timings);
+  co_return EncodePredict(*decoded, *result);
+}
+
+Task<absl::Status> HandlePredictStream(Call& call, const grpc::ByteBuffer& request, StreamWriter& writer,
+                                       const Catalog& catalog, int window) {
+  const TimePoint started = steady_clock::now();
+  const ServedModel* model = nullptr;
+  absl::StatusOr<DecodedPredictStream> decoded = DecodePredictStream(request, catalog, window, model);
+  ReportDecoded(call, started, model, decoded.ok() ? &decoded->predict : nullptr);
+  if (!decoded.ok()) co_return decoded.status();
+
+  decoded->predict.inference.deadline = call.deadline();
+  RowStream rows(decoded->predict.runner, std::move(decoded->predict.inference), decoded->options, call.stop());
+  absl::Status status = co_await SendRows(call, *decoded, rows, writer);
+  // Whatever is still queued or running is for nobody.
+  call.stop().RequestStop(StopReason::kFailed);
+  co_await rows.Drain();
+  co_return status;
+}
+
+}  // namespace predictd

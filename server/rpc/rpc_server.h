@@ -1,0 +1,56 @@
+#ifndef PREDICTD_SERVER_RPC_RPC_SERVER_H_
+#define PREDICTD_SERVER_RPC_RPC_SERVER_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/async/worker_pool.h"
+#include "server/engine/catalog.h"
+#include "server/rpc/environment.h"
+#include "server/rpc/event_loop.h"
+
+namespace predictd {
+
+// The gRPC server: services, event loops, health, reflection. Owned by the composition root.
+class RpcServer {
+ public:
+  struct Options {
+    std::string listen;
+    int loops = 1;
+    int64_t max_message_bytes = 0;
+    int max_concurrent_streams = 0;
+    int stream_window = 1;
+  };
+
+  // Binds and starts to serve. UNAVAILABLE if the address cannot be bound. The arguments outlive the server.
+  static absl::StatusOr<std::unique_ptr<RpcServer>> Start(const Options& options, RpcEnvironment& environment,
+                                                          const Catalog& catalog, WorkerPool& pool);
+  ~RpcServer();
+
+  int port() const;
+
+  // grpc.health.v1: the server as a whole is "", a model is its name. Thread-safe.
+  void SetHealth(const std::string& service, bool serving);
+
+  // Says NOT_SERVING for everything, for good.
+  void SetNotServing();
+
+  // Accepts no more calls and waits until the running ones have ended, at most for `grace`; then stops the rest and
+  // waits for them. Blocks; call it once. Afterwards no handler runs, but the loops still poll.
+  void Drain(absl::Duration grace);
+
+  // Ends the loops. After Drain, and after whatever else starts operations on them has stopped.
+  void Stop();
+
+ private:
+  struct Impl;
+  explicit RpcServer(std::unique_ptr<Impl> impl);
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_RPC_RPC_SERVER_H_

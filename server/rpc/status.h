@@ -1,0 +1,28 @@
+#ifndef PREDICTD_SERVER_RPC_STATUS_H_
+#define PREDICTD_SERVER_RPC_STATUS_H_
+
+#include <google/protobuf/message.h>
+#include <google/rpc/status.pb.h>
+#include <grpcpp/grpcpp.h>
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace predictd {
+
+// Attaches a google.rpc detail message to an error.
+void AttachDetail(const google::protobuf::Message& detail, absl::Status& status);
+
+// What callers may see of an error: its code, message and details (BadRequest, RetryInfo). INTERNAL and UNKNOWN lose
+// their message to an error id, under which the cause is logged here.
+google::rpc::Status ToRpcStatus(const absl::Status& status);
+
+// The same as gRPC sends it: details in `grpc-status-details-bin`, advice on retries also as the trailer
+// `grpc-retry-pushback-ms`, which is added to the context. OK stays OK.
+grpc::Status ToGrpcStatus(const absl::Status& status, grpc::ServerContext& context);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_RPC_STATUS_H_

@@ -1,0 +1,328 @@
+#include "server/rpc/tensor_codec.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/rpc/half_float.h"
+
+namespace predictd {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "raw tensors are little-endian");
+
+absl::string_view Name(DType dtype) {
+  return DTypeName(dtype);
+}
+
+// The typed field that elements of a type travel in.
+enum class ValueField { kBool, kInt, kInt64, kUint, kUint64, kFloat, kDouble, kBytes };
+
+ValueField FieldOf(DType dtype) {
+  switch (dtype) {
+    case DType::kBool:
+      return ValueField::kBool;
+    case DType::kUint8:
+    case DType::kUint16:
+    case DType::kUint32:
+      return ValueField::kUint;
+    case DType::kUint64:
+      return ValueField::kUint64;
+    case DType::kInt8:
+    case DType::kInt16:
+    case DType::kInt32:
+      return ValueField::kInt;
+    case DType::kInt64:
+      return ValueField::kInt64;
+    case DType::kFp16:
+    case DType::kBf16:
+    case DType::kFp32:
+      return ValueField::kFloat;
+    case DType::kFp64:
+      return ValueField::kDouble;
+    case DType::kBytes:
+      break;
+  }
+  return ValueField::kBytes;
+}
+
+struct FieldInfo {
+  ValueField field;
+  const char* name;
+  int size;
+};
+
+// The typed fields of a message that hold elements.
+std::vector<FieldInfo> FilledFields(const v1::Tensor& m) {
+  const FieldInfo all[] = {{ValueField::kBool, "bool_values", m.bool_values_size()},
+                           {ValueField::kInt, "int_values", m.int_values_size()},
+                           {ValueField::kInt64, "int64_values", m.int64_values_size()},
+                           {ValueField::kUint, "uint_values", m.uint_values_size()},
+                           {ValueField::kUint64, "uint64_values", m.uint64_values_size()},
+                           {ValueField::kFloat, "float_values", m.float_values_size()},
+                           {ValueField::kDouble, "double_values", m.double_values_size()},
+                           {ValueField::kBytes, "bytes_values", m.bytes_values_size()}};
+  std::vector<FieldInfo> filled;
+  for (const FieldInfo& info : all) {
+    if (info.size > 0) filled.push_back(info);
+  }
+  return filled;
+}
+
+const char* FieldName(ValueField field) {
+  constexpr const char* kNames[] = {"bool_values",   "int_values",   "int64_values",  "uint_values",
+                                    "uint64_values", "float_values", "double_values", "bytes_values"};
+  return kNames[static_cast<int>(field)];
+}
+
+struct Decoding {
+  const v1::Tensor& message;
+  const TensorSpec& spec;
+  const std::shared_ptr<const void>& owner;
+  const std::string& path;
+  FieldErrors& errors;
+
+  void Fail(absl::string_view field, absl::string_view description) const {
+    errors.Add(absl::StrCat(path, ".", field), description);
+  }
+};
+
+// Elements that are narrower in the tensor than in the message. `convert` returns nullopt for one that does not fit.
+template <class Narrow, class Wide, class Convert>
+std::optional<Tensor> Narrowed(const Decoding& d, Shape shape, const google::protobuf::RepeatedField<Wide>& values,
+                               Convert convert) {
+  std::byte* fill = nullptr;
+  Tensor tensor = Tensor::Allocate(d.spec.dtype, std::move(shape), &fill);
+  auto* out = reinterpret_cast<Narrow*>(fill);
+  for (int i = 0; i < values.size(); ++i) {
+    const std::optional<Narrow> narrow = convert(values[i]);
+    if (!narrow.has_value()) {
+      d.Fail(absl::StrCat(FieldName(FieldOf(d.spec.dtype)), "[", i, "]"),
+             absl::StrCat("expected a value that ", Name(d.spec.dtype), " can hold, got ", values[i]));
+      return std::nullopt;
+    }
+    out[i] = *narrow;
+  }
+  return tensor;
+}
+
+template <class Narrow, class Wide>
+std::optional<Tensor> NarrowedInteger(const Decoding& d, Shape shape,
+                                      const google::protobuf::RepeatedField<Wide>& values) {
+  return Narrowed<Narrow>(d, std::move(shape), values, [](Wide value) -> std::optional<Narrow> {
+    if (!std::in_range<Narrow>(value)) return std::nullopt;
+    return static_cast<Narrow>(value);
+  });
+}
+
+std::optional<Tensor> DecodeTyped(const Decoding& d, Shape shape) {
+  const v1::Tensor& m = d.message;
+  const auto view = [&](const auto& values) { return Tensor(d.spec.dtype, std::move(shape), values.data(), d.owner); };
+  switch (d.spec.dtype) {
+    case DType::kBool:
+      return view(m.bool_values());
+    case DType::kUint8:
+      return NarrowedInteger<uint8_t>(d, std::move(shape), m.uint_values());
+    case DType::kUint16:
+      return NarrowedInteger<uint16_t>(d, std::move(shape), m.uint_values());
+    case DType::kUint32:
+      return view(m.uint_values());
+    case DType::kUint64:
+      return view(m.uint64_values());
+    case DType::kInt8:
+      return NarrowedInteger<int8_t>(d, std::move(shape), m.int_values());
+    case DType::kInt16:
+      return NarrowedInteger<int16_t>(d, std::move(shape), m.int_values());
+    case DType::kInt32:
+      return view(m.int_values());
+    case DType::kInt64:
+      return view(m.int64_values());
+    case DType::kFp16:
+      return Narrowed<uint16_t>(d, std::move(shape), m.float_values(), [](float value) -> std::optional<uint16_t> {
+        const uint16_t bits = FloatToFp16(value);
+        if (std::isfinite(value) && !std::isfinite(Fp16ToFloat(bits))) return std::nullopt;
+        return bits;
+      });
+    case DType::kBf16:
+      return Narrowed<uint16_t>(d, std::move(shape), m.float_values(), [](float value) -> std::optional<uint16_t> {
+        const uint16_t bits = FloatToBf16(value);
+        if (std::isfinite(value) && !std::isfinite(Bf16ToFloat(bits))) return std::nullopt;
+        return bits;
+      });
+    case DType::kFp32:
+      return view(m.float_values());
+    case DType::kFp64:
+      return view(m.double_values());
+    case DType::kBytes:
+      break;
+  }
+  auto strings = std::make_shared<std::vector<std::string>>(m.bytes_values().begin(), m.bytes_values().end());
+  return Tensor(std::move(shape), std::move(strings));
+}
+
+// The elements of a raw BYTES tensor; nullopt if the lengths do not add up.
+std::optional<std::vector<std::string>> SplitRawStrings(absl::string_view raw) {
+  std::vector<std::string> strings;
+  while (!raw.empty()) {
+    uint32_t length = 0;
+    if (raw.size() < sizeof(length)) return std::nullopt;
+    std::memcpy(&length, raw.data(), sizeof(length));
+    raw.remove_prefix(sizeof(length));
+    if (raw.size() < length) return std::nullopt;
+    strings.emplace_back(raw.substr(0, length));
+    raw.remove_prefix(length);
+  }
+  return strings;
+}
+
+// The shape, checked; complains about it otherwise.
+std::optional<Shape> CheckShape(const Decoding& d, int64_t elements) {
+  const absl::Span<const int64_t> given(d.message.shape().data(), d.message.shape().size());
+  absl::StatusOr<Shape> shape = ResolveShape(d.spec, given, elements);
+  if (shape.ok()) return *std::move(shape);
+  d.Fail("shape", shape.status().message());
+  return std::nullopt;
+}
+
+std::optional<Tensor> DecodeRaw(const Decoding& d) {
+  const std::string& raw = d.message.raw();
+  if (d.spec.dtype == DType::kBytes) {
+    std::optional<std::vector<std::string>> strings = SplitRawStrings(raw);
+    if (!strings.has_value()) {
+      d.Fail("raw", "expected for each element a 4-byte little-endian length and that many bytes, got less");
+      return std::nullopt;
+    }
+    std::optional<Shape> shape = CheckShape(d, static_cast<int64_t>(strings->size()));
+    if (!shape.has_value()) return std::nullopt;
+    return Tensor(*std::move(shape), std::make_shared<std::vector<std::string>>(*std::move(strings)));
+  }
+  const size_t width = ByteWidth(d.spec.dtype);
+  if (raw.size() % width != 0) {
+    d.Fail("raw",
+           absl::StrCat("expected a multiple of ", width, " bytes for ", Name(d.spec.dtype), ", got ", raw.size()));
+    return std::nullopt;
+  }
+  std::optional<Shape> shape = CheckShape(d, static_cast<int64_t>(raw.size() / width));
+  if (!shape.has_value()) return std::nullopt;
+  if (d.spec.dtype == DType::kBool) {
+    for (size_t i = 0; i < raw.size(); ++i) {
+      if (static_cast<unsigned char>(raw[i]) > 1) {
+        d.Fail("raw",
+               absl::StrCat("expected 0 or 1 for each BOOL, got ", static_cast<unsigned char>(raw[i]), " at byte ", i));
+        return std::nullopt;
+      }
+    }
+  }
+  return Tensor(d.spec.dtype, *std::move(shape), raw.data(), d.owner);
+}
+
+template <class Narrow, class Field, class Convert>
+void Widen(const Tensor& tensor, Field& field, Convert convert) {
+  const auto* values = reinterpret_cast<const Narrow*>(tensor.data());
+  field.Reserve(static_cast<int>(tensor.elements()));
+  for (int64_t i = 0; i < tensor.elements(); ++i) field.AddAlreadyReserved(convert(values[i]));
+}
+
+template <class Element, class Field>
+void CopyValues(const Tensor& tensor, Field& field) {
+  Widen<Element>(tensor, field, [](Element value) { return value; });
+}
+
+void EncodeTyped(const Tensor& tensor, v1::Tensor& m) {
+  switch (tensor.dtype()) {
+    case DType::kBool:
+      return Widen<uint8_t>(tensor, *m.mutable_bool_values(), [](uint8_t value) { return value != 0; });
+    case DType::kUint8:
+      return CopyValues<uint8_t>(tensor, *m.mutable_uint_values());
+    case DType::kUint16:
+      return CopyValues<uint16_t>(tensor, *m.mutable_uint_values());
+    case DType::kUint32:
+      return CopyValues<uint32_t>(tensor, *m.mutable_uint_values());
+    case DType::kUint64:
+      return CopyValues<uint64_t>(tensor, *m.mutable_uint64_values());
+    case DType::kInt8:
+      return CopyValues<int8_t>(tensor, *m.mutable_int_values());
+    case DType::kInt16:
+      return CopyValues<int16_t>(tensor, *m.mutable_int_values());
+    case DType::kInt32:
+      return CopyValues<int32_t>(tensor, *m.mutable_int_values());
+    case DType::kInt64:
+      return CopyValues<int64_t>(tensor, *m.mutable_int64_values());
+    case DType::kFp16:
+      return Widen<uint16_t>(tensor, *m.mutable_float_values(), Fp16ToFloat);
+    case DType::kBf16:
+      return Widen<uint16_t>(tensor, *m.mutable_float_values(), Bf16ToFloat);
+    case DType::kFp32:
+      return CopyValues<float>(tensor, *m.mutable_float_values());
+    case DType::kFp64:
+      return CopyValues<double>(tensor, *m.mutable_double_values());
+    case DType::kBytes:
+      for (const std::string& string : tensor.strings()) m.add_bytes_values(string);
+  }
+}
+
+void EncodeRaw(const Tensor& tensor, std::string& raw) {
+  if (tensor.dtype() != DType::kBytes) {
+    raw.assign(reinterpret_cast<const char*>(tensor.data()), tensor.byte_size());
+    return;
+  }
+  for (const std::string& string : tensor.strings()) {
+    const auto length = static_cast<uint32_t>(string.size());
+    raw.append(reinterpret_cast<const char*>(&length), sizeof(length));
+    raw.append(string);
+  }
+}
+
+}  // namespace
+
+v1::DataType ToProto(DType dtype) {
+  // The two enums list the types in the same order.
+  static_assert(static_cast<int>(DType::kBytes) + 1 == v1::DATA_TYPE_BYTES);
+  return static_cast<v1::DataType>(static_cast<int>(dtype) + 1);
+}
+
+std::optional<Tensor> DecodeTensor(const v1::Tensor& message, const TensorSpec& spec, std::shared_ptr<const void> owner,
+                                   const std::string& path, FieldErrors& errors) {
+  const Decoding d{message, spec, owner, path, errors};
+  if (message.dtype() != v1::DATA_TYPE_UNSPECIFIED && message.dtype() != ToProto(spec.dtype)) {
+    const std::string got = v1::DataType_IsValid(message.dtype()) ? v1::DataType_Name(message.dtype())
+                                                                  : absl::StrCat("the unknown type ", message.dtype());
+    d.Fail("dtype", absl::StrCat("expected ", v1::DataType_Name(ToProto(spec.dtype)), ", got ", got));
+    return std::nullopt;
+  }
+  const std::vector<FieldInfo> filled = FilledFields(message);
+  if (!message.raw().empty()) {
+    if (!filled.empty()) {
+      d.Fail(filled.front().name, "expected elements either here or in raw, got both");
+      return std::nullopt;
+    }
+    return DecodeRaw(d);
+  }
+  const ValueField expected = FieldOf(spec.dtype);
+  for (const FieldInfo& info : filled) {
+    if (info.field == expected) continue;
+    d.Fail(info.name, absl::StrCat("expected the elements of ", Name(spec.dtype), " in ", FieldName(expected),
+                                   " or raw, got ", info.name));
+    return std::nullopt;
+  }
+  std::optional<Shape> shape = CheckShape(d, filled.empty() ? 0 : filled.front().size);
+  if (!shape.has_value()) return std::nullopt;
+  return DecodeTyped(d, *std::move(shape));
+}
+
+void EncodeTensor(const Tensor& tensor, const std::string& name, Encoding encoding, v1::Tensor& message) {
+  message.set_name(name);
+  message.set_dtype(ToProto(tensor.dtype()));
+  message.mutable_shape()->Add(tensor.shape().begin(), tensor.shape().end());
+  if (encoding == Encoding::kRaw) {
+    EncodeRaw(tensor, *message.mutable_raw());
+  } else {
+    EncodeTyped(tensor, message);
+  }
+}
+
+}  // namespace predictd

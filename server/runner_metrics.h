@@ -1,0 +1,34 @@
+#ifndef PREDICTD_SERVER_RUNNER_METRICS_H_
+#define PREDICTD_SERVER_RUNNER_METRICS_H_
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "server/engine/model_runner.h"
+#include "server/telemetry/metrics.h"
+
+namespace predictd {
+
+// What model runners report to Prometheus. Thread-safe.
+class RunnerMetrics {
+ public:
+  explicit RunnerMetrics(MetricsRegistry& registry);
+
+  // The observer of one version: lives as long as this object. Called once for each, by one thread.
+  RunnerObserver& ForVersion(const std::string& model, int64_t version);
+
+ private:
+  class Version;
+
+  MetricFamily<Gauge>& queued_;
+  MetricFamily<Gauge>& running_;
+  MetricFamily<Histogram>& queue_seconds_;
+  MetricFamily<Histogram>& compute_seconds_;
+  MetricFamily<Histogram>& batch_rows_;
+  std::vector<std::unique_ptr<RunnerObserver>> versions_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_RUNNER_METRICS_H_

@@ -1,0 +1,164 @@
+#include "server/server.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/async/worker_pool.h"
+#include "server/engine/catalog.h"
+#include "server/engine/loader.h"
+#include "server/model/repository.h"
+#include "server/model/torch_model.h"
+#include "server/rpc/rpc_server.h"
+#include "server/runner_metrics.h"
+#include "server/telemetry/log.h"
+#include "server/telemetry/metrics.h"
+#include "server/telemetry/metrics_server.h"
+#include "server/telemetry/tracing.h"
+
+namespace predictd {
+namespace {
+
+int Cores() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+TraceOptions MakeTraceOptions(const ServerConfig& config) {
+  TraceOptions options;
+  if (config.trace_exporter == "otlp") options.exporter = TraceExporter::kOtlpGrpc;
+  if (config.trace_exporter == "file") options.exporter = TraceExporter::kFile;
+  options.otlp_endpoint = config.trace_endpoint;
+  options.file = config.trace_file;
+  options.sample_ratio = config.trace_sample_ratio;
+  options.service_version = PREDICTD_VERSION;
+  return options;
+}
+
+LogRequests ParseLogRequests(const std::string& name) {
+  if (name == "all") return LogRequests::kAll;
+  return name == "none" ? LogRequests::kNone : LogRequests::kErrors;
+}
+
+// The file appears with its whole content at once, so that who waits for it never reads half a number.
+absl::Status WritePort(const std::string& file, int port) {
+  if (file.empty()) return absl::OkStatus();
+  const std::string temporary = file + ".tmp";
+  std::ofstream stream(temporary);
+  stream << port << "\n";
+  stream.close();
+  std::error_code error;
+  if (stream) std::filesystem::rename(temporary, file, error);
+  if (!stream || error) return absl::UnavailableError(absl::StrCat("cannot write ", file));
+  return absl::OkStatus();
+}
+
+// Says in log and health what the loader found out.
+void ReportLoaded(const Catalog& catalog, RpcServer& rpc, const ServedModel& model, const ServedVersion& version,
+                  const absl::Status& status) {
+  const Field fields[] = {{"model", model.name()},
+                          {"version", version.entry().version},
+                          {"cause", std::string_view(status.message().data(), status.message().size())}};
+  if (status.ok()) {
+    Log(LogLevel::kInfo, "model ready", absl::MakeConstSpan(fields, 2));
+  } else {
+    Log(LogLevel::kError, "model could not be loaded", fields);
+  }
+  rpc.SetHealth(model.name(), model.ready());
+  if (!catalog.loading()) {
+    rpc.SetHealth("", true);
+    Log(LogLevel::kInfo, "all models are loaded: serving");
+  }
+}
+
+}  // namespace
+
+absl::Status RunServer(const ServerConfig& config, const std::function<void()>& wait_for_stop) {
+  absl::StatusOr<std::vector<ModelEntry>> entries = ScanRepository(config.model_repository);
+  if (!entries.ok()) return entries.status();
+  for (const ModelEntry& entry : *entries) {
+    if (entry.status.ok()) continue;
+    const absl::string_view cause = entry.status.message();
+    Log(LogLevel::kError, "model has no valid configuration",
+        {{"model", entry.name}, {"cause", std::string_view(cause.data(), cause.size())}});
+  }
+  if (entries->empty())
+    Log(LogLevel::kWarning, "the model repository has no models", {{"path", config.model_repository}});
+
+  // In the order in which they depend on each other; destroyed in the opposite order.
+  MetricsRegistry registry;
+  RunnerMetrics runner_metrics(registry);
+  RpcMetrics rpc_metrics(registry);
+  absl::StatusOr<std::unique_ptr<Tracer>> tracer = Tracer::Create(MakeTraceOptions(config));
+  if (!tracer.ok()) return tracer.status();
+  std::unique_ptr<MetricsServer> metrics_server;
+  if (!config.metrics_listen.empty()) {
+    auto created = MetricsServer::Create(registry, config.metrics_listen);
+    if (!created.ok()) return created.status();
+    metrics_server = *std::move(created);
+    if (absl::Status status = WritePort(config.metrics_port_file, metrics_server->port()); !status.ok()) return status;
+  }
+
+  const SteadyClock clock;
+  Catalog catalog(*std::move(entries));
+  const int workers = config.workers > 0 ? config.workers : std::max(1, Cores() / config.intra_op_threads);
+  WorkerPool pool(
+      {.workers = workers, .on_start = [threads = config.intra_op_threads](int) { InitTorchThread(threads); }});
+
+  RpcEnvironment environment;
+  environment.default_deadline = config.default_deadline;
+  environment.max_deadline = config.max_deadline;
+  environment.stall_timeout = config.stream_stall_timeout;
+  environment.log_requests = ParseLogRequests(config.log_requests);
+  environment.tracer = tracer->get();
+  environment.metrics = &rpc_metrics;
+  absl::StatusOr<std::unique_ptr<RpcServer>> started =
+      RpcServer::Start({.listen = config.listen,
+                        .loops = config.loops > 0 ? config.loops : std::max(1, Cores() / 2),
+                        .max_message_bytes = config.max_message_bytes,
+                        .max_concurrent_streams = config.max_concurrent_streams,
+                        .stream_window = config.stream_window},
+                       environment, catalog, pool);
+  if (!started.ok()) return started.status();
+  RpcServer& rpc = **started;
+  rpc.SetHealth("", !catalog.loading());
+  for (const auto& [name, model] : catalog.models()) rpc.SetHealth(name, false);
+  if (absl::Status status = WritePort(config.port_file, rpc.port()); !status.ok()) return status;
+  Log(LogLevel::kInfo, "listening", {{"address", config.listen}, {"port", rpc.port()}, {"workers", workers}});
+
+  {
+    const Loader loader(
+        catalog, pool,
+        [workers](const VersionEntry& version, const Signature& signature) {
+          return LoadTorchModel(version, signature, workers);
+        },
+        [&](const ServedModel& model, const ServedVersion& version, std::unique_ptr<Model> loaded) {
+          const ModelRunner::Options options = {
+              .queue_capacity = static_cast<size_t>(model.config().queue_capacity),
+              .observer = &runner_metrics.ForVersion(model.name(), version.entry().version)};
+          return std::make_shared<ModelRunner>(std::move(loaded), model.config().signature, options, pool, clock);
+        },
+        [&](const ServedModel& model, const ServedVersion& version, const absl::Status& status) {
+          ReportLoaded(catalog, rpc, model, version, status);
+        });
+
+    wait_for_stop();
+    rpc.SetNotServing();
+    Log(LogLevel::kInfo, "draining", {{"in_flight", environment.accepted - environment.ended}});
+    absl::SleepFor(config.drain_delay);
+    rpc.Drain(config.drain_grace);
+  }
+  pool.Stop();
+  rpc.Stop();
+  if (!(*tracer)->Shutdown(absl::Seconds(5)).ok()) Log(LogLevel::kWarning, "some spans could not be exported");
+  Log(LogLevel::kInfo, "stopped",
+      {{"calls_accepted", environment.accepted.load()}, {"calls_ended", environment.ended.load()}});
+  return absl::OkStatus();
+}
+
+}  // namespace predictd
