@@ -69,9 +69,9 @@ void ReportLoaded(const Catalog& catalog, RpcServer& rpc, const ServedModel& mod
   } else {
     Log(LogLevel::kError, "model could not be loaded", fields);
   }
-  rpc.SetHealth(model.name(), model.ready());
+  rpc.health().Set(model.name(), model.ready());
   if (!catalog.loading()) {
-    rpc.SetHealth("", true);
+    rpc.health().Set("", true);
     Log(LogLevel::kInfo, "all models are loaded: serving");
   }
 }
@@ -126,8 +126,8 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
                        environment, catalog, pool);
   if (!started.ok()) return started.status();
   RpcServer& rpc = **started;
-  rpc.SetHealth("", !catalog.loading());
-  for (const auto& [name, model] : catalog.models()) rpc.SetHealth(name, false);
+  rpc.health().Set("", !catalog.loading());
+  for (const auto& [name, model] : catalog.models()) rpc.health().Set(name, false);
   if (absl::Status status = WritePort(config.port_file, rpc.port()); !status.ok()) return status;
   Log(LogLevel::kInfo, "listening", {{"address", config.listen}, {"port", rpc.port()}, {"workers", workers}});
 
@@ -148,7 +148,7 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
         });
 
     wait_for_stop();
-    rpc.SetNotServing();
+    rpc.health().SetNotServing();
     Log(LogLevel::kInfo, "draining", {{"in_flight", environment.accepted - environment.ended}});
     absl::SleepFor(config.drain_delay);
     rpc.Drain(config.drain_grace);

@@ -41,10 +41,10 @@ ModelRunner::Inference ModelRunner::Infer(InferenceRequest request, StopSource& 
 bool ModelRunner::Inference::await_suspend(std::coroutine_handle<> waiter) {
   // Keeps the job beyond the moment when another thread resumes the coroutine, and with it destroys this awaiter.
   const std::shared_ptr<Job> job = job_;
-  job->Suspend(waiter);
+  job->waiter.Prepare(waiter);
   on_stop_.emplace(stop_, [this] { runner_.OnStop(*job_, stop_.reason()); });
   runner_.Enqueue(job, admission_);
-  return job->Suspended();
+  return job->waiter.Suspended();
 }
 
 void ModelRunner::Enqueue(const std::shared_ptr<Job>& job, Admission admission) {

@@ -33,6 +33,7 @@ class Call {
   grpc::ServerContext& context() { return context_; }
   EventLoop& loop() { return loop_; }
   const RpcEnvironment& environment() const { return environment_; }
+  const Method& method() const { return method_; }
 
   // Stops when the caller cancels or disconnects, the deadline passes, or the server's grace period is over.
   StopSource& stop() { return stop_; }

@@ -13,14 +13,16 @@ namespace predictd {
 // A method of a service: its names, and its metrics for each model. Immutable, thread-safe.
 class Method {
  public:
-  Method(std::string service, std::string name, RpcMetrics& metrics, const Catalog& catalog)
-      : service_(std::move(service)), name_(std::move(name)), in_flight_(metrics.InFlight(name_)) {
+  Method(std::string service, std::string name, bool endless, RpcMetrics& metrics, const Catalog& catalog)
+      : service_(std::move(service)), name_(std::move(name)), endless_(endless), in_flight_(metrics.InFlight(name_)) {
     series_[nullptr] = metrics.MakeSeries(name_, "");
     for (const auto& [model_name, model] : catalog.models()) series_[&model] = metrics.MakeSeries(name_, model_name);
   }
 
   const std::string& service() const { return service_; }
   const std::string& name() const { return name_; }
+  // Calls last until somebody ends them: a server that drains does not wait for them.
+  bool endless() const { return endless_; }
   Gauge& in_flight() const { return in_flight_; }
   // Null: a call that named no known model.
   const RpcMetrics::Series& series(const ServedModel* model) const { return series_.at(model); }
@@ -28,6 +30,7 @@ class Method {
  private:
   const std::string service_;
   const std::string name_;
+  const bool endless_;
   Gauge& in_flight_;
   std::map<const ServedModel*, RpcMetrics::Series> series_;
 };

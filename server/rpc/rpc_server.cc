@@ -1,8 +1,9 @@
 #include "server/rpc/rpc_server.h"
 
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpc/health/v1/health.grpc.pb.h>
+#include <grpc/reflection/v1/reflection.grpc.pb.h>
+#include <grpc/reflection/v1alpha/reflection.grpc.pb.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <predictd/v1/model_service.grpc.pb.h>
 #include <predictd/v1/prediction_service.grpc.pb.h>
 
@@ -12,21 +13,34 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/rpc/event_loop.h"
+#include "server/rpc/health_handler.h"
 #include "server/rpc/model_handler.h"
 #include "server/rpc/predict_handler.h"
+#include "server/rpc/reflection_handler.h"
 #include "server/rpc/serve.h"
 
 namespace predictd {
 namespace {
 
-using PredictionBase = v1::PredictionService;
-using Prediction =
-    PredictionBase::WithRawMethod_Predict<PredictionBase::WithRawMethod_PredictStream<PredictionBase::Service>>;
-using ModelBase = v1::ModelService;
-using Models = ModelBase::WithRawMethod_ListModels<ModelBase::WithRawMethod_GetModel<ModelBase::Service>>;
+// All methods take and give bytes: handlers decode on their own terms.
+using PredictionService = v1::PredictionService::WithRawMethod_Predict<
+    v1::PredictionService::WithRawMethod_PredictStream<v1::PredictionService::Service>>;
+using ModelService =
+    v1::ModelService::WithRawMethod_ListModels<v1::ModelService::WithRawMethod_GetModel<v1::ModelService::Service>>;
+using HealthService = grpc::health::v1::Health::WithRawMethod_Check<
+    grpc::health::v1::Health::WithRawMethod_Watch<grpc::health::v1::Health::Service>>;
+
+using ReflectionService = grpc::reflection::v1::ServerReflection::WithRawMethod_ServerReflectionInfo<
+    grpc::reflection::v1::ServerReflection::Service>;
+using ReflectionAlphaService = grpc::reflection::v1alpha::ServerReflection::WithRawMethod_ServerReflectionInfo<
+    grpc::reflection::v1alpha::ServerReflection::Service>;
 
 constexpr char kPredictionName[] = "predictd.v1.PredictionService";
 constexpr char kModelName[] = "predictd.v1.ModelService";
+constexpr char kHealthName[] = "grpc.health.v1.Health";
+constexpr char kReflectionName[] = "grpc.reflection.v1.ServerReflection";
+constexpr char kReflectionAlphaName[] = "grpc.reflection.v1alpha.ServerReflection";
 
 // How much longer than the grace period a stopped call may take to finish before gRPC cancels it.
 constexpr absl::Duration kForcedEnd = absl::Seconds(2);
@@ -49,54 +63,96 @@ void Configure(const RpcServer::Options& options, grpc::ServerBuilder& builder) 
 
 struct RpcServer::Impl {
   RpcEnvironment& environment;
-  Prediction prediction;
-  Models models;
+  HealthRegistry health;
+  PredictionService prediction;
+  ModelService models;
+  HealthService health_service;
+  ReflectionService reflection;
+  ReflectionAlphaService reflection_alpha;
+  const std::vector<std::string> service_names = {kPredictionName, kModelName, kHealthName, kReflectionName,
+                                                  kReflectionAlphaName};
   std::vector<UnaryMethod> unary_methods;
-  StreamMethod stream_method;
+  std::vector<StreamMethod> stream_methods;
+  std::vector<BidiMethod> bidi_methods;
   std::unique_ptr<grpc::Server> server;
   std::vector<std::unique_ptr<EventLoop>> loops;
   int port = 0;
   bool drained = false;
 
   Impl(RpcEnvironment& environment, const Catalog& catalog, int stream_window);
-  void AcceptOn(EventLoop& loop);
+  void StopCalls(bool endless_only);
   void WaitUntilAllEnded() const;
 };
 
+// Every method that there is: its name, how gRPC is asked for the next call, and what handles it.
 RpcServer::Impl::Impl(RpcEnvironment& environment, const Catalog& catalog, int stream_window)
-    : environment(environment),
-      stream_method{
-          .method = Method(kPredictionName, "PredictStream", *environment.metrics, catalog),
-          .accept = [this](auto* context, auto* request, auto* writer, auto* queue,
-                           void* tag) { prediction.RequestPredictStream(context, request, writer, queue, queue, tag); },
-          .handle =
-              [&catalog, stream_window](Call& call, const grpc::ByteBuffer& request, StreamWriter& writer) {
-                return HandlePredictStream(call, request, writer, catalog, stream_window);
-              }} {
-  unary_methods.reserve(3);
+    : environment(environment) {
+  const auto method = [&](const char* service, const char* name, bool endless = false) {
+    return Method(service, name, endless, *environment.metrics, catalog);
+  };
   unary_methods.push_back(
-      {.method = Method(kPredictionName, "Predict", *environment.metrics, catalog),
-       .accept = [this](auto* context, auto* request, auto* responder, auto* queue,
-                        void* tag) { prediction.RequestPredict(context, request, responder, queue, queue, tag); },
-       .handle = [&catalog](Call& call,
-                            const grpc::ByteBuffer& request) { return HandlePredict(call, request, catalog); }});
+      {method(kPredictionName, "Predict"),
+       [this](auto* context, auto* request, auto* responder, auto* queue, void* tag) {
+         prediction.RequestPredict(context, request, responder, queue, queue, tag);
+       },
+       [&catalog](Call& call, const grpc::ByteBuffer& request) { return HandlePredict(call, request, catalog); }});
   unary_methods.push_back(
-      {.method = Method(kModelName, "ListModels", *environment.metrics, catalog),
-       .accept = [this](auto* context, auto* request, auto* responder, auto* queue,
-                        void* tag) { models.RequestListModels(context, request, responder, queue, queue, tag); },
-       .handle = [&catalog](Call& call,
-                            const grpc::ByteBuffer& request) { return HandleListModels(call, request, catalog); }});
+      {method(kModelName, "ListModels"),
+       [this](auto* context, auto* request, auto* responder, auto* queue, void* tag) {
+         models.RequestListModels(context, request, responder, queue, queue, tag);
+       },
+       [&catalog](Call& call, const grpc::ByteBuffer& request) { return HandleListModels(call, request, catalog); }});
   unary_methods.push_back(
-      {.method = Method(kModelName, "GetModel", *environment.metrics, catalog),
-       .accept = [this](auto* context, auto* request, auto* responder, auto* queue,
-                        void* tag) { models.RequestGetModel(context, request, responder, queue, queue, tag); },
-       .handle = [&catalog](Call& call,
-                            const grpc::ByteBuffer& request) { return HandleGetModel(call, request, catalog); }});
+      {method(kModelName, "GetModel"),
+       [this](auto* context, auto* request, auto* responder, auto* queue, void* tag) {
+         models.RequestGetModel(context, request, responder, queue, queue, tag);
+       },
+       [&catalog](Call& call, const grpc::ByteBuffer& request) { return HandleGetModel(call, request, catalog); }});
+  unary_methods.push_back(
+      {method(kHealthName, "Check"),
+       [this](auto* context, auto* request, auto* responder, auto* queue, void* tag) {
+         health_service.RequestCheck(context, request, responder, queue, queue, tag);
+       },
+       [this](Call& call, const grpc::ByteBuffer& request) { return HandleHealthCheck(call, request, health); }});
+  stream_methods.push_back(
+      {method(kPredictionName, "PredictStream"),
+       [this](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
+         prediction.RequestPredictStream(context, request, writer, queue, queue, tag);
+       },
+       [&catalog, stream_window](Call& call, const grpc::ByteBuffer& request, StreamWriter& writer) {
+         return HandlePredictStream(call, request, writer, catalog, stream_window);
+       }});
+  stream_methods.push_back({method(kHealthName, "Watch", /*endless=*/true),
+                            [this](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
+                              health_service.RequestWatch(context, request, writer, queue, queue, tag);
+                            },
+                            [this](Call& call, const grpc::ByteBuffer& request, StreamWriter& writer) {
+                              return HandleHealthWatch(call, request, writer, health);
+                            }});
+  const auto reflect = [this](Call& call, BidiStream& stream) { return HandleReflection(call, stream, service_names); };
+  bidi_methods.push_back({method(kReflectionName, "ServerReflectionInfo", /*endless=*/true),
+                          [this](auto* context, auto* stream, auto* queue, void* tag) {
+                            reflection.RequestServerReflectionInfo(context, stream, queue, queue, tag);
+                          },
+                          reflect});
+  bidi_methods.push_back({method(kReflectionAlphaName, "ServerReflectionInfo", /*endless=*/true),
+                          [this](auto* context, auto* stream, auto* queue, void* tag) {
+                            reflection_alpha.RequestServerReflectionInfo(context, stream, queue, queue, tag);
+                          },
+                          reflect});
 }
 
-void RpcServer::Impl::AcceptOn(EventLoop& loop) {
-  for (const UnaryMethod& method : unary_methods) Detach(ServeUnary(loop, environment, method));
-  Detach(ServeStream(loop, environment, stream_method));
+// Stops the calls that live on the loops, all or only the endless ones.
+void RpcServer::Impl::StopCalls(bool endless_only) {
+  for (auto& loop : loops) {
+    loop->Post([&loop = *loop, endless_only] {
+      // A copy: a stopped call may end here and leave the set.
+      const std::vector<Call*> calls(loop.live_calls().begin(), loop.live_calls().end());
+      for (Call* call : calls) {
+        if (!endless_only || call->method().endless()) call->stop().RequestStop(StopReason::kDraining);
+      }
+    });
+  }
 }
 
 void RpcServer::Impl::WaitUntilAllEnded() const {
@@ -113,14 +169,15 @@ RpcServer::~RpcServer() {
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& options, RpcEnvironment& environment,
                                                             const Catalog& catalog, WorkerPool& pool) {
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   auto impl = std::make_unique<Impl>(environment, catalog, options.stream_window);
   grpc::ServerBuilder builder;
   Configure(options, builder);
   builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &impl->port);
   builder.RegisterService(&impl->prediction);
   builder.RegisterService(&impl->models);
+  builder.RegisterService(&impl->health_service);
+  builder.RegisterService(&impl->reflection);
+  builder.RegisterService(&impl->reflection_alpha);
   for (int i = 0; i < options.loops; ++i) {
     impl->loops.push_back(std::make_unique<EventLoop>(builder.AddCompletionQueue(), pool, *environment.metrics));
   }
@@ -129,7 +186,13 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& optio
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen, ": is the address in use?"));
   }
   Impl* server = impl.get();
-  for (auto& loop : impl->loops) loop->Start([server, &loop = *loop] { server->AcceptOn(loop); });
+  for (auto& loop : impl->loops) {
+    loop->Start([server, &loop = *loop] {
+      for (const UnaryMethod& method : server->unary_methods) Detach(ServeUnary(loop, server->environment, method));
+      for (const StreamMethod& method : server->stream_methods) Detach(ServeStream(loop, server->environment, method));
+      for (const BidiMethod& method : server->bidi_methods) Detach(ServeBidi(loop, server->environment, method));
+    });
+  }
   return std::unique_ptr<RpcServer>(new RpcServer(std::move(impl)));
 }
 
@@ -137,27 +200,18 @@ int RpcServer::port() const {
   return impl_->port;
 }
 
-void RpcServer::SetHealth(const std::string& service, bool serving) {
-  impl_->server->GetHealthCheckService()->SetServingStatus(service, serving);
-}
-
-void RpcServer::SetNotServing() {
-  impl_->server->GetHealthCheckService()->Shutdown();
+HealthRegistry& RpcServer::health() {
+  return impl_->health;
 }
 
 void RpcServer::Drain(absl::Duration grace) {
+  impl_->StopCalls(/*endless_only=*/true);
   const auto forced = std::chrono::system_clock::now() + absl::ToChronoNanoseconds(grace + kForcedEnd);
   std::future<void> ended = std::async(std::launch::async, [this, forced] {
     impl_->server->Shutdown(std::chrono::time_point_cast<std::chrono::system_clock::duration>(forced));
   });
   if (ended.wait_for(absl::ToChronoNanoseconds(grace)) != std::future_status::ready) {
-    for (auto& loop : impl_->loops) {
-      loop->Post([&loop = *loop] {
-        // A copy: a stopped call may end here and leave the set.
-        const std::vector<Call*> calls(loop.live_calls().begin(), loop.live_calls().end());
-        for (Call* call : calls) call->stop().RequestStop(StopReason::kDraining);
-      });
-    }
+    impl_->StopCalls(/*endless_only=*/false);
   }
   ended.get();
   impl_->WaitUntilAllEnded();

@@ -10,7 +10,7 @@
 #include "server/async/worker_pool.h"
 #include "server/engine/catalog.h"
 #include "server/rpc/environment.h"
-#include "server/rpc/event_loop.h"
+#include "server/rpc/health_registry.h"
 
 namespace predictd {
 
@@ -32,11 +32,8 @@ class RpcServer {
 
   int port() const;
 
-  // grpc.health.v1: the server as a whole is "", a model is its name. Thread-safe.
-  void SetHealth(const std::string& service, bool serving);
-
-  // Says NOT_SERVING for everything, for good.
-  void SetNotServing();
+  // What grpc.health.v1 says.
+  HealthRegistry& health();
 
   // Accepts no more calls and waits until the running ones have ended, at most for `grace`; then stops the rest and
   // waits for them. Blocks; call it once. Afterwards no handler runs, but the loops still poll.

@@ -46,4 +46,23 @@ Task<> ServeStream(EventLoop& loop, RpcEnvironment& environment, const StreamMet
   call.End();
 }
 
+Task<> ServeBidi(EventLoop& loop, RpcEnvironment& environment, const BidiMethod& method) {
+  Call call(loop, environment, method.method);
+  BidiStream stream(&call.context());
+
+  Operation accept([&](void* tag) { method.accept(&call.context(), &stream, loop.queue(), tag); });
+  if (!co_await accept) co_return;
+  Detach(ServeBidi(loop, environment, method));
+  call.Begin();
+  const StopCallback cancel(call.stop(), [&call] { call.context().TryCancel(); });
+
+  const absl::Status result = co_await method.handle(call, stream);
+  const grpc::Status status = call.CloseWith(result);
+
+  Operation finish([&](void* tag) { stream.Finish(status, tag); });
+  co_await finish;
+  co_await call.Done();
+  call.End();
+}
+
 }  // namespace predictd

@@ -32,11 +32,21 @@ struct StreamMethod {
   std::function<Task<absl::Status>(Call&, const grpc::ByteBuffer& request, StreamWriter&)> handle;
 };
 
+// A method that streams both ways. The handler reads and writes on its own.
+using BidiStream = grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>;
+struct BidiMethod {
+  Method method;
+  std::function<void(grpc::ServerContext*, BidiStream*, grpc::ServerCompletionQueue*, void* tag)> accept;
+  std::function<Task<absl::Status>(Call&, BidiStream&)> handle;
+};
+
 // Waits for one call of the method on this loop, serves it from accept to its last tag, and sees to it that the next
 // one is waited for. Ends without a call when the server shuts down. Everything that all calls have in common happens
 // here.
 Task<> ServeUnary(EventLoop& loop, RpcEnvironment& environment, const UnaryMethod& method);
 Task<> ServeStream(EventLoop& loop, RpcEnvironment& environment, const StreamMethod& method);
+// A call that is stopped is cancelled: its handler sees that its reads and writes fail.
+Task<> ServeBidi(EventLoop& loop, RpcEnvironment& environment, const BidiMethod& method);
 
 }  // namespace predictd
 

@@ -1,0 +1,96 @@
+#include "server/rpc/reflection.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/descriptor.pb.h>
+#include <grpcpp/grpcpp.h>
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+
+namespace predictd {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::DescriptorPool;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::FileDescriptor;
+using grpc::reflection::v1::ServerReflectionRequest;
+using grpc::reflection::v1::ServerReflectionResponse;
+
+const DescriptorPool& Pool() {
+  return *DescriptorPool::generated_pool();
+}
+
+void SetNotFound(const std::string& what, ServerReflectionResponse& response) {
+  response.mutable_error_response()->set_error_code(grpc::StatusCode::NOT_FOUND);
+  response.mutable_error_response()->set_error_message(absl::StrCat("there is no ", what));
+}
+
+// The file after everything that it imports.
+void AddFile(const FileDescriptor& file, std::set<const FileDescriptor*>& added, ServerReflectionResponse& response) {
+  if (!added.insert(&file).second) return;
+  for (int i = 0; i < file.dependency_count(); ++i) AddFile(*file.dependency(i), added, response);
+  google::protobuf::FileDescriptorProto proto;
+  file.CopyTo(&proto);
+  response.mutable_file_descriptor_response()->add_file_descriptor_proto(proto.SerializeAsString());
+}
+
+void SetFile(const FileDescriptor* file, const std::string& what, ServerReflectionResponse& response) {
+  std::set<const FileDescriptor*> added;
+  file == nullptr ? SetNotFound(what, response) : AddFile(*file, added, response);
+}
+
+void SetExtensionNumbers(const std::string& type, ServerReflectionResponse& response) {
+  const Descriptor* message = Pool().FindMessageTypeByName(type);
+  if (message == nullptr) return SetNotFound(absl::StrCat("message type ", type), response);
+  std::vector<const FieldDescriptor*> extensions;
+  Pool().FindAllExtensions(message, &extensions);
+  response.mutable_all_extension_numbers_response()->set_base_type_name(type);
+  for (const FieldDescriptor* extension : extensions) {
+    response.mutable_all_extension_numbers_response()->add_extension_number(extension->number());
+  }
+}
+
+}  // namespace
+
+ServerReflectionResponse Reflect(const ServerReflectionRequest& request, const std::vector<std::string>& services) {
+  ServerReflectionResponse response;
+  response.set_valid_host(request.host());
+  *response.mutable_original_request() = request;
+  switch (request.message_request_case()) {
+    case ServerReflectionRequest::kFileByFilename: {
+      const std::string& name = request.file_by_filename();
+      SetFile(Pool().FindFileByName(name), absl::StrCat("file ", name), response);
+      break;
+    }
+    case ServerReflectionRequest::kFileContainingSymbol: {
+      const std::string& symbol = request.file_containing_symbol();
+      SetFile(Pool().FindFileContainingSymbol(symbol), absl::StrCat("symbol ", symbol), response);
+      break;
+    }
+    case ServerReflectionRequest::kFileContainingExtension: {
+      const auto& wanted = request.file_containing_extension();
+      const Descriptor* message = Pool().FindMessageTypeByName(wanted.containing_type());
+      const FieldDescriptor* extension =
+          message == nullptr ? nullptr : Pool().FindExtensionByNumber(message, wanted.extension_number());
+      SetFile(extension == nullptr ? nullptr : extension->file(),
+              absl::StrCat("extension ", wanted.extension_number(), " of ", wanted.containing_type()), response);
+      break;
+    }
+    case ServerReflectionRequest::kAllExtensionNumbersOfType:
+      SetExtensionNumbers(request.all_extension_numbers_of_type(), response);
+      break;
+    case ServerReflectionRequest::kListServices:
+      for (const std::string& service : services)
+        response.mutable_list_services_response()->add_service()->set_name(service);
+      break;
+    case ServerReflectionRequest::MESSAGE_REQUEST_NOT_SET:
+      response.mutable_error_response()->set_error_code(grpc::StatusCode::INVALID_ARGUMENT);
+      response.mutable_error_response()->set_error_message("the request asks for nothing");
+      break;
+  }
+  return response;
+}
+
+}  // namespace predictd

@@ -1,0 +1,46 @@
+#ifndef PREDICTD_SERVER_TELEMETRY_METRICS_H_
+#define PREDICTD_SERVER_TELEMETRY_METRICS_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "server/async/mutex.h"
+#include "server/telemetry/metric.h"
+#include "server/telemetry/metric_family.h"
+
+namespace predictd {
+
+// All metrics of the server. Owned by the composition root, which destroys it after everything that holds a metric. Any
+// thread. Names follow Prometheus' conventions (predictd_requests_total, predictd_queue_seconds); a name that is taken,
+// and a name, label or bounds that are malformed, are errors in the program: they are logged, and the process aborts.
+class MetricsRegistry {
+ public:
+  MetricsRegistry();
+  ~MetricsRegistry();
+
+  // Families live as long as the registry.
+  MetricFamily<Counter>& AddCounter(std::string name, std::string help, std::vector<std::string> label_names = {});
+  MetricFamily<Gauge>& AddGauge(std::string name, std::string help, std::vector<std::string> label_names = {});
+  MetricFamily<Histogram>& AddHistogram(std::string name, std::string help, std::vector<double> bounds,
+                                        std::vector<std::string> label_names = {});
+
+  // One collected family per family, in the order they were added.
+  std::vector<prometheus::MetricFamily> Collect() const;
+
+  // What a scrape of /metrics answers.
+  std::string ExpositionText() const;
+
+ private:
+  template <typename T>
+  MetricFamily<T>& Add(std::string name, std::string help, std::vector<std::string> label_names,
+                       std::vector<double> bounds);
+
+  mutable Mutex mutex_;
+  std::vector<std::unique_ptr<MetricFamilyBase>> families_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_TELEMETRY_METRICS_H_

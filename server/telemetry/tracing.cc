@@ -1,0 +1,186 @@
+#include "server/telemetry/tracing.h"
+
+#include <opentelemetry/context/context.h>
+#include <opentelemetry/sdk/resource/resource.h>
+#include <opentelemetry/sdk/trace/batch_span_processor_factory.h>
+#include <opentelemetry/sdk/trace/batch_span_processor_options.h>
+#include <opentelemetry/sdk/trace/samplers/always_on_factory.h>
+#include <opentelemetry/sdk/trace/tracer_provider.h>
+#include <opentelemetry/sdk/trace/tracer_provider_factory.h>
+#include <opentelemetry/semconv/client_attributes.h>
+#include <opentelemetry/semconv/incubating/rpc_attributes.h>
+#include <opentelemetry/semconv/service_attributes.h>
+#include <opentelemetry/trace/context.h>
+#include <opentelemetry/trace/propagation/detail/hex.h>
+#include <opentelemetry/trace/span_startoptions.h>
+#include <opentelemetry/trace/trace_state.h>
+
+#include <array>
+#include <optional>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/async/mutex.h"
+#include "server/telemetry/call_span_impl.h"
+#include "server/telemetry/otel_log.h"
+#include "server/telemetry/peer.h"
+#include "server/telemetry/span_exporter.h"
+#include "server/telemetry/traceparent.h"
+
+namespace predictd {
+namespace {
+
+namespace sdk = opentelemetry::sdk;
+namespace semconv = opentelemetry::semconv;
+namespace trace = opentelemetry::trace;
+using opentelemetry::nostd::shared_ptr;
+
+constexpr size_t kMaxQueuedSpans = 8192;
+constexpr size_t kMaxBatch = 512;
+// As much as W3C asks servers to pass on at the least.
+constexpr size_t kMaxTracestate = 512;
+
+opentelemetry::nostd::string_view View(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+// Uniform in [0, 1). Each thread has its own generator (splitmix64), so this takes no lock.
+double ThreadRandom() {
+  thread_local uint64_t state = (uint64_t{std::random_device{}()} << 32) | std::random_device{}();
+  uint64_t z = (state += 0x9E3779B97F4A7C15);
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+  z ^= z >> 31;
+  return static_cast<double>(z >> 11) * 0x1p-53;
+}
+
+sdk::resource::Resource MakeResource(const TraceOptions& options) {
+  sdk::resource::ResourceAttributes attributes = {{semconv::service::kServiceName, options.service_name}};
+  if (!options.service_version.empty()) attributes[semconv::service::kServiceVersion] = options.service_version;
+  if (!options.service_instance_id.empty()) attributes["service.instance.id"] = options.service_instance_id;
+  return sdk::resource::Resource::Create(attributes);
+}
+
+trace::SpanContext ToSpanContext(const Traceparent& parent, std::string_view tracestate) {
+  uint8_t trace_id[trace::TraceId::kSize] = {};
+  uint8_t span_id[trace::SpanId::kSize] = {};
+  trace::propagation::detail::HexToBinary(View(parent.trace_id), trace_id, sizeof(trace_id));
+  trace::propagation::detail::HexToBinary(View(parent.parent_id), span_id, sizeof(span_id));
+  shared_ptr<trace::TraceState> state = trace::TraceState::GetDefault();
+  if (tracestate.size() <= kMaxTracestate) state = trace::TraceState::FromHeader(View(tracestate));
+  return trace::SpanContext(trace::TraceId(trace_id), trace::SpanId(span_id),
+                            trace::TraceFlags(trace::TraceFlags::kIsSampled), /*is_remote=*/true, state);
+}
+
+absl::StatusOr<std::unique_ptr<CancellableExporter>> MakeExporter(const TraceOptions& options) {
+  if (options.exporter == TraceExporter::kFile) return MakeFileExporter(options.file, options.max_file_bytes);
+  return MakeOtlpGrpcExporter(options.otlp_endpoint, options.export_timeout);
+}
+
+}  // namespace
+
+struct Tracer::Impl {
+  Impl(std::unique_ptr<CancellableExporter> owned_exporter, const TraceOptions& options)
+      : exporter(owned_exporter.get()), export_timeout(options.export_timeout) {
+    sdk::trace::BatchSpanProcessorOptions batching;
+    batching.max_queue_size = kMaxQueuedSpans;
+    batching.max_export_batch_size = kMaxBatch;
+    batching.schedule_delay_millis = absl::ToChronoMilliseconds(options.batch_delay);
+    provider = sdk::trace::TracerProviderFactory::Create(
+        sdk::trace::BatchSpanProcessorFactory::Create(std::move(owned_exporter), batching), MakeResource(options),
+        // StartCall has decided already.
+        sdk::trace::AlwaysOnSamplerFactory::Create());
+    tracer = provider->GetTracer("predictd", options.service_version);
+  }
+
+  CancellableExporter* const exporter;  // owned by the provider's processor
+  const absl::Duration export_timeout;
+  std::unique_ptr<sdk::trace::TracerProvider> provider;
+  shared_ptr<trace::Tracer> tracer;
+};
+
+absl::StatusOr<std::unique_ptr<Tracer>> Tracer::Create(const TraceOptions& options) {
+  if (!(options.sample_ratio >= 0 && options.sample_ratio <= 1)) {
+    return absl::InvalidArgumentError(absl::StrCat("sample ratio ", options.sample_ratio, " is not within 0 to 1"));
+  }
+  if (options.batch_delay < absl::Milliseconds(1) || options.export_timeout < absl::Milliseconds(1)) {
+    return absl::InvalidArgumentError("the batch delay and the export timeout of traces are at least 1 ms");
+  }
+  if (options.exporter == TraceExporter::kNone) return std::unique_ptr<Tracer>(new Tracer(options, nullptr));
+  RouteOtelLog();
+  absl::StatusOr<std::unique_ptr<CancellableExporter>> exporter = MakeExporter(options);
+  if (!exporter.ok()) return exporter.status();
+  return std::unique_ptr<Tracer>(new Tracer(options, std::make_unique<Impl>(*std::move(exporter), options)));
+}
+
+Tracer::Tracer(const TraceOptions& options, std::unique_ptr<Impl> impl)
+    : sample_ratio_(options.sample_ratio), impl_(std::move(impl)), enabled_(impl_ != nullptr) {}
+
+Tracer::~Tracer() {
+  Shutdown(absl::ZeroDuration()).IgnoreError();
+}
+
+std::unique_ptr<CallSpan> Tracer::StartCall(const CallSpanStart& start) {
+  if (!enabled_.load(std::memory_order_relaxed)) return nullptr;
+  const std::optional<Traceparent> parent = ParseTraceparent(start.traceparent);
+  if (!(parent.has_value() ? parent->sampled : ThreadRandom() < sample_ratio_)) return nullptr;
+
+  trace::StartSpanOptions options;
+  options.kind = trace::SpanKind::kServer;
+  options.start_system_time = opentelemetry::common::SystemTimestamp(start.system_time);
+  options.start_steady_time = opentelemetry::common::SteadyTimestamp(start.steady_time);
+  if (parent.has_value()) {
+    options.parent = ToSpanContext(*parent, start.tracestate);
+  } else {
+    options.parent = opentelemetry::context::Context().SetValue(trace::kIsRootSpanKey, true);
+  }
+
+  auto impl = std::make_unique<CallSpan::Impl>();
+  impl->tracer = impl_->tracer;
+  std::string name(start.rpc_service);
+  name += '/';
+  name += start.rpc_method;
+  impl->span = impl_->tracer->StartSpan(name, options);
+  impl->start_system = start.system_time;
+  impl->start_steady = start.steady_time;
+  impl->span->GetContext().trace_id().ToLowerBase16(impl->trace_id);
+  std::unique_ptr<CallSpan> span(new CallSpan(std::move(impl)));
+  span->SetAttribute(semconv::rpc::kRpcSystem, "grpc");
+  span->SetAttribute(semconv::rpc::kRpcService, start.rpc_service);
+  span->SetAttribute(semconv::rpc::kRpcMethod, start.rpc_method);
+  const Peer peer = ParsePeer(start.peer);
+  if (!peer.address.empty()) span->SetAttribute(semconv::client::kClientAddress, peer.address);
+  if (peer.port > 0) span->SetAttribute(semconv::client::kClientPort, peer.port);
+  return span;
+}
+
+absl::Status Tracer::Shutdown(absl::Duration timeout) {
+  if (!enabled_.exchange(false)) return absl::OkStatus();
+  // The processor drains its queue without limit, so a second thread cuts it short, in time for an export that has just
+  // begun to end by its own timeout.
+  Mutex mutex;
+  CondVar drained_changed;
+  bool drained = false;
+  bool cut_short = false;
+  const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout - impl_->export_timeout);
+  std::thread watchdog([&] {
+    MutexLock lock(mutex);
+    while (!drained && std::chrono::steady_clock::now() < deadline) drained_changed.WaitUntil(mutex, deadline);
+    if (drained) return;
+    cut_short = true;
+    impl_->exporter->Cancel();
+  });
+  impl_->provider->Shutdown();
+  {
+    MutexLock lock(mutex);
+    drained = true;
+  }
+  drained_changed.NotifyOne();
+  watchdog.join();
+  if (!cut_short) return absl::OkStatus();
+  return absl::DeadlineExceededError("spans were dropped: they could not be exported before the shutdown's deadline");
+}
+
+}  // namespace predictd

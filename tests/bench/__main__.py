@@ -1,0 +1,85 @@
+"""`scripts/bench NAME`: picks the benchmark, builds what it runs, and writes its result as JSON where asked.
+
+A benchmark is a module beside this file with
+    add_arguments(parser)   its own options
+    targets(options)        the CMake targets that it runs
+    run(options)            measures, prints for a person, and returns the result for --json
+"""
+
+import argparse
+import importlib
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.failure import BenchFailure
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCHMARKS = {
+    "transport": "predictd's unary call against bare completion-queue echoes of the same messages",
+}
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    listing = "\n".join(f"  {name:12} {summary}" for name, summary in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", epilog=f"benchmarks:\n{listing}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--list", action="store_true", help="name the benchmarks and end")
+    names = parser.add_subparsers(dest="name", metavar="NAME")
+    for name, summary in BENCHMARKS.items():
+        sub = names.add_parser(name, help=summary, description=summary)
+        sub.add_argument("--rounds", type=int, help="how often each point is measured (default 9, with --quick 1)")
+        sub.add_argument("--seconds", type=float, help="time for each point (default 0.8, with --quick 0.4)")
+        sub.add_argument("--quick", action="store_true", help="a smoke test: runs everything, says little about speed")
+        sub.add_argument("--json", type=Path, metavar="FILE", help="write every sample and the medians to FILE")
+        sub.add_argument("--build-dir", type=Path, default=ROOT / "build", metavar="DIR", help="default: build")
+        sub.add_argument("--no-build", action="store_true", help="run what is there")
+        importlib.import_module(f"bench.{name}").add_arguments(sub)
+    options = parser.parse_args(argv)
+    if options.list:
+        print(listing)
+        sys.exit(0)
+    if options.name is None:
+        parser.error("name a benchmark:\n" + listing)
+    if options.rounds is None:
+        options.rounds = 1 if options.quick else 9
+    if options.seconds is None:
+        options.seconds = 0.4 if options.quick else 0.8
+    if options.rounds < 1 or options.seconds < 0.1:
+        parser.error("--rounds must be at least 1, and --seconds at least 0.1")
+    options.root = ROOT
+    return options
+
+
+def build(directory: Path, targets: list[str]) -> None:
+    if not (directory / "CMakeCache.txt").exists():
+        raise BenchFailure(f"{directory} is not a build folder: run scripts/setup --dev first, or use --build-dir")
+    # On standard error, so that the report alone is on standard output.
+    if subprocess.run(["cmake", "--build", directory, "--target", *targets], stdout=sys.stderr).returncode != 0:
+        raise BenchFailure(f"building {' and '.join(targets)} failed (see above)")
+
+
+def main(argv: list[str]) -> int:
+    options = parse_arguments(argv)
+    # An exception ends the servers on its way out; the default action of SIGTERM would leave them running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    benchmark = importlib.import_module(f"bench.{options.name}")
+    try:
+        if not options.no_build:
+            build(options.build_dir, benchmark.targets(options))
+        result = benchmark.run(options)
+        if options.json is not None:
+            options.json.write_text(json.dumps(result, indent=1) + "\n")
+    except BenchFailure as failure:
+        print(f"scripts/bench {options.name}: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
