@@ -25,6 +25,10 @@
 namespace predictd {
 namespace {
 
+// What a model may cost to be run by an event loop when it has nothing else to do: about as much as waking a worker,
+// and the bound that inline work adds to the loops' lag.
+constexpr Duration kMaxInlineCost = std::chrono::microseconds(50);
+
 int Cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
@@ -107,8 +111,8 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   const SteadyClock clock;
   Catalog catalog(*std::move(entries));
   const int workers = config.workers > 0 ? config.workers : std::max(1, Cores() / config.intra_op_threads);
-  WorkerPool pool(
-      {.workers = workers, .on_start = [threads = config.intra_op_threads](int) { InitTorchThread(threads); }});
+  const auto init_thread = [threads = config.intra_op_threads] { InitTorchThread(threads); };
+  WorkerPool pool({.workers = workers, .on_start = init_thread, .max_inline_cost = kMaxInlineCost});
 
   RpcEnvironment environment;
   environment.default_deadline = config.default_deadline;
@@ -123,7 +127,7 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
                         .max_message_bytes = config.max_message_bytes,
                         .max_concurrent_streams = config.max_concurrent_streams,
                         .stream_window = config.stream_window},
-                       environment, catalog, pool);
+                       environment, catalog, pool, init_thread);
   if (!started.ok()) return started.status();
   RpcServer& rpc = **started;
   rpc.health().Set("", !catalog.loading());

@@ -8,8 +8,9 @@ namespace predictd {
 
 // Resumes a suspended coroutine exactly once, although several threads may have a reason to: a result, a stop, a timer.
 //
-// The awaiter's await_suspend calls Prepare, arranges for whatever may Claim, and returns Suspended() as the last thing it does:
-// the coroutine, and the awaiter in its frame, stay alive until then even if they are claimed before. Thread-safe.
+// The awaiter's await_suspend calls Prepare, arranges for whatever may Claim, and returns Suspended() as the last thing
+// it does: the coroutine, and the awaiter in its frame, stay alive until then even if they are claimed before.
+// Thread-safe.
 class ResumeOnce {
  public:
   // The first caller gets true: it writes the outcome and then calls Resume.

@@ -58,7 +58,7 @@ void WorkerPool::Stop() {
 }
 
 void WorkerPool::Loop(int index) {
-  if (options_.on_start) options_.on_start(index);
+  if (options_.on_start) options_.on_start();
   Worker& self = *workers_[index];
   while (true) {
     std::shared_ptr<WorkSource> source;
@@ -90,7 +90,7 @@ void WorkerPool::Loop(int index) {
     if (pinned) {
       pinned();
     } else {
-      source->RunStep(index);
+      source->RunStep();
     }
   }
 }
@@ -101,6 +101,15 @@ WorkerPool::Worker* WorkerPool::TakeSleeper() {
   sleepers_.pop_back();
   sleeper->asleep = false;
   return sleeper;
+}
+
+std::shared_ptr<WorkSource> WorkerPool::TakeInline() {
+  MutexLock lock(mutex_);
+  if (sleepers_.empty() || ready_.empty() || ready_.front()->StepCost() > options_.max_inline_cost) return nullptr;
+  std::shared_ptr<WorkSource> source = std::move(ready_.front());
+  ready_.pop_front();
+  source->listed_ = false;
+  return source;
 }
 
 void WorkerPool::WakeSleepers(int count) {
@@ -120,7 +129,12 @@ WorkerPool::WakeupBatch::WakeupBatch(WorkerPool& pool) : pool_(pool), outer_(std
 
 WorkerPool::WakeupBatch::~WakeupBatch() {
   current_batch = outer_;
-  if (pending_ > 0) pool_.WakeSleepers(pending_);
+  if (pending_ == 0) return;
+  if (const std::shared_ptr<WorkSource> source = pool_.TakeInline()) {
+    source->RunStep();
+    --pending_;
+  }
+  pool_.WakeSleepers(pending_);
 }
 
 }  // namespace predictd

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "server/async/clock.h"
 #include "server/async/mutex.h"
 
 namespace predictd {
@@ -18,7 +19,10 @@ class WorkSource {
 
   // Takes and does one step (a batch). Called on a worker, possibly on several at once. If more is waiting it calls
   // WorkerPool::Ready before it starts to compute, so that an idle worker can join in.
-  virtual void RunStep(int worker) = 0;
+  virtual void RunStep() = 0;
+
+  // About how long the next step will take. What is not known is long.
+  virtual Duration StepCost() const { return Duration::max(); }
 
  private:
   friend class WorkerPool;
@@ -34,7 +38,9 @@ class WorkerPool {
   struct Options {
     int workers = 1;
     // Runs first on each worker, before any work: per-thread settings of the compute library.
-    std::function<void(int worker)> on_start;
+    std::function<void()> on_start;
+    // A step that costs no more than this may run on the thread that has a WakeupBatch, see there.
+    Duration max_inline_cost = Duration::zero();
   };
 
   explicit WorkerPool(Options options);
@@ -57,6 +63,9 @@ class WorkerPool {
 
   // While one lives, this thread's Ready calls wake nobody; the workers are woken together when it ends. An event loop
   // that handles a burst of calls so pays for one wake-up, and the burst becomes one batch.
+  //
+  // If a worker sleeps and the step in front is cheap, the end runs that one step on this thread instead: waking
+  // another thread would take longer than the step. The thread must have the per-thread settings of a worker.
   class WakeupBatch {
    public:
     explicit WakeupBatch(WorkerPool& pool);
@@ -80,6 +89,8 @@ class WorkerPool {
   };
 
   void Loop(int index);
+  // The source in front if its step may run on a thread that is no worker, taken out of the ring.
+  std::shared_ptr<WorkSource> TakeInline() ABSL_LOCKS_EXCLUDED(mutex_);
   void WakeSleepers(int count) ABSL_LOCKS_EXCLUDED(mutex_);
   // The sleeper that fell asleep last (its caches are the warmest), marked as awake; null if none sleeps.
   Worker* TakeSleeper() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

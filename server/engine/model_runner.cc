@@ -12,6 +12,15 @@ namespace predictd {
 
 namespace {
 
+// So many requests are few: their batch costs little more than one alone.
+constexpr size_t kSmallBatch = 8;
+
+// Exponential moving average. Two threads at once may lose one of the values, which does not matter.
+void Smooth(int64_t value, std::atomic<int64_t>& average) {
+  const int64_t old = average.load(std::memory_order_relaxed);
+  average.store(old == 0 ? value : old + (value - old) / 8, std::memory_order_relaxed);
+}
+
 // What stands in for an observer that nobody gave.
 class NoObserver final : public RunnerObserver {
   void OnQueuedChange(int64_t /*by*/) override {}
@@ -77,7 +86,13 @@ void ModelRunner::OnStop(Job& job, StopReason reason) {
   job.Complete(StopStatus(reason, was_queued ? "the queue" : "the batch"));
 }
 
-void ModelRunner::RunStep(int /*worker*/) {
+Duration ModelRunner::StepCost() const {
+  const int64_t nanos = small_batch_nanos_.load(std::memory_order_relaxed);
+  const bool known_and_small = nanos > 0 && queued() <= static_cast<int64_t>(kSmallBatch);
+  return known_and_small ? Duration(nanos) : Duration::max();
+}
+
+void ModelRunner::RunStep() {
   JobQueue::Taken taken;
   bool more = false;
   {
@@ -102,8 +117,8 @@ void ModelRunner::RunBatch(const Jobs& jobs) {
   observer_.OnRunningChange(-static_cast<int64_t>(jobs.size()));
 
   const int64_t nanos = std::chrono::nanoseconds(timings.ended - timings.started).count();
-  const int64_t smoothed = batch_nanos_.load(std::memory_order_relaxed);
-  batch_nanos_.store(smoothed == 0 ? nanos : smoothed + (nanos - smoothed) / 8, std::memory_order_relaxed);
+  Smooth(nanos, batch_nanos_);
+  if (jobs.size() <= kSmallBatch) Smooth(nanos, small_batch_nanos_);
   observer_.OnBatch(timings.batch_rows, timings.ended - timings.started);
   for (const auto& job : jobs) observer_.OnDequeued(timings.started - job->enqueued);
 

@@ -65,7 +65,9 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   // what the model returned if that was an error or not what its signature says.
   absl::Status WarmUp(int rounds);
 
-  void RunStep(int worker) override;
+  void RunStep() override;
+  // Of a small batch: the smoothed time of the last small ones.
+  Duration StepCost() const override;
 
   // How many requests wait.
   int64_t queued() const;
@@ -87,8 +89,9 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   WorkerPool& pool_;
   const Clock& clock_;
 
-  // Smoothed time of a batch in nanoseconds; 0 until the first.
+  // Smoothed time in nanoseconds of a batch, and of a batch of at most kSmallBatch requests; 0 until the first.
   std::atomic<int64_t> batch_nanos_{0};
+  std::atomic<int64_t> small_batch_nanos_{0};
 
   mutable Mutex mutex_;
   JobQueue queue_ ABSL_GUARDED_BY(mutex_);

@@ -168,7 +168,8 @@ RpcServer::~RpcServer() {
 }
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& options, RpcEnvironment& environment,
-                                                            const Catalog& catalog, WorkerPool& pool) {
+                                                            const Catalog& catalog, WorkerPool& pool,
+                                                            const std::function<void()>& on_loop_start) {
   auto impl = std::make_unique<Impl>(environment, catalog, options.stream_window);
   grpc::ServerBuilder builder;
   Configure(options, builder);
@@ -187,7 +188,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& optio
   }
   Impl* server = impl.get();
   for (auto& loop : impl->loops) {
-    loop->Start([server, &loop = *loop] {
+    loop->Start([server, on_loop_start, &loop = *loop] {
+      on_loop_start();
       for (const UnaryMethod& method : server->unary_methods) Detach(ServeUnary(loop, server->environment, method));
       for (const StreamMethod& method : server->stream_methods) Detach(ServeStream(loop, server->environment, method));
       for (const BidiMethod& method : server->bidi_methods) Detach(ServeBidi(loop, server->environment, method));

@@ -1,6 +1,7 @@
 #ifndef PREDICTD_SERVER_RPC_RPC_SERVER_H_
 #define PREDICTD_SERVER_RPC_RPC_SERVER_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,9 +26,11 @@ class RpcServer {
     int stream_window = 1;
   };
 
-  // Binds and starts to serve. UNAVAILABLE if the address cannot be bound. The arguments outlive the server.
+  // Binds and starts to serve. UNAVAILABLE if the address cannot be bound. The arguments outlive the server;
+  // `on_loop_start` runs first on each event loop.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(const Options& options, RpcEnvironment& environment,
-                                                          const Catalog& catalog, WorkerPool& pool);
+                                                          const Catalog& catalog, WorkerPool& pool,
+                                                          const std::function<void()>& on_loop_start);
   ~RpcServer();
 
   int port() const;
