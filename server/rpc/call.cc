@@ -61,7 +61,7 @@ void Call::Begin() {
   deadline_timer_.Arm(deadline_);
   span_ = environment_.tracer->StartCall({.rpc_service = method_.service(),
                                           .rpc_method = method_.name(),
-                                          .peer = context_.peer(),
+                                          .peer = [this] { return context_.peer(); },
                                           .traceparent = Header(context_, "traceparent"),
                                           .tracestate = Header(context_, "tracestate"),
                                           .system_time = system_clock::now(),

@@ -150,7 +150,7 @@ std::unique_ptr<CallSpan> Tracer::StartCall(const CallSpanStart& start) {
   span->SetAttribute(semconv::rpc::kRpcSystem, "grpc");
   span->SetAttribute(semconv::rpc::kRpcService, start.rpc_service);
   span->SetAttribute(semconv::rpc::kRpcMethod, start.rpc_method);
-  const Peer peer = ParsePeer(start.peer);
+  const Peer peer = start.peer ? ParsePeer(start.peer()) : Peer{};
   if (!peer.address.empty()) span->SetAttribute(semconv::client::kClientAddress, peer.address);
   if (peer.port > 0) span->SetAttribute(semconv::client::kClientPort, peer.port);
   return span;

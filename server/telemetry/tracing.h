@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -41,9 +42,10 @@ struct TraceOptions {
 
 // What is known when a call arrives. The views are read before StartCall returns.
 struct CallSpanStart {
-  std::string_view rpc_service;       // predictd.v1.PredictionService
-  std::string_view rpc_method;        // Predict
-  std::string_view peer = {};         // as gRPC names it: ipv4:10.0.0.7:51234
+  std::string_view rpc_service;  // predictd.v1.PredictionService
+  std::string_view rpc_method;   // Predict
+  // The other end as gRPC names it (ipv4:10.0.0.7:51234): asked for only if the call is sampled.
+  std::function<std::string()> peer = {};
   std::string_view traceparent = {};  // W3C headers as they came; empty when absent
   std::string_view tracestate = {};
   // The same moment on both clocks.
