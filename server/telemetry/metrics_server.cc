@@ -4,9 +4,15 @@
 #include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
 #include <prometheus/metric_family.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <chrono>
+#include <cstring>
 #include <exception>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -26,8 +32,13 @@ class RegistryCollector final : public prometheus::Collectable {
   const MetricsRegistry& registry_;
 };
 
+struct Host {
+  int family;
+  in6_addr address;  // an in_addr in front for AF_INET
+};
+
 // The HTTP library's own syntax also takes lists of addresses and letters that switch on TLS and redirects.
-absl::Status ValidateAddress(std::string_view address) {
+absl::StatusOr<Host> ParseHost(std::string_view address) {
   const absl::Status malformed = absl::InvalidArgumentError(
       absl::StrCat("metrics address '", std::string(address), "' is not of the form 127.0.0.1:9090 or [::1]:9090"));
   const size_t colon = address.rfind(':');
@@ -40,29 +51,70 @@ absl::Status ValidateAddress(std::string_view address) {
   }
   const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
   if (bracketed) host = host.substr(1, host.size() - 2);
-  in6_addr parsed{};
-  return inet_pton(bracketed ? AF_INET6 : AF_INET, host.c_str(), &parsed) == 1 ? absl::OkStatus() : malformed;
+  Host parsed{bracketed ? AF_INET6 : AF_INET, {}};
+  if (inet_pton(parsed.family, host.c_str(), &parsed.address) != 1) return malformed;
+  return parsed;
+}
+
+// Connects and hangs up.
+void Nudge(const Host& host, int port) {
+  const int fd = socket(host.family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return;
+  if (host.family == AF_INET) {
+    sockaddr_in peer{};
+    peer.sin_family = AF_INET;
+    peer.sin_port = htons(static_cast<uint16_t>(port));
+    std::memcpy(&peer.sin_addr, &host.address, sizeof(peer.sin_addr));
+    (void)connect(fd, reinterpret_cast<const sockaddr*>(&peer), sizeof(peer));
+  } else {
+    sockaddr_in6 peer{};
+    peer.sin6_family = AF_INET6;
+    peer.sin6_port = htons(static_cast<uint16_t>(port));
+    peer.sin6_addr = host.address;
+    (void)connect(fd, reinterpret_cast<const sockaddr*>(&peer), sizeof(peer));
+  }
+  close(fd);
 }
 
 }  // namespace
 
 struct MetricsServer::Impl {
-  Impl(const MetricsRegistry& registry, std::string_view address)
-      : collector(std::make_shared<RegistryCollector>(registry)),
-        exposer(std::vector<std::string>{"listening_ports", std::string(address), "num_threads", "2",
-                                         "request_timeout_ms", "5000", "enable_keep_alive", "no"}) {
-    exposer.RegisterCollectable(collector);
+  Impl(const MetricsRegistry& registry, std::string_view address, const Host& host)
+      : host(host),
+        collector(std::make_shared<RegistryCollector>(registry)),
+        exposer(std::make_unique<prometheus::Exposer>(std::vector<std::string>{"listening_ports", std::string(address),
+                                                                               "num_threads", "2", "request_timeout_ms",
+                                                                               "5000", "enable_keep_alive", "no"})),
+        port(exposer->GetListeningPorts().front()) {
+    exposer->RegisterCollectable(collector);
   }
 
+  // The HTTP library looks at its stop flag after each connection, or else every 2 s: so there are some.
+  ~Impl() {
+    std::atomic<bool> stopped = false;
+    std::thread nudger([this, &stopped] {
+      while (!stopped) {
+        Nudge(host, port);
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+    });
+    exposer.reset();
+    stopped = true;
+    nudger.join();
+  }
+
+  const Host host;
   const std::shared_ptr<RegistryCollector> collector;
-  prometheus::Exposer exposer;
+  std::unique_ptr<prometheus::Exposer> exposer;
+  const int port;
 };
 
 absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Create(const MetricsRegistry& registry,
                                                                      std::string_view address) {
-  if (absl::Status status = ValidateAddress(address); !status.ok()) return status;
+  const absl::StatusOr<Host> host = ParseHost(address);
+  if (!host.ok()) return host.status();
   try {
-    return std::unique_ptr<MetricsServer>(new MetricsServer(std::make_unique<Impl>(registry, address)));
+    return std::unique_ptr<MetricsServer>(new MetricsServer(std::make_unique<Impl>(registry, address, *host)));
   } catch (const std::exception&) {
     return absl::UnavailableError(absl::StrCat("metrics address ", std::string(address),
                                                " cannot be listened on: is the port taken, or the address not local?"));
@@ -73,7 +125,7 @@ MetricsServer::MetricsServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)
 MetricsServer::~MetricsServer() = default;
 
 int MetricsServer::port() const {
-  return impl_->exposer.GetListeningPorts().front();
+  return impl_->port;
 }
 
 }  // namespace predictd

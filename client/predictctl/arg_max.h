@@ -1,0 +1,20 @@
+// The index of the largest value of each row: the class that a classifier chose.
+#ifndef PREDICTD_CLIENT_PREDICTCTL_ARG_MAX_H_
+#define PREDICTD_CLIENT_PREDICTCTL_ARG_MAX_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "predictd/v1/tensor.pb.h"
+
+namespace predictd {
+
+// One index for each extent of the first dimension, counted over the others as if they were one; of a tensor with one
+// dimension, a single index. As in NumPy the first of equals wins, and NaN counts as the largest. Scalars, BYTES, rows
+// without elements, a tensor that is not raw and well formed: INVALID_ARGUMENT.
+absl::StatusOr<std::vector<std::int64_t>> ArgMaxOfRows(const v1::Tensor& tensor);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_CLIENT_PREDICTCTL_ARG_MAX_H_

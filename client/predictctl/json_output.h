@@ -1,0 +1,32 @@
+// Answers and how calls ended, for programs.
+#ifndef PREDICTD_CLIENT_PREDICTCTL_JSON_OUTPUT_H_
+#define PREDICTD_CLIENT_PREDICTCTL_JSON_OUTPUT_H_
+
+#include <google/protobuf/message.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "client/call_info.h"
+#include "client/error_details.h"
+
+namespace predictd {
+
+// A message in protobuf's JSON mapping, with the field names of the .proto files. Details of errors whose type this
+// program does not know are left out, since that mapping cannot hold them.
+nlohmann::ordered_json MessageJson(const google::protobuf::Message& message);
+
+// {"queue_ms": 0.04, "forward_ms": 0.31, "batch": "8", "round_trip_ms": 0.9}
+nlohmann::ordered_json TimingsJson(const CallInfo& info);
+
+// {"code": "INVALID_ARGUMENT", "message": "...", "field_violations": [{"field": ..., "description": ...}],
+//  "retry_after_ms": 50}, the last two only if there are any.
+nlohmann::ordered_json ErrorJson(const ErrorDetails& error);
+
+// A document over several lines, or all in one line; without a newline at the end. What is not UTF-8 is replaced.
+std::string JsonDocument(const nlohmann::ordered_json& json);
+std::string JsonLine(const nlohmann::ordered_json& json);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_CLIENT_PREDICTCTL_JSON_OUTPUT_H_

@@ -1,0 +1,22 @@
+// From inputs and options to a request.
+#ifndef PREDICTD_CLIENT_PREDICTCTL_PREPARE_REQUEST_H_
+#define PREDICTD_CLIENT_PREDICTCTL_PREPARE_REQUEST_H_
+
+#include <optional>
+#include <vector>
+
+#include "client/predictctl/command_context.h"
+#include "client/predictctl/command_line.h"
+#include "client/predictctl/inputs.h"
+#include "predictd/v1/prediction_service.pb.h"
+
+namespace predictd {
+
+// Fills `request`, asking the server for the model's signature if that is needed. When it cannot, it tells the user
+// why and returns the exit status.
+std::optional<int> PrepareRequest(const CommandContext& context, const PredictArguments& arguments,
+                                  std::vector<Input> inputs, v1::PredictRequest& request);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_CLIENT_PREDICTCTL_PREPARE_REQUEST_H_

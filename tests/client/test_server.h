@@ -1,0 +1,58 @@
+// A small server that speaks the protocol, for the client's tests.
+#ifndef PREDICTD_TESTS_CLIENT_TEST_SERVER_H_
+#define PREDICTD_TESTS_CLIENT_TEST_SERVER_H_
+
+#include <grpcpp/server.h>
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "predictd/v1/model_service.grpc.pb.h"
+#include "predictd/v1/prediction_service.grpc.pb.h"
+
+namespace predictd {
+
+// Serves on a free loopback port. Its models:
+//   double  x FP32[-1,2] -> y = 2x, in the encoding that came. A stream answers rows with a negative value by an error
+//           if the request asks for errors per item.
+//   waits   answers a Predict never, and a stream's first rows only; both end when the call is cancelled.
+//   busy    always RESOURCE_EXHAUSTED, with every kind of detail.
+class TestServer {
+ public:
+  TestServer();
+  ~TestServer();
+  TestServer(const TestServer&) = delete;
+  TestServer& operator=(const TestServer&) = delete;
+
+  const std::string& address() const { return address_; }
+
+  // Metadata of the last call to the prediction service.
+  std::multimap<std::string, std::string> last_metadata() const;
+
+  // A call of `waits` has arrived; it was cancelled.
+  absl::Notification& waiting() { return waiting_; }
+  absl::Notification& cancelled() { return cancelled_; }
+
+ private:
+  class Models;
+  class Predictions;
+
+  void Note(const grpc::CallbackServerContext& context);
+
+  const std::unique_ptr<Models> models_;
+  const std::unique_ptr<Predictions> predictions_;
+  absl::Notification waiting_;
+  absl::Notification cancelled_;
+  mutable absl::Mutex mutex_;
+  std::multimap<std::string, std::string> last_metadata_ ABSL_GUARDED_BY(mutex_);
+  std::string address_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_TESTS_CLIENT_TEST_SERVER_H_
