@@ -38,7 +38,7 @@ class WorkerPool {
   struct Options {
     int workers = 1;
     // Runs first on each worker, before any work: per-thread settings of the compute library.
-    std::function<void()> on_start;
+    std::function<void()> on_start = nullptr;
     // A step that costs no more than this may run on the thread that has a WakeupBatch, see there.
     Duration max_inline_cost = Duration::zero();
   };

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cctype>
 #include <iostream>
+#include <set>
+#include <sstream>
 
 #include "absl/strings/str_cat.h"
 
@@ -24,16 +26,23 @@ std::string EnvironmentName(std::string flag) {
   return "PREDICTD_" + flag;
 }
 
+// Adds options with their environment variables, and with help that shows `--name TYPE [default]`.
 class OptionTable {
  public:
   explicit OptionTable(CLI::App& app) : app_(app) {}
 
+  void Group(const std::string& group) { group_ = group; }
+
   template <class T>
-  CLI::Option* Add(const std::string& name, T& value, const std::string& help) {
-    return app_.add_option("--" + name, value, help)
-        ->envname(EnvironmentName(name))
-        ->capture_default_str()
-        ->group(group_);
+  CLI::Option* Add(const std::string& name, const std::string& type, T& value, const std::string& help) {
+    std::ostringstream text;
+    text << value;
+    return Describe(app_.add_option("--" + name, value, help), name, type, text.str());
+  }
+
+  CLI::Option* AddChoice(const std::string& name, std::string& value, const std::set<std::string>& choices,
+                         const std::string& help) {
+    return Add(name, "NAME", value, help)->check(CLI::IsMember(choices));
   }
 
   CLI::Option* AddDuration(const std::string& name, absl::Duration& value, const std::string& help) {
@@ -44,16 +53,18 @@ class OptionTable {
       }
       value = parsed;
     };
-    return app_.add_option_function<std::string>("--" + name, parse, help)
-        ->envname(EnvironmentName(name))
-        ->default_str(absl::FormatDuration(value))
-        ->type_name("DURATION")
+    return Describe(app_.add_option_function<std::string>("--" + name, parse, help), name, "DURATION",
+                    absl::FormatDuration(value));
+  }
+
+ private:
+  CLI::Option* Describe(CLI::Option* option, const std::string& name, const std::string& type,
+                        const std::string& value) {
+    return option->envname(EnvironmentName(name))
+        ->option_text(value.empty() ? type : absl::StrCat(type, " [", value, "]"))
         ->group(group_);
   }
 
-  void Group(const std::string& group) { group_ = group; }
-
- private:
   CLI::App& app_;
   std::string group_;
 };
@@ -61,28 +72,25 @@ class OptionTable {
 void AddOptions(CLI::App& app, ServerConfig& config) {
   OptionTable options(app);
   options.Group("Models");
-  options.Add("model-repository", config.model_repository, "Folder with a folder for each model")
-      ->required()
-      ->type_name("DIR");
+  options.Add("model-repository", "DIR", config.model_repository, "Folder with a folder for each model (required)")
+      ->required();
 
   options.Group("Network");
-  options.Add("listen", config.listen, "Address for gRPC, without transport security; port 0 picks a free one");
-  options.Add("port-file", config.port_file, "File to write the gRPC port to, once it is bound")->type_name("FILE");
-  options.Add("metrics-listen", config.metrics_listen, "Address for Prometheus, at /metrics; empty: none");
-  options.Add("metrics-port-file", config.metrics_port_file, "File to write the port of the metrics to")
-      ->type_name("FILE");
-  options.Add("max-message-bytes", config.max_message_bytes, "Largest request")
+  options.Add("listen", "ADDRESS", config.listen, "Where gRPC listens, without transport security; port 0: a free one");
+  options.Add("port-file", "FILE", config.port_file, "File to write the gRPC port to, once it is bound");
+  options.Add("metrics-listen", "ADDRESS", config.metrics_listen, "Where Prometheus finds /metrics; empty: nowhere");
+  options.Add("metrics-port-file", "FILE", config.metrics_port_file, "File to write the port of the metrics to");
+  options.Add("max-message-bytes", "SIZE", config.max_message_bytes, "Largest request, 1KiB to 2GiB")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
-      ->check(CLI::Range(int64_t{1024}, int64_t{2} << 30))
-      ->type_name("SIZE");
-  options.Add("max-concurrent-streams", config.max_concurrent_streams, "Calls at a time on one connection")
+      ->check(CLI::Range(int64_t{1024}, int64_t{2} << 30));
+  options.Add("max-concurrent-streams", "N", config.max_concurrent_streams, "Calls at a time on one connection")
       ->check(CLI::Range(1, 1 << 20));
 
   options.Group("Threads");
-  options.Add("loops", config.loops, "Event loops; 0: half the cores")->check(CLI::Range(0, 256));
-  options.Add("workers", config.workers, "Threads that run models; 0: cores / intra-op-threads")
+  options.Add("loops", "N", config.loops, "Event loops; 0: half the cores")->check(CLI::Range(0, 256));
+  options.Add("workers", "N", config.workers, "Threads that run models; 0: cores / intra-op-threads")
       ->check(CLI::Range(0, 1024));
-  options.Add("intra-op-threads", config.intra_op_threads, "Threads that one run of a model uses")
+  options.Add("intra-op-threads", "N", config.intra_op_threads, "Threads that one run of a model uses")
       ->check(CLI::Range(1, 1024));
 
   options.Group("Time");
@@ -93,24 +101,31 @@ void AddOptions(CLI::App& app, ServerConfig& config) {
   options.AddDuration("drain-grace", config.drain_grace, "From then until running calls are stopped");
 
   options.Group("Streams");
-  options.Add("stream-window", config.stream_window, "Chunks of a stream that run or wait to be sent")
+  options.Add("stream-window", "N", config.stream_window, "Chunks of a stream that run or wait to be sent")
       ->check(CLI::Range(1, 1024));
 
   options.Group("Logs");
-  options.Add("log-level", config.log_level, "debug, info, warn or error")
-      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
-  options.Add("log-format", config.log_format, "text or json")->check(CLI::IsMember({"text", "json"}));
-  options.Add("log-requests", config.log_requests, "A line for each call: none, errors or all")
-      ->check(CLI::IsMember({"none", "errors", "all"}));
+  options.AddChoice("log-level", config.log_level, {"debug", "info", "warn", "error"}, "debug, info, warn or error");
+  options.AddChoice("log-format", config.log_format, {"text", "json"}, "text or json");
+  options.AddChoice("log-requests", config.log_requests, {"none", "errors", "all"},
+                    "A line for each call: none, errors or all");
 
   options.Group("Traces");
-  options.Add("trace-exporter", config.trace_exporter, "none, otlp (gRPC) or file (JSON lines)")
-      ->check(CLI::IsMember({"none", "otlp", "file"}));
-  options.Add("trace-endpoint", config.trace_endpoint, "Where the OTLP receiver listens")->type_name("URL");
-  options.Add("trace-file", config.trace_file, "The file for --trace-exporter file")->type_name("FILE");
+  options.AddChoice("trace-exporter", config.trace_exporter, {"none", "otlp", "file"},
+                    "none, otlp (gRPC) or file (JSON lines)");
+  options.Add("trace-endpoint", "URL", config.trace_endpoint, "Where the OTLP receiver listens");
+  options.Add("trace-file", "FILE", config.trace_file, "The file for --trace-exporter file");
   options
-      .Add("trace-sample-ratio", config.trace_sample_ratio, "Share of the calls without a parent span that are traced")
+      .Add("trace-sample-ratio", "RATIO", config.trace_sample_ratio, "Share of calls without a parent span to trace")
       ->check(CLI::Range(0.0, 1.0));
+}
+
+// CLI11 speaks of INI files and of what it could not parse.
+std::string Explain(const CLI::ConfigError& error) {
+  constexpr char kUnknown[] = "INI was not able to parse ";
+  const std::string what = error.what();
+  if (what.rfind(kUnknown, 0) != 0) return what;
+  return absl::StrCat("unknown key '", what.substr(sizeof(kUnknown) - 1), "'");
 }
 
 }  // namespace
@@ -119,7 +134,9 @@ std::optional<ServerConfig> ParseServerConfig(int argc, const char* const* argv,
   ServerConfig config;
   CLI::App app("predictd serves LibTorch models (TorchScript and AOTInductor) over gRPC.", "predictd");
   app.set_version_flag("--version", std::string("predictd ") + PREDICTD_VERSION);
-  app.set_config("--config", "", "TOML file with any of these options")->envname("PREDICTD_CONFIG")->type_name("FILE");
+  app.set_config("--config", "", "TOML file with any of these options")
+      ->envname("PREDICTD_CONFIG")
+      ->option_text("FILE");
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.footer(kFooter);
   app.get_formatter()->column_width(44);
@@ -129,6 +146,10 @@ std::optional<ServerConfig> ParseServerConfig(int argc, const char* const* argv,
     if (config.trace_exporter == "file" && config.trace_file.empty()) {
       throw CLI::RequiredError("--trace-file (for --trace-exporter file)");
     }
+  } catch (const CLI::ConfigError& error) {
+    std::cerr << "the file given with --config: " << Explain(error) << "; predictd --help lists the keys\n";
+    exit_code = 2;
+    return std::nullopt;
   } catch (const CLI::ParseError& error) {
     // CLI11 prints the help for --help, and one line for what is wrong.
     exit_code = app.exit(error, std::cout, std::cerr) == 0 ? 0 : 2;

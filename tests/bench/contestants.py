@@ -121,7 +121,7 @@ def contestants(options: argparse.Namespace) -> Iterator[list[Contestant]]:
             if subprocess.run(export, stdout=subprocess.DEVNULL).returncode != 0:
                 raise BenchFailure(f"exporting the {MODEL} test model failed (see above)")
             port_file = folder / "port"
-            command = [options.build_dir / "server" / "predictd", "--model-repository", repository]
+            command = [options.build_dir / "bin" / "predictd", "--model-repository", repository]
             command += ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--port-file", port_file, *shlex.split(options.predictd_flags)]
             subject = start(SUBJECT, [str(part) for part in command], port_file)
             wait_until_serving(subject)
