@@ -138,7 +138,8 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   {
     const Loader loader(
         catalog, pool,
-        [workers](const VersionEntry& version, const Signature& signature) {
+        [workers, init_thread](const VersionEntry& version, const Signature& signature) {
+          init_thread();
           return LoadTorchModel(version, signature, workers);
         },
         [&](const ServedModel& model, const ServedVersion& version, std::unique_ptr<Model> loaded) {

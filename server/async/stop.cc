@@ -19,9 +19,11 @@ bool StopSource::RequestStop(StopReason reason) {
     running_ = callback;
     running_thread_ = std::this_thread::get_id();
     mutex_.Unlock();
-    // Moved out: the function may destroy its own callback.
-    std::function<void()> function = std::move(callback->function_);
-    function();
+    {
+      // Moved out: the function may destroy its own callback. What it captured may own others, so it goes without lock.
+      const std::function<void()> function = std::move(callback->function_);
+      function();
+    }
     mutex_.Lock();
     running_ = nullptr;
     callback_ended_.NotifyAll();

@@ -63,6 +63,7 @@ void WorkerPool::Loop(int index) {
   while (true) {
     std::shared_ptr<WorkSource> source;
     std::function<void()> pinned;
+    Worker* successor = nullptr;
     {
       MutexLock lock(mutex_);
       while (self.pinned.empty() && ready_.empty() && !stopping_) {
@@ -79,6 +80,8 @@ void WorkerPool::Loop(int index) {
       if (!self.pinned.empty()) {
         pinned = std::move(self.pinned.front());
         self.pinned.pop_front();
+        // This worker may have been woken for the step in front, which another one can do meanwhile.
+        if (!ready_.empty()) successor = TakeSleeper();
       } else if (!ready_.empty()) {
         source = std::move(ready_.front());
         ready_.pop_front();
@@ -87,6 +90,7 @@ void WorkerPool::Loop(int index) {
         return;
       }
     }
+    if (successor != nullptr) successor->wake.NotifyOne();
     if (pinned) {
       pinned();
     } else {

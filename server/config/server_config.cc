@@ -96,7 +96,7 @@ void AddOptions(CLI::App& app, ServerConfig& config) {
   options.Group("Time");
   options.AddDuration("default-deadline", config.default_deadline, "For calls that bring none; 0: none");
   options.AddDuration("max-deadline", config.max_deadline, "The most that any call gets; 0: no limit");
-  options.AddDuration("stream-stall-timeout", config.stream_stall_timeout, "How long a stream waits for its reader");
+  options.AddDuration("stream-stall-timeout", config.stream_stall_timeout, "How long a stream waits for its reader; 0: for ever");
   options.AddDuration("drain-delay", config.drain_delay, "From NOT_SERVING until new calls are refused");
   options.AddDuration("drain-grace", config.drain_grace, "From then until running calls are stopped");
 

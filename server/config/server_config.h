@@ -34,7 +34,7 @@ struct ServerConfig {
   int max_concurrent_streams = 10000;
   // Chunks of one stream that are queued, running or computed but not sent.
   int stream_window = 4;
-  // How long a stream may wait for its reader.
+  // How long a stream may wait for its reader. Zero: for ever.
   absl::Duration stream_stall_timeout = absl::Seconds(30);
 
   // After SIGTERM: how long health says NOT_SERVING before calls are refused, and then how long running calls may take.

@@ -65,12 +65,13 @@ absl::StatusOr<const ServedModel*> Catalog::Find(absl::string_view name) const {
   const auto found = models_.find(name);
   if (found != models_.end()) return &found->second;
   constexpr size_t kListed = 20;
+  constexpr size_t kShown = 64;
   std::vector<absl::string_view> names;
   for (const auto& [known, model] : models_) {
     if (names.size() < kListed) names.push_back(known);
   }
-  return absl::NotFoundError(absl::StrCat("there is no model '", name, "'; there is ", absl::StrJoin(names, ", "),
-                                          models_.size() > kListed ? ", ..." : ""));
+  return absl::NotFoundError(absl::StrCat("there is no model '", name.substr(0, kShown), "'; there is ",
+                                          absl::StrJoin(names, ", "), models_.size() > kListed ? ", ..." : ""));
 }
 
 bool Catalog::loading() const {

@@ -15,6 +15,20 @@ namespace {
 // So many requests are few: their batch costs little more than one alone.
 constexpr size_t kSmallBatch = 8;
 
+// Warm-up takes no batch whose inputs have more elements than this.
+constexpr int64_t kMaxWarmUpElements = int64_t{1} << 26;
+
+// Of all inputs together, with open dimensions as 1.
+int64_t ElementsOfRow(const Signature& signature) {
+  int64_t elements = 0;
+  for (const TensorSpec& spec : signature.inputs) {
+    Shape shape = spec.shape;
+    std::replace(shape.begin(), shape.end(), int64_t{-1}, int64_t{1});
+    elements += ElementCount(shape).value_or(kMaxWarmUpElements);
+  }
+  return std::max<int64_t>(1, elements);
+}
+
 // Exponential moving average. Two threads at once may lose one of the values, which does not matter.
 void Smooth(int64_t value, std::atomic<int64_t>& average) {
   const int64_t old = average.load(std::memory_order_relaxed);
@@ -52,27 +66,29 @@ bool ModelRunner::Inference::await_suspend(std::coroutine_handle<> waiter) {
   const std::shared_ptr<Job> job = job_;
   job->waiter.Prepare(waiter);
   on_stop_.emplace(stop_, [this] { runner_.OnStop(*job_, stop_.reason()); });
-  runner_.Enqueue(job, admission_);
+  Enqueue(runner_.shared_from_this(), job, admission_);
   return job->waiter.Suspended();
 }
 
-void ModelRunner::Enqueue(const std::shared_ptr<Job>& job, Admission admission) {
+void ModelRunner::Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_ptr<Job>& job, Admission admission) {
   bool full = false;
   {
-    MutexLock lock(mutex_);
+    MutexLock lock(self->mutex_);
     if (job->ended()) return;  // stopped before it got here
-    full = admission == Admission::kIfRoom && queue_.full();
+    full = admission == Admission::kIfRoom && self->queue_.full();
     if (!full) {
-      observer_.OnQueuedChange(1);
-      queue_.Push(job, clock_.Now());
+      self->observer_.OnQueuedChange(1);
+      self->queue_.Push(job, self->clock_.Now());
     }
   }
   if (full) {
-    const std::string message = absl::StrCat("the model's queue is full: ", options_.queue_capacity, " requests wait");
-    job->Complete(WithRetryAfter(absl::ResourceExhaustedError(message), RetryDelay()));
+    const std::string message =
+        absl::StrCat("the model's queue is full: ", self->options_.queue_capacity, " requests wait");
+    job->Complete(WithRetryAfter(absl::ResourceExhaustedError(message), self->RetryDelay()));
     return;
   }
-  pool_.Ready(shared_from_this());
+  WorkerPool& pool = self->pool_;
+  pool.Ready(std::move(self));
 }
 
 void ModelRunner::OnStop(Job& job, StopReason reason) {
@@ -154,7 +170,8 @@ absl::StatusOr<std::vector<Tensor>> ModelRunner::Compute(const Jobs& jobs, int64
 
 absl::Status ModelRunner::WarmUp(int rounds) {
   std::vector<int64_t> sizes = {1};
-  if (signature_.max_batch_size > 1) sizes.push_back(signature_.max_batch_size);
+  const int64_t most = std::min(signature_.max_batch_size, kMaxWarmUpElements / ElementsOfRow(signature_));
+  if (most > 1) sizes.push_back(most);
   for (int64_t rows : sizes) {
     InferenceRequest request;
     request.rows = rows;

@@ -17,6 +17,7 @@ namespace {
 
 constexpr int64_t kMaxBatchSize = 1 << 20;
 constexpr int64_t kMaxQueueCapacity = 10'000'000;
+constexpr int64_t kMaxElements = int64_t{1} << 31;
 
 absl::Status BadKey(absl::string_view key, absl::string_view expected) {
   return absl::InvalidArgumentError(absl::StrCat(key, ": expected ", expected));
@@ -92,6 +93,12 @@ absl::StatusOr<TensorSpec> ReadSpec(const toml::table& table, const std::string&
       }
       spec.shape.push_back(*value);
     }
+  }
+  // Open dimensions count as 1: the least that a request can hold.
+  Shape smallest = spec.shape;
+  std::replace(smallest.begin(), smallest.end(), int64_t{-1}, int64_t{1});
+  if (ElementCount(smallest).value_or(kMaxElements + 1) > kMaxElements) {
+    reader.Fail("shape", absl::StrCat("at most ", kMaxElements, " elements, which is more than a message can hold"));
   }
   if (batched && (spec.shape.empty() || spec.shape[0] != -1)) {
     reader.Fail("shape", "-1 first, as the model is batched (or set batched = false)");

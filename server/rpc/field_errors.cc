@@ -7,19 +7,24 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "server/rpc/status.h"
+#include "server/telemetry/utf8.h"
 
 namespace predictd {
 namespace {
 
-// Trailers have a limit; who has more than this wrong will ask again anyway.
+// Trailers have a limit (8 KiB with most clients); who has more than this wrong will ask again anyway.
 constexpr size_t kMaxErrors = 16;
+constexpr size_t kMaxField = 128;
 constexpr size_t kMaxDescription = 256;
+constexpr size_t kMaxBytes = 3584;
 
 }  // namespace
 
-void FieldErrors::Add(std::string field, absl::string_view description) {
-  if (errors_.size() < kMaxErrors)
-    errors_.push_back({std::move(field), std::string(description.substr(0, kMaxDescription))});
+void FieldErrors::Add(absl::string_view field, absl::string_view description) {
+  Error error{ToValidUtf8({field.data(), field.size()}, kMaxField),
+              ToValidUtf8({description.data(), description.size()}, kMaxDescription)};
+  bytes_ += error.field.size() + error.description.size();
+  if (errors_.size() < kMaxErrors && bytes_ <= kMaxBytes) errors_.push_back(std::move(error));
 }
 
 absl::Status FieldErrors::ToStatus() const {

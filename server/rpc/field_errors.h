@@ -1,6 +1,7 @@
 #ifndef PREDICTD_SERVER_RPC_FIELD_ERRORS_H_
 #define PREDICTD_SERVER_RPC_FIELD_ERRORS_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,9 @@ namespace predictd {
 // Collects what is wrong with the fields of one request, so that the caller hears of everything at once.
 class FieldErrors {
  public:
-  // `field` is a path as in `inputs[0].shape[1]`; `description` says what was expected and what came.
-  void Add(std::string field, absl::string_view description);
+  // `field` is a path as in `inputs[0].shape[1]`; `description` says what was expected and what came. Both may hold
+  // what the caller sent: they are made valid UTF-8 and cut.
+  void Add(absl::string_view field, absl::string_view description);
 
   bool empty() const { return errors_.empty(); }
 
@@ -26,6 +28,8 @@ class FieldErrors {
     std::string description;
   };
   std::vector<Error> errors_;
+  // Of all that were added.
+  size_t bytes_ = 0;
 };
 
 }  // namespace predictd

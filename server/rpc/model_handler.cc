@@ -58,9 +58,8 @@ void FillModel(const ServedModel& model, v1::Model& message) {
 
 }  // namespace
 
-Task<absl::StatusOr<grpc::ByteBuffer>> HandleListModels(Call& call, const grpc::ByteBuffer& request,
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleListModels(Call& /*call*/, const grpc::ByteBuffer& request,
                                                         const Catalog& catalog) {
-  (void)call;
   auto message = ParseMessage<v1::ListModelsRequest>(request);
   if (!message.ok()) co_return message.status();
   v1::ListModelsResponse response;

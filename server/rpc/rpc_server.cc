@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/rpc/event_loop.h"
 #include "server/rpc/health_handler.h"
+#include "server/rpc/library_log.h"
 #include "server/rpc/model_handler.h"
 #include "server/rpc/predict_handler.h"
 #include "server/rpc/reflection_handler.h"
@@ -170,6 +171,7 @@ RpcServer::~RpcServer() {
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& options, RpcEnvironment& environment,
                                                             const Catalog& catalog, WorkerPool& pool,
                                                             const std::function<void()>& on_loop_start) {
+  RouteLibraryLogs();
   auto impl = std::make_unique<Impl>(environment, catalog, options.stream_window);
   grpc::ServerBuilder builder;
   Configure(options, builder);

@@ -12,11 +12,14 @@
 #include "absl/time/time.h"
 #include "server/model/retry_advice.h"
 #include "server/telemetry/log.h"
+#include "server/telemetry/utf8.h"
 
 namespace predictd {
 namespace {
 
 constexpr char kTypePrefix[] = "type.googleapis.com/";
+// Clients take 8 KiB of trailers, and this goes into them twice, escaped. It may hold what the caller sent.
+constexpr size_t kMaxMessage = 512;
 
 std::string NewErrorId() {
   thread_local std::mt19937_64 random{std::random_device{}()};
@@ -43,7 +46,7 @@ google::rpc::Status ToRpcStatus(const absl::Status& status) {
   google::rpc::Status rpc;
   rpc.set_code(static_cast<int>(status.code()));
   if (status.ok()) return rpc;
-  rpc.set_message(PublicMessage(status));
+  rpc.set_message(ToValidUtf8(PublicMessage(status), kMaxMessage));
   status.ForEachPayload([&rpc](absl::string_view type, const absl::Cord& payload) {
     if (!absl::StartsWith(type, kTypePrefix)) return;
     google::protobuf::Any* detail = rpc.add_details();

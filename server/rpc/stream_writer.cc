@@ -13,6 +13,9 @@ using std::chrono::steady_clock;
 // What a reader gets to take the last message and the status, after the call was stopped.
 constexpr Duration kStoppedGrace = std::chrono::milliseconds(200);
 
+// Longer than any call, and short enough to be added to a time.
+constexpr Duration kForever = std::chrono::hours(24 * 365);
+
 }  // namespace
 
 StreamWriter::StreamWriter(Call& call)
@@ -32,10 +35,11 @@ void StreamWriter::OnStop() {
 // instead of being told of each.
 void StreamWriter::Check() {
   const TimePoint now = steady_clock::now();
-  const Duration limit = absl::ToChronoNanoseconds(call_.environment().stall_timeout);
   const int64_t since = waiting_since_.load(std::memory_order_acquire);
   const Duration waited = since == 0 ? Duration::zero() : now - TimePoint(Duration(since));
-  watch_.Arm(now + limit - waited);
+  const absl::Duration configured = call_.environment().stall_timeout;
+  const Duration limit = configured > absl::ZeroDuration() ? absl::ToChronoNanoseconds(configured) : kForever;
+  watch_.Arm(now + std::max(kStoppedGrace, limit - waited));
   if (waited >= limit) call_.stop().RequestStop(StopReason::kStalled);
   // The write that is out ends only when the reader reads or the call dies.
   if (call_.stop().stopped() && waited >= kStoppedGrace) call_.context().TryCancel();

@@ -164,19 +164,19 @@ std::optional<Tensor> DecodeTyped(const Decoding& d, Shape shape) {
   return Tensor(std::move(shape), std::move(strings));
 }
 
-// The elements of a raw BYTES tensor; nullopt if the lengths do not add up.
-std::optional<std::vector<std::string>> SplitRawStrings(absl::string_view raw) {
-  std::vector<std::string> strings;
+// Calls `element` with each string of a raw BYTES tensor; false if the lengths do not add up.
+template <class Function>
+bool ForEachRawString(absl::string_view raw, Function element) {
   while (!raw.empty()) {
     uint32_t length = 0;
-    if (raw.size() < sizeof(length)) return std::nullopt;
+    if (raw.size() < sizeof(length)) return false;
     std::memcpy(&length, raw.data(), sizeof(length));
     raw.remove_prefix(sizeof(length));
-    if (raw.size() < length) return std::nullopt;
-    strings.emplace_back(raw.substr(0, length));
+    if (raw.size() < length) return false;
+    element(raw.substr(0, length));
     raw.remove_prefix(length);
   }
-  return strings;
+  return true;
 }
 
 // The shape, checked; complains about it otherwise.
@@ -191,14 +191,17 @@ std::optional<Shape> CheckShape(const Decoding& d, int64_t elements) {
 std::optional<Tensor> DecodeRaw(const Decoding& d) {
   const std::string& raw = d.message.raw();
   if (d.spec.dtype == DType::kBytes) {
-    std::optional<std::vector<std::string>> strings = SplitRawStrings(raw);
-    if (!strings.has_value()) {
+    int64_t count = 0;
+    if (!ForEachRawString(raw, [&count](absl::string_view) { ++count; })) {
       d.Fail("raw", "expected for each element a 4-byte little-endian length and that many bytes, got less");
       return std::nullopt;
     }
-    std::optional<Shape> shape = CheckShape(d, static_cast<int64_t>(strings->size()));
+    std::optional<Shape> shape = CheckShape(d, count);
     if (!shape.has_value()) return std::nullopt;
-    return Tensor(*std::move(shape), std::make_shared<std::vector<std::string>>(*std::move(strings)));
+    auto strings = std::make_shared<std::vector<std::string>>();
+    strings->reserve(static_cast<size_t>(count));
+    ForEachRawString(raw, [&strings](absl::string_view element) { strings->emplace_back(element); });
+    return Tensor(*std::move(shape), std::move(strings));
   }
   const size_t width = ByteWidth(d.spec.dtype);
   if (raw.size() % width != 0) {

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Checks that the #includes of server/ and client/ keep to the design: who may depend on whom, and on which library.
+
+Prints one line per violation and exits with 1 if there is any. tests/ may include anything.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+# What every part of the server may use beside itself.
+EVERYWHERE = {"async", "config", "telemetry"}
+# Folder of server/ -> the folders that it may include. server.{h,cc} and main.cc are "server" and "main".
+MAY_USE = {
+    "async": set(),
+    "config": {"async"},
+    "telemetry": {"async", "config"},
+    "kernels": set(),
+    "model": EVERYWHERE,
+    "engine": {"model", *EVERYWHERE},
+    "generation": {"model", *EVERYWHERE},
+    "rpc": {"engine", "generation", "model", *EVERYWHERE},
+    "server": {"rpc", "engine", "generation", "model", "kernels", *EVERYWHERE},
+    "main": {"server", *EVERYWHERE},
+}
+
+@dataclass(frozen=True)
+class Library:
+    name: str
+    # What its headers' names look like.
+    headers: re.Pattern[str]
+    # Who may include it.
+    users: re.Pattern[str]
+    users_in_words: str
+    # If set, a header that includes it is for its users only, too.
+    hidden: bool
+
+
+def _library(name: str, headers: str, users: str, users_in_words: str, hidden: bool) -> Library:
+    return Library(name, re.compile(headers), re.compile(users), users_in_words, hidden)
+
+
+_RPC = (r"^(server/rpc|client)/", "server/rpc and client/", False)
+_TORCH = (r"^server/(model/torch_|kernels/)", "server/model/torch_* and server/kernels", True)
+_TELEMETRY = (r"^server/telemetry/", "server/telemetry", True)
+LIBRARIES = (
+    _library("gRPC", r"^(grpc|grpcpp|grpc\+\+)/|\.grpc\.pb\.h$", *_RPC),
+    _library("protobuf", r"^google/(protobuf|rpc)/|\.pb\.h$", *_RPC),
+    _library("LibTorch", r"^(torch|ATen|c10|caffe2)/", *_TORCH),
+    _library("spdlog", r"^(spdlog|fmt)/", *_TELEMETRY),
+    _library("prometheus", r"^prometheus/", *_TELEMETRY),
+    _library("OpenTelemetry", r"^opentelemetry/", *_TELEMETRY),
+)
+
+
+@dataclass(frozen=True)
+class Include:
+    line: int
+    quote: str
+    name: str
+
+
+def check(root: Path) -> list[str]:
+    """The violations under root, as FILE:LINE: WHAT lines."""
+    paths = sorted(path for top in ("server", "client") for path in (root / top).rglob("*") if path.suffix in (".h", ".cc"))
+    includes = {str(path.relative_to(root)): _includes(path) for path in paths}
+    showing = {library: _headers_showing(library, includes) for library in LIBRARIES if library.hidden}
+    violations = []
+    for file, its_includes in includes.items():
+        for include in its_includes:
+            reason = _project_violation(file, include) or _library_violation(file, include.name, showing)
+            if reason:
+                violations.append(f"{file}:{include.line}: {reason}")
+    return violations
+
+
+def _includes(path: Path) -> list[Include]:
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+    return [Include(number, match[1], match[2]) for number, line in lines if (match := INCLUDE.match(line))]
+
+
+def _headers_showing(library: Library, includes: dict[str, list[Include]]) -> set[str]:
+    """The headers of the library's users through which one gets to see it, directly or by way of another."""
+    headers = [file for file in includes if file.endswith(".h") and library.users.search(file)]
+    showing: set[str] = set()
+    while True:
+        more = {
+            file
+            for file in headers
+            if any(library.headers.search(include.name) or include.name in showing for include in includes[file])
+        }
+        if more == showing:
+            return showing
+        showing = more
+
+
+def _part(file: str) -> str:
+    """The key of MAY_USE for a file under server/."""
+    folders = Path(file).parts
+    return folders[1] if len(folders) > 2 else Path(file).stem
+
+
+def _project_violation(file: str, include: Include) -> str | None:
+    name = include.name
+    if include.quote == '"' and ("/" not in name or ".." in Path(name).parts):
+        return f'"{name}" must be included by its path from the root of the repository'
+    top = Path(name).parts[0]
+    if top == "tests":
+        return f"{name}: what is shipped includes nothing from tests/"
+    if top not in ("server", "client"):
+        return None
+    if top != Path(file).parts[0]:
+        return f"{name}: server/ and client/ share only proto/"
+    if top == "client":
+        return None
+
+    user, used = _part(file), _part(name)
+    if user not in MAY_USE:
+        return f"server/{user} has no rule in scripts/check_includes.py"
+    if used != user and used not in MAY_USE[user]:
+        allowed = ", ".join(sorted(MAY_USE[user])) or "nothing else of the server"
+        return f"{name}: beside its own headers, {user} may include those of: {allowed}"
+    return None
+
+
+def _library_violation(file: str, name: str, showing: dict[Library, set[str]]) -> str | None:
+    for library in LIBRARIES:
+        if library.users.search(file):
+            continue
+        if library.headers.search(name):
+            return f"{name}: only {library.users_in_words} may include {library.name} headers"
+        if name in showing.get(library, ()):
+            return f"{name}: this header shows {library.name}, which only {library.users_in_words} may see"
+    return None
+
+
+def main() -> int:
+    root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent
+    violations = check(root)
+    print("\n".join([*violations, f"include rules: {len(violations)} violations"]))
+    return 1 if violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

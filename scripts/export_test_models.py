@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+"""Exports the small models that the integration tests and the benches serve: MODELS/NAME/{model.toml,1/model.pt}.
+
+Each function below makes one; its first line says what the model is for. Does nothing for a model that is there already,
+unless this script has changed since.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from model_folder import TensorSpec, fingerprint, is_current, model_toml, write_atomically, write_stamp, write_text
+
+FILES = ("model.toml", "1/model.pt")
+SEED = 7
+NUMERIC_DTYPES = "BOOL UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 BF16 FP32 FP64".split()
+
+
+def export_linear(folder: Path) -> None:
+    """One Linear layer: the cheapest real model, for the transport bench and for tests that only need an answer."""
+    import torch
+
+    _save(
+        folder,
+        torch.nn.Linear(64, 64),
+        "One linear layer.",
+        [TensorSpec("x", "FP32", [-1, 64])],
+        [TensorSpec("y", "FP32", [-1, 64])],
+    )
+
+
+def export_types(folder: Path) -> None:
+    """Returns its inputs: one of each numeric dtype, so that every encoding can be compared bit by bit."""
+    import torch
+
+    names = [dtype.lower() for dtype in NUMERIC_DTYPES]
+    arguments = ", ".join(f"{name}_in: Tensor" for name in names)
+    results = ", ".join(f"{name}_in" for name in names)
+    module = torch.jit.script(torch.nn.Module())
+    module.define(f"def forward(self, {arguments}):\n  return ({results})\n")
+    _save(
+        folder,
+        module,
+        "Returns its inputs, one of each numeric dtype.",
+        [TensorSpec(f"{name}_in", dtype, [-1, 3]) for name, dtype in zip(names, NUMERIC_DTYPES)],
+        [TensorSpec(f"{name}_out", dtype, [-1, 3]) for name, dtype in zip(names, NUMERIC_DTYPES)],
+    )
+
+
+def export_strings(folder: Path) -> None:
+    """Takes and returns BYTES."""
+    import torch
+
+    class Strings(torch.nn.Module):
+        def forward(self, text: list[str]) -> tuple[torch.Tensor, list[str]]:
+            length = torch.tensor([len(item) for item in text], dtype=torch.int64)
+            return length, [item.upper() for item in text]
+
+    _save(
+        folder,
+        Strings(),
+        "The length in bytes and the upper-case form (ASCII letters) of each string.",
+        [TensorSpec("text", "BYTES", [-1])],
+        [TensorSpec("length", "INT64", [-1]), TensorSpec("upper", "BYTES", [-1])],
+        batched=False,
+    )
+
+
+def export_slow(folder: Path) -> None:
+    """Keeps a worker busy for about as many milliseconds as the largest row says, by computing (it never sleeps)."""
+    import torch
+
+    class Slow(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            # 128x128 products that one thread of a present-day server core computes in a millisecond.
+            self.steps_per_millisecond = 25
+            # An orthogonal matrix: products of any length stay finite.
+            self.register_buffer("rotation", torch.linalg.qr(torch.randn(128, 128))[0])
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            steps = int(float(x.max()) * self.steps_per_millisecond)
+            state = self.rotation
+            for _ in range(steps):
+                state = torch.mm(state, self.rotation)
+            # The answer depends on the loop, so no optimizer may drop it.
+            assert bool(torch.isfinite(state).all()), "the state is no longer finite"
+            return x.clone()
+
+    _save(
+        folder,
+        Slow(),
+        "Computes for about max(x) milliseconds on one thread, then returns x.",
+        [TensorSpec("x", "FP32", [-1, 1])],
+        [TensorSpec("y", "FP32", [-1, 1])],
+        max_batch_size=4,
+        queue_capacity=64,
+    )
+
+
+def export_faulty(folder: Path) -> None:
+    """Fails for negative rows: one bad member must not fail its batch mates, and the cause must not leak."""
+    import torch
+
+    class Faulty(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if bool((x < 0).any()):
+                raise ValueError("the square root of a negative row")
+            return torch.sqrt(x)
+
+    _save(
+        folder,
+        Faulty(),
+        "The square root; raises when a row is negative.",
+        [TensorSpec("x", "FP32", [-1, 1])],
+        [TensorSpec("y", "FP32", [-1, 1])],
+    )
+
+
+def export_fixed(folder: Path) -> None:
+    """Not batched, with fixed shapes and a scalar."""
+    import torch
+
+    class Fixed(torch.nn.Module):
+        def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            return a * b
+
+    _save(
+        folder,
+        Fixed(),
+        "c = a * b, for a matrix of one size and a whole number.",
+        [TensorSpec("a", "FP32", [2, 3]), TensorSpec("b", "INT64", [])],
+        [TensorSpec("c", "FP32", [2, 3])],
+        batched=False,
+    )
+
+
+def export_multi(folder: Path) -> None:
+    """Two inputs of which one has a second dynamic dimension: only requests of one width can share a batch."""
+    import torch
+
+    class Multi(torch.nn.Module):
+        def forward(self, ids: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+            return ids.sum(dim=1, keepdim=True).to(torch.float32) * scale
+
+    _save(
+        folder,
+        Multi(),
+        "The sum of each row of ids, times its scale.",
+        [TensorSpec("ids", "INT64", [-1, -1]), TensorSpec("scale", "FP32", [-1, 1])],
+        [TensorSpec("sum", "FP32", [-1, 1])],
+    )
+
+
+def export_broken(folder: Path) -> None:
+    """Its model.pt is no model: loading it fails."""
+    write_atomically(folder / "1" / "model.pt", lambda partial: partial.write_bytes(b"this is not a model\n" * 64))
+    _write_toml(
+        folder,
+        "Cannot be loaded.",
+        [TensorSpec("x", "FP32", [-1, 1])],
+        [TensorSpec("y", "FP32", [-1, 1])],
+    )
+
+
+def export_heavy_load(folder: Path) -> None:
+    """60 MB of parameters, so that loading takes a while: other models must not notice."""
+    import torch
+
+    width = 3968
+    hidden = torch.nn.Linear(width, width, bias=False)
+    # Random numbers for 16 million parameters would take longer than everything else here together.
+    torch.nn.init.constant_(hidden.weight, 1.0 / width)
+    _save(
+        folder,
+        torch.nn.Sequential(torch.nn.Linear(1, width), torch.nn.ReLU(), hidden, torch.nn.Linear(width, 1)),
+        "A wide network with 60 MB of parameters.",
+        [TensorSpec("x", "FP32", [-1, 1])],
+        [TensorSpec("y", "FP32", [-1, 1])],
+    )
+
+
+EXPORTERS: dict[str, Callable[[Path], None]] = {
+    "linear": export_linear,
+    "types": export_types,
+    "strings": export_strings,
+    "slow": export_slow,
+    "faulty": export_faulty,
+    "fixed": export_fixed,
+    "multi": export_multi,
+    "broken": export_broken,
+    "heavy_load": export_heavy_load,
+}
+
+
+def _save(
+    folder: Path,
+    module: object,
+    description: str,
+    inputs: list[TensorSpec],
+    outputs: list[TensorSpec],
+    **settings: bool | int | str,
+) -> None:
+    import torch
+
+    scripted = torch.jit.script(module.eval())
+    write_atomically(folder / "1" / "model.pt", lambda partial: scripted.save(str(partial)))
+    _write_toml(folder, description, inputs, outputs, **settings)
+
+
+def _write_toml(
+    folder: Path,
+    description: str,
+    inputs: list[TensorSpec],
+    outputs: list[TensorSpec],
+    **settings: bool | int | str,
+) -> None:
+    write_text(folder / "model.toml", model_toml(description, inputs, outputs, **settings))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models-dir", type=Path, required=True)
+    parser.add_argument("--only", choices=EXPORTERS, metavar="NAME", help=f"one of {', '.join(EXPORTERS)}")
+    parser.add_argument("--force", action="store_true", help="export again even if nothing changed")
+    arguments = parser.parse_args()
+
+    start = time.monotonic()
+    current = fingerprint(Path(__file__))
+    wanted = [arguments.only] if arguments.only else list(EXPORTERS)
+    stale = [
+        name for name in wanted if arguments.force or not is_current(arguments.models_dir / name, current, FILES)
+    ]
+    if stale:
+        import torch
+
+        warnings.filterwarnings("ignore")
+        for name in stale:
+            torch.manual_seed(SEED)
+            EXPORTERS[name](arguments.models_dir / name)
+            write_stamp(arguments.models_dir / name, current)
+    print(
+        f"test models: {len(stale)} exported, {len(wanted) - len(stale)} up to date in {arguments.models_dir}; "
+        f"{time.monotonic() - start:.0f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What the exporters share: model.toml, atomic files, and stamps that make a second run do nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+STAMP = ".export-stamp"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a model's signature; -1 in the shape is a dynamic dimension."""
+
+    name: str
+    dtype: str
+    shape: Sequence[int]
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Lets `write` fill a file beside `path` and renames it, so that no reader ever sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A folder, because torch derives from the file's name what it writes and what it calls things inside.
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as partial:
+        write(Path(partial, path.name))
+        os.replace(Path(partial, path.name), path)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def model_toml(
+    description: str,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    **settings: bool | int | str,
+) -> str:
+    """The text of a tensor model's model.toml; `settings` are the optional keys that differ from their defaults."""
+    lines = ['kind = "tensor"', f"description = {_toml_value(description)}"]
+    lines += [f"{key} = {_toml_value(value)}" for key, value in settings.items()]
+    for table, specs in (("inputs", inputs), ("outputs", outputs)):
+        for spec in specs:
+            lines += ["", f"[[{table}]]", f"name = {_toml_value(spec.name)}", f"dtype = {_toml_value(spec.dtype)}"]
+            lines.append(f"shape = [{', '.join(str(dim) for dim in spec.shape)}]")
+    return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: bool | int | str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def fingerprint(*sources: Path) -> str:
+    """Changes when a source file, this file, torch or the processor changes (AOTInductor compiles for the processor)."""
+    digest = hashlib.sha256()
+    for source in (Path(__file__), *sources):
+        digest.update(source.read_bytes())
+    digest.update(version("torch").encode())
+    digest.update(platform.machine().encode())
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        flags = (line for line in cpuinfo.read_text(encoding="utf-8").splitlines() if line.startswith("flags"))
+        digest.update(next(flags, "").encode())
+    return digest.hexdigest()
+
+
+def is_current(folder: Path, expected: str, files: Sequence[str]) -> bool:
+    """True if `folder` has all `files` and a stamp that says that they came from the sources of `expected`."""
+    stamp = folder / STAMP
+    return stamp.exists() and stamp.read_text() == expected and all((folder / name).exists() for name in files)
+
+
+def write_stamp(folder: Path, value: str) -> None:
+    """Marks the folder as complete; to be called last."""
+    write_text(folder / STAMP, value)

@@ -1,0 +1,157 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <barrier>
+#include <latch>
+#include <memory>
+#include <optional>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "server/async/stop.h"
+
+namespace predictd {
+namespace {
+
+TEST(StopThreadsTest, OfManyThreadsThatStopOneWins) {
+  constexpr int kThreads = 6;
+  constexpr int kRounds = 500;
+  for (int round = 0; round < kRounds; ++round) {
+    StopSource source;
+    std::atomic<int> winners{0};
+    std::atomic<StopReason> winning{StopReason::kNone};
+    int runs = 0;
+    const StopCallback callback(source, [&] { ++runs; });
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, reason = t % 2 == 0 ? StopReason::kCancelled : StopReason::kDeadline] {
+        if (!source.RequestStop(reason)) return;
+        ++winners;
+        winning = reason;
+      });
+    }
+    threads.clear();
+    ASSERT_EQ(winners, 1);
+    ASSERT_EQ(source.reason(), winning);
+    ASSERT_EQ(runs, 1);
+  }
+}
+
+// `ended` is plain memory: if the destructor did not wait, ThreadSanitizer would report it as well.
+TEST(StopThreadsTest, DestructorWaitsForTheCallOnAnotherThread) {
+  for (int round = 0; round < 200; ++round) {
+    StopSource source;
+    std::latch entered(1);
+    std::latch destroying(1);
+    bool ended = false;
+    auto callback = std::make_unique<StopCallback>(source, [&] {
+      entered.count_down();
+      destroying.wait();
+      for (int i = 0; i < 100; ++i) std::this_thread::yield();
+      ended = true;
+    });
+    std::jthread stopper([&] { source.RequestStop(StopReason::kCancelled); });
+    entered.wait();
+    destroying.count_down();
+    callback.reset();
+    ASSERT_TRUE(ended) << "round " << round;
+  }
+}
+
+// The destructor of one that waits for its turn does not wait for another one's call.
+TEST(StopThreadsTest, DestructorDoesNotWaitForOtherCallbacks) {
+  StopSource source;
+  std::latch entered(1);
+  std::latch release(1);
+  bool other_ran = false;
+  auto other = std::make_unique<StopCallback>(source, [&] { other_ran = true; });
+  // Runs before `other`: the one that was registered last is called first.
+  const StopCallback blocking(source, [&] {
+    entered.count_down();
+    release.wait();
+  });
+  std::jthread stopper([&] { source.RequestStop(StopReason::kCancelled); });
+  entered.wait();
+  other.reset();
+  release.count_down();
+  stopper.join();
+  EXPECT_FALSE(other_ran);
+}
+
+// What a callback writes to; it is freed together with the callback, so that a late call is a use after free, which
+// the sanitizers see.
+struct Registration {
+  explicit Registration(StopSource& source, std::atomic<int64_t>& calls) {
+    callback.emplace(source, [this, &calls] {
+      ++runs;
+      ++calls;
+    });
+  }
+  int runs = 0;
+  std::optional<StopCallback> callback;
+};
+
+void RegisterAndUnregister(StopSource& source, uint32_t seed, std::atomic<int64_t>& calls, std::atomic<bool>& wrong) {
+  std::minstd_rand random(seed);
+  std::vector<std::unique_ptr<Registration>> held;
+  int after_stop = 0;
+  while (after_stop < 5) {
+    if (source.stopped()) ++after_stop;
+    if (held.size() < 8 && random() % 2 == 0) {
+      held.push_back(std::make_unique<Registration>(source, calls));
+    } else if (!held.empty()) {
+      std::swap(held[random() % held.size()], held.back());
+      held.back()->callback.reset();
+      if (held.back()->runs > 1) wrong = true;
+      held.pop_back();
+    }
+  }
+  for (auto& registration : held) {
+    registration->callback.reset();
+    if (registration->runs > 1) wrong = true;
+  }
+  const Registration last(source, calls);
+  if (last.runs != 1) wrong = true;
+}
+
+TEST(StopThreadsTest, StormOfRegistrationsAndAStopCallsEachAtMostOnce) {
+  constexpr int kThreads = 4;
+  for (uint32_t seed = 1; seed <= 150; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    StopSource source;
+    std::atomic<int64_t> calls{0};
+    std::atomic<bool> wrong{false};
+    std::barrier start(kThreads + 1);
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        start.arrive_and_wait();
+        RegisterAndUnregister(source, seed * kThreads + t, calls, wrong);
+      });
+    }
+    start.arrive_and_wait();
+    for (uint32_t i = 0; i < seed % 16; ++i) std::this_thread::yield();
+    EXPECT_TRUE(source.RequestStop(StopReason::kCancelled));
+    threads.clear();
+    EXPECT_FALSE(wrong);
+    EXPECT_GE(calls, kThreads) << "the last registration of each thread is called at once";
+  }
+}
+
+// Of a registration and a stop at the same time, the callback is called exactly once, by one of the two threads.
+TEST(StopThreadsTest, CallbackIsNeverMissedWhenRegistrationRacesWithTheStop) {
+  for (int round = 0; round < 1000; ++round) {
+    StopSource source;
+    std::atomic<int> runs{0};
+    std::optional<StopCallback> callback;
+    {
+      std::jthread stopper([&] { source.RequestStop(StopReason::kDeadline); });
+      callback.emplace(source, [&] { ++runs; });
+    }
+    ASSERT_EQ(runs, 1) << "round " << round;
+  }
+}
+
+}  // namespace
+}  // namespace predictd

@@ -1,0 +1,218 @@
+#include "server/async/worker_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <latch>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/fakes/function_source.h"
+
+namespace predictd {
+namespace {
+
+// Keeps a worker busy from its construction until Release.
+class Blocker {
+ public:
+  Blocker(WorkerPool& pool, int worker) {
+    pool.RunOn(worker, [state = state_] {
+      state->running.count_down();
+      state->release.wait();
+    });
+    state_->running.wait();
+  }
+  ~Blocker() { Release(); }
+
+  void Release() {
+    if (!std::exchange(released_, true)) state_->release.count_down();
+  }
+
+ private:
+  // The worker may still look at it after the release.
+  struct State {
+    std::latch running{1};
+    std::latch release{1};
+  };
+  const std::shared_ptr<State> state_ = std::make_shared<State>();
+  bool released_ = false;
+};
+
+// Ready lists a source once, so a step that runs after everything that was ready before tells when that is done.
+void AwaitStepsThatAreReady(WorkerPool& pool) {
+  std::latch reached(1);
+  pool.Ready(std::make_shared<FunctionSource>([&reached] { reached.count_down(); }));
+  reached.wait();
+}
+
+TEST(WorkerPoolTest, ReadySourceRunsOneStepOnAWorker) {
+  WorkerPool pool({.workers = 2});
+  std::promise<std::thread::id> ran;
+  const auto source = std::make_shared<FunctionSource>([&ran] { ran.set_value(std::this_thread::get_id()); });
+  pool.Ready(source);
+  EXPECT_NE(ran.get_future().get(), std::this_thread::get_id());
+}
+
+TEST(WorkerPoolTest, HasAtLeastOneWorker) {
+  const WorkerPool pool({.workers = 0});
+  EXPECT_EQ(pool.workers(), 1);
+}
+
+TEST(WorkerPoolTest, SourceThatIsReadyThreeTimesRunsOnce) {
+  WorkerPool pool({.workers = 1});
+  std::atomic<int> steps{0};
+  const auto source = std::make_shared<FunctionSource>([&steps] { ++steps; });
+  {
+    const Blocker blocker(pool, 0);
+    for (int i = 0; i < 3; ++i) pool.Ready(source);
+  }
+  AwaitStepsThatAreReady(pool);
+  EXPECT_EQ(steps, 1);
+}
+
+TEST(WorkerPoolTest, SourceMayBecomeReadyAgainWhileItsStepRuns) {
+  WorkerPool pool({.workers = 2});
+  std::latch both_inside(2);
+  std::latch both_done(2);
+  std::atomic<int> steps{0};
+  std::shared_ptr<FunctionSource> source;
+  source = std::make_shared<FunctionSource>([&] {
+    if (++steps == 1) pool.Ready(source);
+    // Returns only if a second worker joins in.
+    both_inside.arrive_and_wait();
+    both_done.count_down();
+  });
+  pool.Ready(source);
+  both_done.wait();
+  EXPECT_EQ(steps, 2);
+}
+
+TEST(WorkerPoolTest, SourcesTakeTurns) {
+  WorkerPool pool({.workers = 1});
+  std::string order;
+  std::latch done(3);
+  std::vector<std::shared_ptr<FunctionSource>> sources(3);
+  std::vector<int> steps(3);
+  for (int i = 0; i < 3; ++i) {
+    sources[i] = std::make_shared<FunctionSource>([&, i] {
+      order += static_cast<char>('A' + i);
+      if (++steps[i] < 4) {
+        pool.Ready(sources[i]);
+      } else {
+        done.count_down();
+      }
+    });
+  }
+  {
+    const Blocker blocker(pool, 0);
+    for (const auto& source : sources) pool.Ready(source);
+  }
+  done.wait();
+  EXPECT_EQ(order, "ABCABCABCABC");
+}
+
+TEST(WorkerPoolTest, RunOnRunsOnThatWorker) {
+  constexpr int kWorkers = 3;
+  WorkerPool pool({.workers = kWorkers});
+  std::set<std::thread::id> threads;
+  for (int worker = 0; worker < kWorkers; ++worker) {
+    std::set<std::thread::id> of_worker;
+    for (int i = 0; i < 3; ++i) {
+      std::promise<std::thread::id> ran;
+      pool.RunOn(worker, [&ran] { ran.set_value(std::this_thread::get_id()); });
+      of_worker.insert(ran.get_future().get());
+    }
+    EXPECT_EQ(of_worker.size(), 1U);
+    threads.merge(of_worker);
+  }
+  EXPECT_EQ(threads.size(), kWorkers);
+}
+
+TEST(WorkerPoolTest, RunOnComesBeforeTheNextStep) {
+  WorkerPool pool({.workers = 1});
+  std::string order;
+  {
+    const Blocker blocker(pool, 0);
+    pool.Ready(std::make_shared<FunctionSource>([&order] { order += "step "; }));
+    pool.RunOn(0, [&order] { order += "pinned1 "; });
+    pool.RunOn(0, [&order] { order += "pinned2 "; });
+  }
+  AwaitStepsThatAreReady(pool);
+  EXPECT_EQ(order, "pinned1 pinned2 step ");
+}
+
+TEST(WorkerPoolTest, OnStartRunsFirstOnEachWorker) {
+  static thread_local bool prepared = false;
+  constexpr int kWorkers = 3;
+  std::atomic<int> starts{0};
+  WorkerPool pool({.workers = kWorkers, .on_start = [&starts] {
+                     prepared = true;
+                     ++starts;
+                   }});
+  for (int worker = 0; worker < kWorkers; ++worker) {
+    std::promise<bool> was_prepared;
+    pool.RunOn(worker, [&was_prepared] { was_prepared.set_value(prepared); });
+    EXPECT_TRUE(was_prepared.get_future().get()) << "worker " << worker;
+  }
+  EXPECT_EQ(starts, kWorkers);
+  EXPECT_FALSE(prepared);
+}
+
+TEST(WorkerPoolTest, StopLetsTheRunningStepEnd) {
+  WorkerPool pool({.workers = 1});
+  std::latch running(1);
+  bool ended = false;
+  pool.Ready(std::make_shared<FunctionSource>([&] {
+    running.count_down();
+    for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+    ended = true;
+  }));
+  running.wait();
+  pool.Stop();
+  EXPECT_TRUE(ended);
+}
+
+TEST(WorkerPoolTest, StopDropsWhatIsOnlyReadyAndRunsWhatIsPinned) {
+  WorkerPool pool({.workers = 1});
+  std::atomic<int> steps{0};
+  std::atomic<int> pinned{0};
+  auto source = std::make_shared<FunctionSource>([&steps] { ++steps; });
+  Blocker blocker(pool, 0);
+  pool.Ready(source);
+  pool.RunOn(0, [&] {
+    ++pinned;
+    // Not before Stop has begun: from then on the pool holds no source.
+    while (source.use_count() > 1) std::this_thread::yield();
+  });
+  std::jthread stopper([&pool] { pool.Stop(); });
+  blocker.Release();
+  stopper.join();
+  EXPECT_EQ(steps, 0);
+  EXPECT_EQ(pinned, 1);
+}
+
+TEST(WorkerPoolTest, AfterStopReadyKeepsNothing) {
+  WorkerPool pool({.workers = 2});
+  pool.Stop();
+  std::atomic<int> steps{0};
+  const auto source = std::make_shared<FunctionSource>([&steps] { ++steps; });
+  pool.Ready(source);
+  EXPECT_EQ(source.use_count(), 1);
+  pool.Stop();
+  EXPECT_EQ(steps, 0);
+}
+
+TEST(WorkerPoolTest, PoolLetsGoOfASourceAfterItsStep) {
+  WorkerPool pool({.workers = 1});
+  auto source = std::make_shared<FunctionSource>([] {});
+  const std::weak_ptr<FunctionSource> watched = source;
+  pool.Ready(std::move(source));
+  AwaitStepsThatAreReady(pool);
+  EXPECT_TRUE(watched.expired());
+}
+
+}  // namespace
+}  // namespace predictd
