@@ -11,11 +11,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+SUFFIXES = (".h", ".cc")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 # What every part of the server may use beside itself.
 EVERYWHERE = {"async", "config", "telemetry"}
-# Folder of server/ -> the folders that it may include. server.{h,cc} and main.cc are "server" and "main".
+# Folder of server/ -> the folders that it may include. main.cc is "main", the files beside it are "server".
 MAY_USE = {
     "async": set(),
     "config": {"async"},
@@ -67,7 +68,8 @@ class Include:
 
 def check(root: Path) -> list[str]:
     """The violations under root, as FILE:LINE: WHAT lines."""
-    paths = sorted(path for top in ("server", "client") for path in (root / top).rglob("*") if path.suffix in (".h", ".cc"))
+    found = [*(root / "server").rglob("*"), *(root / "client").rglob("*")]
+    paths = sorted(path for path in found if path.suffix in SUFFIXES)
     includes = {str(path.relative_to(root)): _includes(path) for path in paths}
     showing = {library: _headers_showing(library, includes) for library in LIBRARIES if library.hidden}
     violations = []
@@ -102,7 +104,9 @@ def _headers_showing(library: Library, includes: dict[str, list[Include]]) -> se
 def _part(file: str) -> str:
     """The key of MAY_USE for a file under server/."""
     folders = Path(file).parts
-    return folders[1] if len(folders) > 2 else Path(file).stem
+    if len(folders) > 2:
+        return folders[1]
+    return "main" if folders[1] == "main.cc" else "server"
 
 
 def _project_violation(file: str, include: Include) -> str | None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints how many tests passed and failed according to JUnit reports, as two numbers. Skipped tests count as neither."""
+"""Prints how many tests passed and failed according to JUnit reports, as two numbers; skipped tests are neither."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Exports the small models that the integration tests and the benches serve: MODELS/NAME/{model.toml,1/model.pt}.
 
-Each function below makes one; its first line says what the model is for. Does nothing for a model that is there already,
-unless this script has changed since.
+Each function below makes one; its first line says what the model is for. Does nothing for a model that is there
+already, unless this script has changed since.
 """
 
 from __future__ import annotations

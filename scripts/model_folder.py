@@ -61,7 +61,7 @@ def _toml_value(value: bool | int | str) -> str:
 
 
 def fingerprint(*sources: Path) -> str:
-    """Changes when a source file, this file, torch or the processor changes (AOTInductor compiles for the processor)."""
+    """Changes when a source file, this file, torch or the processor changes: AOTInductor compiles for the processor."""
     digest = hashlib.sha256()
     for source in (Path(__file__), *sources):
         digest.update(source.read_bytes())

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Runs clang-tidy and clang's thread-safety analysis on the C++ sources of server/, client/ and tests/.
 
-A file that passed is not looked at again until it, a header of ours that it includes, its compile command or .clang-tidy
-changes. Files with the same compile command are first checked together, in one translation unit that includes them all:
-most of the time goes into the headers of gRPC, LibTorch and the standard library, which are then read once. Files that
-have findings then are checked again each on its own, and where two files use a name in ways that clash, the group is
-halved: what is reported of a file never depends on its group.
+A file that passed is not looked at again until it, a header of ours that it includes, its compile command or
+.clang-tidy changes. Files of one folder with the same compile command are first checked together, in one translation
+unit that includes them all: most of the time goes into the headers of gRPC, LibTorch and the standard library, which
+are then read once. Files that have findings then are checked again each on its own, and where two files use a name in
+ways that clash, the group is halved: what is reported of a file never depends on its group.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ LARGEST_GROUP = 8
 DROPPED = {"-Winvalid-pch", "-fpch-preprocess", "-fcoroutines", "-c"}
 DROPPED_WITH_VALUE = {"-o", "-include"}
 ADDED = ["-Wno-unknown-warning-option", "-Wthread-safety", "-Werror=thread-safety"]
+MAIN = re.compile(rb"^int main\(", re.MULTILINE)
 INCLUDE = re.compile(rb'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 # In the output if something did not compile.
 CLASH = "[clang-diagnostic-error"
@@ -40,6 +41,8 @@ FINDING = re.compile(r"\n(?=\S+:\d+:\d+: (?:error|warning): )")
 
 @dataclass(frozen=True)
 class Source:
+    # Under which of FOLDERS it is.
+    top: str
     path: Path
     directory: str
     # The compiler and its options, without the source.
@@ -61,13 +64,13 @@ class Tidy:
 
     def sources(self) -> list[Source]:
         entries = json.loads((self.build / "compile_commands.json").read_text())
-        folders = [self.root / folder for folder in FOLDERS]
         sources: dict[Path, Source] = {}
         for entry in entries:
             path = Path(entry["directory"], entry["file"]).resolve()
-            if any(folder in path.parents for folder in folders):
+            top = next((folder for folder in FOLDERS if path.is_relative_to(self.root / folder)), None)
+            if top is not None:
                 command = entry.get("arguments") or shlex.split(entry["command"])
-                sources.setdefault(path, Source(path, entry["directory"], _for_clang(command, entry["file"])))
+                sources.setdefault(path, Source(top, path, entry["directory"], _for_clang(command, entry["file"])))
         return sorted(sources.values(), key=lambda source: source.path)
 
     def mark(self, source: Source) -> Path:
@@ -168,12 +171,15 @@ def _read(path: Path) -> tuple[bytes, list[str]]:
 
 def _groups(sources: list[Source], jobs: int) -> list[list[Source]]:
     """Sources that can share a translation unit; small enough that all jobs have something to do."""
-    by_command: dict[tuple[str, ...], list[Source]] = defaultdict(list)
-    for source in sources:
-        by_command[(source.directory, *source.command)].append(source)
-    size = max(1, min(LARGEST_GROUP, -(-len(sources) // jobs)))
+    together: dict[tuple[str, ...], list[Source]] = defaultdict(list)
     groups: list[list[Source]] = []
-    for members in by_command.values():
+    for source in sources:
+        if MAIN.search(_read(source.path)[0]):
+            groups.append([source])
+        else:
+            together[(source.top, source.directory, *source.command)].append(source)
+    size = max(1, min(LARGEST_GROUP, -(-len(sources) // jobs)))
+    for members in together.values():
         count = -(-len(members) // size)
         groups += [members[index::count] for index in range(count)]
     return sorted(groups, key=len, reverse=True)
@@ -205,10 +211,12 @@ def main() -> int:
         for group, output in zip(groups, pool.map(tidy.check, groups)):
             done += len(group)
             findings += "\n" + output if output else ""
-            print(f"[{done}/{len(stale)}] {' '.join(str(source.path.relative_to(root)) for source in group)}", flush=True)
+            names = " ".join(str(source.path.relative_to(root)) for source in group)
+            print(f"[{done}/{len(stale)}] {names}", flush=True)
     # A header's finding comes once from every file that includes it.
     print("\n".join(dict.fromkeys(FINDING.split(findings))))
-    print(f"{len(sources)} files, {len(stale)} of them new or changed: {'findings above' if findings else 'no findings'}")
+    outcome = "findings above" if findings else "no findings"
+    print(f"{len(sources)} files, {len(stale)} of them new or changed: {outcome}")
     return 1 if findings else 0
 
 

@@ -52,25 +52,30 @@ class Call {
   // loop).
   void Begin();
   grpc::Status CloseWith(const absl::Status& status);
-  class DoneTag;
-  DoneTag& Done() { return done_; }
   void End();
 
   // gRPC's notice that the call is over, cancelled or finished.
   class DoneTag final : public CompletionTag {
    public:
     explicit DoneTag(Call& call) : call_(call) {}
+    DoneTag(const DoneTag&) = delete;
+    DoneTag& operator=(const DoneTag&) = delete;
     void Complete(bool ok) override;
 
-    bool await_ready() const noexcept { return arrived_; }
-    void await_suspend(std::coroutine_handle<> waiter) { waiter_ = waiter; }
-    void await_resume() const noexcept {}
+    // Not the tag itself: GCC 12 awaits a copy of what a function returns by reference.
+    struct Awaiter {
+      DoneTag& tag;
+      bool await_ready() const noexcept { return tag.arrived_; }
+      void await_suspend(std::coroutine_handle<> waiter) { tag.waiter_ = waiter; }
+      void await_resume() const noexcept {}
+    };
 
    private:
     Call& call_;
     bool arrived_ = false;
     std::coroutine_handle<> waiter_;
   };
+  DoneTag::Awaiter Done() { return {done_}; }
 
  private:
   TimePoint ChooseDeadline() const;

@@ -55,9 +55,10 @@ Task<absl::Status> HandleHealthWatch(Call& call, const grpc::ByteBuffer& request
       if (!co_await writer.Write(*bytes)) co_return StopStatus(StopReason::kCancelled, "the stream");
       sent = status;
     }
+    // Only now: who watches a server that drains hears of it first.
+    if (call.stop().stopped()) co_return StopStatus(call.stop().reason(), "the stream");
     HealthRegistry::Change change(health, snapshot.changes, call.stop());
     co_await change;
-    if (call.stop().stopped()) co_return StopStatus(call.stop().reason(), "the stream");
   }
 }
 

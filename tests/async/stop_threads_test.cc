@@ -16,7 +16,7 @@ namespace {
 
 TEST(StopThreadsTest, OfManyThreadsThatStopOneWins) {
   constexpr int kThreads = 6;
-  constexpr int kRounds = 500;
+  constexpr int kRounds = 200;
   for (int round = 0; round < kRounds; ++round) {
     StopSource source;
     std::atomic<int> winners{0};
@@ -92,50 +92,48 @@ struct Registration {
   std::optional<StopCallback> callback;
 };
 
-void RegisterAndUnregister(StopSource& source, uint32_t seed, std::atomic<int64_t>& calls, std::atomic<bool>& wrong) {
+// Registers and unregisters at random; requests the stop in step `stop_at`, if there is such a step.
+void RegisterAndUnregister(StopSource& source, uint32_t seed, int stop_at, std::atomic<int64_t>& calls,
+                           std::atomic<bool>& wrong) {
+  constexpr int kSteps = 200;
   std::minstd_rand random(seed);
   std::vector<std::unique_ptr<Registration>> held;
-  int after_stop = 0;
-  while (after_stop < 5) {
-    if (source.stopped()) ++after_stop;
-    if (held.size() < 8 && random() % 2 == 0) {
+  const auto unregister = [&held, &wrong] {
+    held.back()->callback.reset();
+    if (held.back()->runs > 1) wrong = true;
+    held.pop_back();
+  };
+  for (int step = 0; step < kSteps; ++step) {
+    if (step == stop_at) source.RequestStop(StopReason::kCancelled);
+    if (held.empty() || (held.size() < 8 && random() % 2 == 0)) {
       held.push_back(std::make_unique<Registration>(source, calls));
-    } else if (!held.empty()) {
+    } else {
       std::swap(held[random() % held.size()], held.back());
-      held.back()->callback.reset();
-      if (held.back()->runs > 1) wrong = true;
-      held.pop_back();
+      unregister();
     }
   }
-  for (auto& registration : held) {
-    registration->callback.reset();
-    if (registration->runs > 1) wrong = true;
-  }
-  const Registration last(source, calls);
-  if (last.runs != 1) wrong = true;
+  while (!held.empty()) unregister();
 }
 
 TEST(StopThreadsTest, StormOfRegistrationsAndAStopCallsEachAtMostOnce) {
   constexpr int kThreads = 4;
-  for (uint32_t seed = 1; seed <= 150; ++seed) {
+  for (int seed = 1; seed <= 150; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     StopSource source;
     std::atomic<int64_t> calls{0};
     std::atomic<bool> wrong{false};
-    std::barrier start(kThreads + 1);
+    std::barrier start(kThreads);
     std::vector<std::jthread> threads;
     for (int t = 0; t < kThreads; ++t) {
       threads.emplace_back([&, t] {
         start.arrive_and_wait();
-        RegisterAndUnregister(source, seed * kThreads + t, calls, wrong);
+        RegisterAndUnregister(source, seed * kThreads + t, t == 0 ? seed : -1, calls, wrong);
       });
     }
-    start.arrive_and_wait();
-    for (uint32_t i = 0; i < seed % 16; ++i) std::this_thread::yield();
-    EXPECT_TRUE(source.RequestStop(StopReason::kCancelled));
     threads.clear();
+    EXPECT_TRUE(source.stopped());
     EXPECT_FALSE(wrong);
-    EXPECT_GE(calls, kThreads) << "the last registration of each thread is called at once";
+    EXPECT_GE(calls, 1) << "the thread that stopped had callbacks, or registered some afterwards";
   }
 }
 

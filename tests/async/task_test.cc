@@ -13,6 +13,16 @@
 namespace predictd {
 namespace {
 
+// Whether the compiler turns the transfer from one coroutine to the next into a jump. GCC does not where a sanitizer
+// wants to see each function's exit, nor without optimisation; then awaits take stack, and the tests nest less deep.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
+constexpr bool kTransfersJump = false;
+#else
+constexpr bool kTransfersJump = true;
+#endif
+constexpr int kNested = kTransfersJump ? 100'000 : 1000;
+constexpr int kInARow = kTransfersJump ? 1'000'000 : 1000;
+
 // Suspends whoever awaits it until Open.
 class Gate {
  public:
@@ -178,14 +188,15 @@ Task<int> Nest(int levels, Depth& depth) {
 }
 
 TEST(TaskTest, HundredThousandNestedAwaitsTakeNoStack) {
-  constexpr int kLevels = 100'000;
   Depth depth;
   std::optional<int> stored;
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  Detach(Store(Nest(kLevels, depth), stored));
-  EXPECT_EQ(stored, kLevels);
-  EXPECT_EQ(depth.reached, kLevels);
-  EXPECT_LT(here - depth.stack, 64 * 1024) << "the awaits nest on the stack";
+  Detach(Store(Nest(kNested, depth), stored));
+  EXPECT_EQ(stored, kNested);
+  EXPECT_EQ(depth.reached, kNested);
+  if (kTransfersJump) {
+    EXPECT_LT(here - depth.stack, 64 * 1024) << "the awaits nest on the stack";
+  }
 }
 
 Task<> AwaitMany(int times, int64_t& sum) {
@@ -194,8 +205,8 @@ Task<> AwaitMany(int times, int64_t& sum) {
 
 TEST(TaskTest, MillionAwaitsInARowTakeNoStack) {
   int64_t sum = 0;
-  Detach(AwaitMany(1'000'000, sum));
-  EXPECT_EQ(sum, int64_t{1'000'000} * 999'999 / 2);
+  Detach(AwaitMany(kInARow, sum));
+  EXPECT_EQ(sum, int64_t{kInARow} * (kInARow - 1) / 2);
 }
 
 Task<> NestAndWait(int levels, Gate& gate) {
@@ -214,7 +225,7 @@ Task<> Flag(Task<> task, bool& ended) {
 TEST(TaskTest, HundredThousandNestedTasksUnwindWhenTheDeepestIsResumed) {
   Gate gate;
   bool ended = false;
-  Detach(Flag(NestAndWait(100'000, gate), ended));
+  Detach(Flag(NestAndWait(kNested, gate), ended));
   EXPECT_FALSE(ended);
   gate.Open();
   EXPECT_TRUE(ended);

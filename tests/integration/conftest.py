@@ -23,8 +23,8 @@ def fixture_test_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", name="server")
 def fixture_server(test_models: Path) -> Iterator[PredictdProcess]:
-    """A server of all test models that logs every call. Tests leave nothing running in it."""
-    with PredictdProcess(test_models, flags=["--log-requests=all"]) as server:
+    """A server of all test models with two workers that logs every call. Tests leave nothing running in it."""
+    with PredictdProcess(test_models, flags=["--workers=2", "--log-requests=all"]) as server:
         yield server
 
 

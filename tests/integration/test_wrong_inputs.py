@@ -231,6 +231,8 @@ WRONG_REQUESTS = [
     Wrong("parameter of the wrong value", with_parameter(string_value="json"), ("typed", "raw"),
           ('parameters["output_encoding"]',)),
     Wrong("parameter without a value", with_parameter(), ("string_value",), ('parameters["output_encoding"]',)),
+    Wrong("parameter name of 64 KiB", with_parameter("p" * 65536, bool_value=True), ("expected output_encoding",),
+          (f'parameters["{"p" * 116}',)),
     Wrong("request id of 129 bytes", predict_request("linear", float_tensor("x", [ROW]), request_id="ä" * 64 + "x"),
           ("request_id: expected at most 128 bytes, got 129",), ("request_id",)),
     # Everything at once.
@@ -313,7 +315,8 @@ def check_error(error: grpc.RpcError, wrong: Wrong, prefix: str = "") -> None:
     details = error_details(error)
     violations = field_violations(error)
     assert error.code() == wrong.code, error.details()
-    assert set(violations) == {prefix + path for path in wrong.fields}
+    # Paths are cut, too.
+    assert set(violations) == {(prefix + path)[:128] for path in wrong.fields}
     for words in wrong.says:
         assert words in error.details()
     if wrong.fields:
@@ -377,13 +380,15 @@ def test_all_of_them_at_once_leave_the_server_answering_and_no_counter_behind(se
     refused_before = server.metric("predictd_requests_total", method="Predict") - answered(server)
     answered_before = answered(server)
     client = server.client
+    alone = client.predict(ONE_ROW).outputs[0].float_values
+    answered_before += 1
 
     futures = [(wrong, client.predict_future(wrong.request)) for wrong in wrong_requests for _ in range(4)]
     correct = [client.predict_future(ONE_ROW) for _ in range(20)]
     for wrong, future in futures:
         assert future.exception().code() == wrong.code, wrong.name
-    answers = [future.result() for future in correct]
-    assert all(answer == answers[0] for answer in answers)
+    for future in correct:
+        numpy.testing.assert_allclose(future.result().outputs[0].float_values, alone, atol=1e-6)
 
     server.wait_until_idle()
     assert answered(server) == answered_before + len(correct)
@@ -395,6 +400,15 @@ def test_all_of_them_at_once_leave_the_server_answering_and_no_counter_behind(se
 
 def answered(server: PredictdProcess) -> float:
     return server.metric("predictd_requests_total", method="Predict", code="OK")
+
+
+def test_the_answer_to_a_request_full_of_errors_fits_into_the_trailers(client: Client) -> None:
+    wrong = predict_request("types", *(Tensor(name="ぱ" * 100 + str(i)) for i in range(500)), outputs=["é" * 500] * 500)
+    error = rpc_error(lambda: client.predict(wrong))
+    assert error.code() == INVALID
+    violations = field_violations(error)
+    assert len(violations) >= 8
+    assert all(re.fullmatch(r"inputs\[\d+\]\.name", path) for path in violations)
 
 
 def test_a_message_over_the_limit_is_refused_before_it_is_read() -> None:

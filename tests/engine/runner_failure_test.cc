@@ -1,0 +1,130 @@
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "server/engine/model_runner.h"
+#include "tests/engine/runner_test.h"
+
+namespace predictd {
+namespace {
+
+class RunnerFailureTest : public RunnerTest {
+ protected:
+  RunnerFailureTest() : RunnerTest(FailOnNegative) {}
+};
+
+TEST_F(RunnerFailureTest, FailureOfTheModelIsTheAnswer) {
+  const auto runner = MakeRunner();
+  const PendingInference call(*runner, OneRow(-1));
+  EXPECT_EQ(call.AwaitStatus(), absl::InternalError("negative element"));
+}
+
+TEST_F(RunnerFailureTest, OneBadMemberDoesNotFailItsBatchMates) {
+  const auto runner = MakeRunner();
+  const auto occupant = OccupyWorker(*runner);
+  const PendingInference good(*runner, OneRow(1));
+  const PendingInference bad(*runner, OneRow(-1));
+  const PendingInference other(*runner, FloatRequest(Floats({2, 1}, {2, 3})));
+  model_.Release();
+  EXPECT_EQ(Values(good.Await()->outputs[0]), std::vector<float>{1});
+  EXPECT_EQ(good.Await()->timings.batch_rows, 1);
+  EXPECT_EQ(bad.AwaitStatus(), absl::InternalError("negative element"));
+  EXPECT_EQ(Values(other.Await()->outputs[0]), (std::vector<float>{2, 3}));
+  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 4, 1, 1, 2})) << "the batch, and then each on its own";
+}
+
+TEST_F(RunnerFailureTest, MemberThatWasCancelledIsNotRunAgain) {
+  const auto runner = MakeRunner();
+  const auto occupant = OccupyWorker(*runner);
+  const PendingInference bad(*runner, OneRow(-1));
+  PendingInference cancelled(*runner, OneRow(1));
+  const PendingInference good(*runner, OneRow(2));
+  model_.ReleaseOne();
+  model_.AwaitRuns(2);
+  cancelled.stop().RequestStop(StopReason::kCancelled);
+  model_.Release();
+  EXPECT_EQ(bad.AwaitStatus().code(), absl::StatusCode::kInternal);
+  EXPECT_TRUE(good.Await().ok());
+  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 3, 1, 1}));
+}
+
+TEST_F(RunnerFailureTest, RequestsThatAreRunAgainAreCountedAsDequeuedOnce) {
+  const auto runner = MakeRunner();
+  const auto occupant = OccupyWorker(*runner);
+  const PendingInference bad(*runner, OneRow(-1));
+  const PendingInference good(*runner, OneRow(1));
+  model_.Release();
+  EXPECT_FALSE(bad.Await().ok());
+  EXPECT_TRUE(good.Await().ok());
+  pool_.Stop();
+  EXPECT_EQ(observer_.dequeued(), 3);
+}
+
+TEST_F(RunnerFailureTest, RunnerGoesOnAfterAFailure) {
+  const auto runner = MakeRunner();
+  for (int i = 0; i < 10; ++i) {
+    const PendingInference call(*runner, OneRow(i % 2 == 0 ? -1.0F : 1.0F));
+    EXPECT_EQ(call.Await().ok(), i % 2 == 1);
+  }
+}
+
+struct WrongOutputs {
+  const char* what;
+  FakeModel::Compute compute;
+  const char* message;
+};
+
+std::ostream& operator<<(std::ostream& out, const WrongOutputs& c) {
+  return out << c.what;
+}
+
+class WrongOutputsTest : public RunnerTest, public testing::WithParamInterface<WrongOutputs> {
+ protected:
+  WrongOutputsTest() : RunnerTest(GetParam().compute) {}
+};
+
+TEST_P(WrongOutputsTest, IsInternalAndSaysHow) {
+  const auto runner = MakeRunner();
+  const PendingInference call(*runner, OneRow(1));
+  EXPECT_EQ(call.AwaitStatus(), absl::InternalError(GetParam().message));
+}
+
+FakeModel::Compute Returning(std::vector<Tensor> outputs) {
+  return [outputs = std::move(outputs)](absl::Span<const Tensor>) { return outputs; };
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, WrongOutputsTest,
+                         testing::Values(WrongOutputs{"none", Returning({}),
+                                                      "the model returned 0 outputs, its signature has 1"},
+                                         WrongOutputs{"two", Returning({Floats({1, 1}, {1}), Floats({1, 1}, {1})}),
+                                                      "the model returned 2 outputs, its signature has 1"},
+                                         WrongOutputs{"rank", Returning({Floats({1}, {1})}),
+                                                      "output y is FP32[1], its signature says FP32[-1,-1]"},
+                                         WrongOutputs{"type", Returning({Strings({1, 1}, {"a"})}),
+                                                      "output y is BYTES[1,1], its signature says FP32[-1,-1]"},
+                                         WrongOutputs{"rows", Returning({Floats({2, 1}, {1, 2})}),
+                                                      "output y has 2 rows for an input of 1"}));
+
+// A model that is right for one row only: batches of it fail, and nobody notices.
+TEST(SingleRowModelTest, WrongOutputsOfABatchAreRepairedByRunningEachAlone) {
+  FakeModel model([](absl::Span<const Tensor> inputs) -> absl::StatusOr<std::vector<Tensor>> {
+    return std::vector<Tensor>{inputs[0].Rows(0, 1)};
+  });
+  const ManualClock clock;
+  WorkerPool pool({.workers = 1});
+  const auto runner =
+      std::make_shared<ModelRunner>(model.Make(), FloatSignature(), ModelRunner::Options{}, pool, clock);
+  model.Block();
+  const PendingInference occupant(*runner, OneRow(0));
+  model.AwaitRuns(1);
+  const PendingInference first(*runner, OneRow(1));
+  const PendingInference second(*runner, OneRow(2));
+  model.Release();
+  EXPECT_EQ(Values(first.Await()->outputs[0]), std::vector<float>{1});
+  EXPECT_EQ(Values(second.Await()->outputs[0]), std::vector<float>{2});
+  pool.Stop();
+}
+
+}  // namespace
+}  // namespace predictd

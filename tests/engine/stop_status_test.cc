@@ -1,0 +1,39 @@
+#include <gtest/gtest.h>
+
+#include "server/engine/inference.h"
+#include "server/model/retry_advice.h"
+
+namespace predictd {
+namespace {
+
+struct StopCase {
+  StopReason reason;
+  absl::StatusCode code;
+  const char* message;
+  bool retry = false;
+};
+
+class StopStatusTest : public testing::TestWithParam<StopCase> {};
+
+TEST_P(StopStatusTest, HasTheCodeAndSaysWhere) {
+  const absl::Status status = StopStatus(GetParam().reason, "the queue");
+  EXPECT_EQ(status.code(), GetParam().code);
+  EXPECT_EQ(status.message(), GetParam().message);
+  EXPECT_EQ(RetryAfter(status).has_value(), GetParam().retry);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, StopStatusTest,
+                         testing::Values(StopCase{StopReason::kNone, absl::StatusCode::kOk, ""},
+                                         StopCase{StopReason::kDeadline, absl::StatusCode::kDeadlineExceeded,
+                                                  "the deadline passed in the queue"},
+                                         StopCase{StopReason::kCancelled, absl::StatusCode::kCancelled,
+                                                  "the caller went away; the request was in the queue"},
+                                         StopCase{StopReason::kDraining, absl::StatusCode::kUnavailable,
+                                                  "the server shuts down; the request was in the queue", true},
+                                         StopCase{StopReason::kStalled, absl::StatusCode::kResourceExhausted,
+                                                  "the reader took nothing from the stream for too long"},
+                                         StopCase{StopReason::kFailed, absl::StatusCode::kCancelled,
+                                                  "another part of the call failed; this one was in the queue"}));
+
+}  // namespace
+}  // namespace predictd

@@ -1,0 +1,149 @@
+"""Thousands of calls that nobody waits for: deadlines of 1 to 4 ms, cancelled at random."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+import grpc.aio
+import numpy
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from predictd_process import PredictdProcess
+from protocol import PREDICT, PREDICT_STREAM, PredictStreamRequest, predict_request, raw_tensor, slow_request
+
+CONNECTIONS = 4
+CALLS_AT_A_TIME = 32
+STREAMS = 0.1
+CANCELLED = 0.3
+EXPECTED = {"OK", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED"}
+
+UNARY_REQUESTS = [
+    request.SerializeToString()
+    for request in (
+        slow_request(2),
+        predict_request("linear", raw_tensor("x", numpy.ones((1, 64), numpy.float32))),
+        predict_request("digits", raw_tensor("image", numpy.ones((1, 1, 8, 8), numpy.float32))),
+    )
+]
+STREAM_REQUESTS = [
+    PredictStreamRequest(predict=predict, chunk_rows=1).SerializeToString()
+    for predict in (
+        slow_request(1, rows=16),
+        predict_request("linear", raw_tensor("x", numpy.ones((64, 64), numpy.float32))),
+    )
+]
+
+
+class Storm:
+    """Sends calls, each with a deadline of 1 to 4 ms, some cancelled within 3 ms, and counts how they ended."""
+
+    def __init__(self, address: str, random_numbers: random.Random, runner: asyncio.Runner) -> None:
+        self._address = address
+        self._random = random_numbers
+        self._runner = runner
+
+    def run(self, calls: int) -> Counter[str]:
+        return self._runner.run(self._run(calls))
+
+    async def _run(self, calls: int) -> Counter[str]:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        channels = [grpc.aio.insecure_channel(self._address, options=options) for _ in range(CONNECTIONS)]
+        await asyncio.gather(*(channel.channel_ready() for channel in channels))
+        left = iter(range(calls))
+        codes: Counter[str] = Counter()
+        senders = (self._send(channels[i % CONNECTIONS], left, codes) for i in range(CALLS_AT_A_TIME))
+        await asyncio.gather(*senders)
+        for channel in channels:
+            await channel.close()
+        return codes
+
+    async def _send(self, channel: grpc.aio.Channel, left: Iterator[int], codes: Counter[str]) -> None:
+        predict = channel.unary_unary(PREDICT)
+        predict_stream = channel.unary_stream(PREDICT_STREAM)
+        for _ in left:
+            method, requests = (
+                (predict_stream, STREAM_REQUESTS) if self._random.random() < STREAMS else (predict, UNARY_REQUESTS)
+            )
+            call = method(self._random.choice(requests), timeout=self._random.uniform(0.001, 0.004))
+            if self._random.random() < CANCELLED:
+                asyncio.get_running_loop().call_later(self._random.uniform(0, 0.003), call.cancel)
+            codes[(await call.code()).name] += 1
+
+
+@pytest.fixture(name="random_numbers")
+def fixture_random_numbers() -> random.Random:
+    """Seeded with PREDICTD_TEST_SEED, or anew each time; pytest shows the seed of a test that failed."""
+    seed = int(os.environ.get("PREDICTD_TEST_SEED", random.randrange(1 << 32)))
+    print(f"PREDICTD_TEST_SEED={seed}")
+    return random.Random(seed)
+
+
+@pytest.fixture(scope="module", name="runner")
+def fixture_runner() -> Iterator[asyncio.Runner]:
+    """One event loop for all storms: grpc.aio's poller stays with the first loop that it met."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+def check_healthy(server: PredictdProcess) -> None:
+    health = health_pb2_grpc.HealthStub(server.channel)
+    for service in ("", "slow", "linear", "digits"):
+        answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING, service
+    for request in UNARY_REQUESTS:
+        server.client.predict(request)
+
+
+def test_a_1_ms_deadline_storm_leaves_every_counter_at_zero_and_the_server_healthy(
+    random_numbers: random.Random, runner: asyncio.Runner
+) -> None:
+    calls = 10_000
+    with PredictdProcess(["slow", "linear", "digits"]) as server:
+        sent = Storm(server.address, random_numbers, runner).run(calls)
+        print(f"what the clients saw: {dict(sent)}")
+        server.wait_until_idle()
+
+        assert sent.total() == calls
+        assert set(sent) <= EXPECTED
+        # Otherwise the storm was none: each of these must be there in numbers.
+        assert min(sent[code] for code in ("DEADLINE_EXCEEDED", "CANCELLED", "OK")) >= 20
+
+        ended = {
+            code: sum(server.metric("predictd_requests_total", code=code, method=m) for m in ("Predict", "PredictStream"))
+            for code in EXPECTED
+        }
+        arrived = sum(server.metric("predictd_requests_total", method=m) for m in ("Predict", "PredictStream"))
+        print(f"what the server saw: {ended}")
+        assert sum(ended.values()) == arrived, "a call ended with an unexpected code"
+        # A call can end before it has left its client, and an answer can be too late for who asked.
+        assert calls / 5 <= arrived <= calls
+        assert ended["OK"] >= sent["OK"]
+        assert ended["DEADLINE_EXCEEDED"] >= 20
+
+        check_healthy(server)
+        server.wait_until_idle()
+        # The watch for SERVING at the start is among them, too.
+        total = server.metric("predictd_requests_total")
+        assert server.metric("predictd_request_seconds_count") == total
+        assert server.stop() == 0
+        server.check_no_call_was_lost()
+        (stopped,) = [record for record in server.log_records() if record["msg"] == "stopped"]
+        assert stopped["calls_accepted"] == total
+
+
+def test_memory_does_not_grow_from_storm_to_storm(random_numbers: random.Random, runner: asyncio.Runner) -> None:
+    with PredictdProcess(["slow", "linear", "digits"], flags=["--log-requests=none"]) as server:
+        storm = Storm(server.address, random_numbers, runner)
+        resident = []
+        for _ in range(5):
+            assert set(storm.run(6_000)) <= EXPECTED
+            server.wait_until_idle()
+            resident.append(server.resident_bytes() / 2**20)
+        print(f"resident MiB after each storm: {[round(mib, 1) for mib in resident]}")
+        # The allocator's own ups and downs are 5 MiB. 12,000 calls that each left a kilobyte behind would be 12 MiB.
+        assert resident[4] - resident[1] < 10
+        check_healthy(server)
