@@ -93,8 +93,12 @@ class Server:
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of the samples called `name` that have all of `labels`."""
-        with urllib.request.urlopen(self.metrics_url, timeout=5) as answer:
-            text = answer.read().decode()
+        try:
+            with urllib.request.urlopen(self.metrics_url, timeout=5) as answer:
+                text = answer.read().decode()
+        except OSError as error:
+            self._alive()
+            raise DemoError(f"the metrics cannot be read: {error}") from None
         total = 0.0
         for sample in re.finditer(rf"^predictd_{name}(?:{{(.*)}})? (\S+)", text, re.MULTILINE):
             found = dict(re.findall(r'(\w+)="([^"]*)"', sample[1] or ""))

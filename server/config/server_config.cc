@@ -3,11 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 #include <iostream>
 #include <set>
 #include <sstream>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace predictd {
 namespace {
@@ -24,6 +27,13 @@ std::string EnvironmentName(std::string flag) {
   std::replace(flag.begin(), flag.end(), '-', '_');
   std::transform(flag.begin(), flag.end(), flag.begin(), [](unsigned char c) { return std::toupper(c); });
   return "PREDICTD_" + flag;
+}
+
+// gRPC would take the port modulo 65536.
+std::string CheckPort(const std::string& address) {
+  uint64_t port = 0;
+  const bool number = absl::SimpleAtoi(address.substr(address.rfind(':') + 1), &port);
+  return number && port > 65535 ? absl::StrCat("port ", port, " is not in range 0 to 65535") : "";
 }
 
 // Adds options with their environment variables, and with help that shows `--name TYPE [default]`.
@@ -76,7 +86,8 @@ void AddOptions(CLI::App& app, ServerConfig& config) {
       ->required();
 
   options.Group("Network");
-  options.Add("listen", "ADDRESS", config.listen, "Where gRPC listens, without transport security; port 0: a free one");
+  options.Add("listen", "ADDRESS", config.listen, "Where gRPC listens, without transport security; port 0: a free one")
+      ->check(CheckPort);
   options.Add("port-file", "FILE", config.port_file, "File to write the gRPC port to, once it is bound");
   options.Add("metrics-listen", "ADDRESS", config.metrics_listen, "Where Prometheus finds /metrics; empty: nowhere");
   options.Add("metrics-port-file", "FILE", config.metrics_port_file, "File to write the port of the metrics to");
@@ -96,7 +107,8 @@ void AddOptions(CLI::App& app, ServerConfig& config) {
   options.Group("Time");
   options.AddDuration("default-deadline", config.default_deadline, "For calls that bring none; 0: none");
   options.AddDuration("max-deadline", config.max_deadline, "The most that any call gets; 0: no limit");
-  options.AddDuration("stream-stall-timeout", config.stream_stall_timeout, "How long a stream waits for its reader; 0: for ever");
+  options.AddDuration("stream-stall-timeout", config.stream_stall_timeout,
+                      "How long a stream waits for its reader; 0: for ever");
   options.AddDuration("drain-delay", config.drain_delay, "From NOT_SERVING until new calls are refused");
   options.AddDuration("drain-grace", config.drain_grace, "From then until running calls are stopped");
 
@@ -125,7 +137,8 @@ std::string Explain(const CLI::ConfigError& error) {
   constexpr char kUnknown[] = "INI was not able to parse ";
   const std::string what = error.what();
   if (what.rfind(kUnknown, 0) != 0) return what;
-  return absl::StrCat("unknown key '", what.substr(sizeof(kUnknown) - 1), "'");
+  // A table is reported as "name.++".
+  return absl::StrCat("unknown key '", absl::StripSuffix(what.substr(sizeof(kUnknown) - 1), ".++"), "'");
 }
 
 }  // namespace
@@ -143,6 +156,9 @@ std::optional<ServerConfig> ParseServerConfig(int argc, const char* const* argv,
   AddOptions(app, config);
   try {
     app.parse(argc, argv);
+    // CLI11 ignores a file that is missing if it is the environment that names it.
+    const auto file = app.get_config_ptr()->as<std::string>();
+    if (!file.empty() && !std::filesystem::exists(file)) throw CLI::FileError::Missing(file);
     if (config.trace_exporter == "file" && config.trace_file.empty()) {
       throw CLI::RequiredError("--trace-file (for --trace-exporter file)");
     }

@@ -37,7 +37,7 @@ absl::StatusOr<ServedVersion*> ServedModel::Choose(int64_t version) const {
                                               absl::StrAppend(out, served->entry().version);
                                             })));
   }
-  if (failed != nullptr && !loading()) {
+  if (failed != nullptr && (version != 0 || !loading())) {
     return absl::UnavailableError(absl::StrCat("model '", name(), "' could not be loaded: ", failed->reason()));
   }
   return WithRetryAfter(absl::UnavailableError(absl::StrCat("model '", name(), "' is still loading")),
@@ -64,6 +64,7 @@ Catalog::Catalog(std::vector<ModelEntry> entries) {
 absl::StatusOr<const ServedModel*> Catalog::Find(absl::string_view name) const {
   const auto found = models_.find(name);
   if (found != models_.end()) return &found->second;
+  if (models_.empty()) return absl::NotFoundError("there is no model at all");
   constexpr size_t kListed = 20;
   constexpr size_t kShown = 64;
   std::vector<absl::string_view> names;

@@ -66,15 +66,17 @@ bool ModelRunner::Inference::await_suspend(std::coroutine_handle<> waiter) {
   const std::shared_ptr<Job> job = job_;
   job->waiter.Prepare(waiter);
   on_stop_.emplace(stop_, [this] { runner_.OnStop(*job_, stop_.reason()); });
-  Enqueue(runner_.shared_from_this(), job, admission_);
+  Enqueue(runner_.shared_from_this(), job, stop_, admission_);
   return job->waiter.Suspended();
 }
 
-void ModelRunner::Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_ptr<Job>& job, Admission admission) {
+void ModelRunner::Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_ptr<Job>& job, const StopSource& stop,
+                          Admission admission) {
   bool full = false;
   {
     MutexLock lock(self->mutex_);
-    if (job->ended()) return;  // stopped before it got here
+    // Stopped before it got here: OnStop found nothing to remove and ends the job, or has ended it.
+    if (stop.stopped()) return;
     full = admission == Admission::kIfRoom && self->queue_.full();
     if (!full) {
       self->observer_.OnQueuedChange(1);
@@ -111,15 +113,17 @@ Duration ModelRunner::StepCost() const {
 void ModelRunner::RunStep() {
   JobQueue::Taken taken;
   bool more = false;
+  const TimePoint now = clock_.Now();
   {
     MutexLock lock(mutex_);
-    taken = queue_.Take(clock_.Now(), signature_.max_batch_size);
+    taken = queue_.Take(now, signature_.max_batch_size);
     more = queue_.size() > 0;
   }
   observer_.OnQueuedChange(-static_cast<int64_t>(taken.batch.size() + taken.expired.size()));
   if (more) pool_.Ready(shared_from_this());
   for (const auto& job : taken.expired) job->Complete(StopStatus(StopReason::kDeadline, "the queue"));
   if (taken.batch.empty()) return;
+  for (const auto& job : taken.batch) observer_.OnDequeued(now - job->enqueued);
   RunBatch(taken.batch);
 }
 
@@ -136,7 +140,6 @@ void ModelRunner::RunBatch(const Jobs& jobs) {
   Smooth(nanos, batch_nanos_);
   if (jobs.size() <= kSmallBatch) Smooth(nanos, small_batch_nanos_);
   observer_.OnBatch(timings.batch_rows, timings.ended - timings.started);
-  for (const auto& job : jobs) observer_.OnDequeued(timings.started - job->enqueued);
 
   if (!outputs.ok() && jobs.size() > 1) {
     // One of them may be to blame: each on its own, so that only that one fails.

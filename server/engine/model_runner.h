@@ -76,7 +76,8 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   using Jobs = std::vector<std::shared_ptr<Job>>;
 
   // `self` keeps the runner while the caller, with its reference, may already be gone.
-  static void Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_ptr<Job>& job, Admission admission);
+  static void Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_ptr<Job>& job, const StopSource& stop,
+                      Admission admission);
   void OnStop(Job& job, StopReason reason);
   void RunBatch(const Jobs& jobs);
   absl::StatusOr<std::vector<Tensor>> Compute(const Jobs& jobs, int64_t rows);

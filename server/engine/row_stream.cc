@@ -114,15 +114,20 @@ Task<> RowStream::RunChunk(std::shared_ptr<State> state, int64_t index, Admissio
   chunk.deadline = state->request.deadline;
   chunk.inputs = state->runner->signature().batched ? SliceRows(state->request.inputs, first_row, chunk.rows)
                                                     : state->request.inputs;
-  ModelRunner::Inference inference(*state->runner, std::move(chunk), state->stop, admission);
-  absl::StatusOr<InferenceResult> result = co_await inference;
+  absl::StatusOr<InferenceResult> result;
+  {
+    // Gone before the stream hears of the end: after that the stop source may be gone.
+    ModelRunner::Inference inference(*state->runner, std::move(chunk), state->stop, admission);
+    result = co_await inference;
+  }
 
   std::coroutine_handle<> waiter;
   {
     MutexLock lock(state->mutex);
     --state->active;
     const bool others = state->active > 0 || state->taken + static_cast<int64_t>(state->done.size()) > 0;
-    if (absl::IsResourceExhausted(result.status()) && admission == Admission::kIfRoom && others) {
+    const bool full = absl::IsResourceExhausted(result.status()) && !state->stop.stopped();
+    if (full && admission == Admission::kIfRoom && others) {
       state->refused.push_back(index);
     } else {
       state->done.emplace(index, std::move(result));

@@ -47,6 +47,8 @@ Task<absl::Status> HandleHealthWatch(Call& call, const grpc::ByteBuffer& request
   if (!message.ok()) co_return message.status();
   std::optional<HealthCheckResponse::ServingStatus> sent;
   while (true) {
+    // Asked first and acted on last: who watches a server that drains is told so before the stream ends.
+    const bool stopped = call.stop().stopped();
     const HealthRegistry::Snapshot snapshot = health.Read((*message)->service());
     const HealthCheckResponse::ServingStatus status = ToProto(snapshot.serving);
     if (sent != status) {
@@ -55,8 +57,7 @@ Task<absl::Status> HandleHealthWatch(Call& call, const grpc::ByteBuffer& request
       if (!co_await writer.Write(*bytes)) co_return StopStatus(StopReason::kCancelled, "the stream");
       sent = status;
     }
-    // Only now: who watches a server that drains hears of it first.
-    if (call.stop().stopped()) co_return StopStatus(call.stop().reason(), "the stream");
+    if (stopped) co_return StopStatus(call.stop().reason(), "the stream");
     HealthRegistry::Change change(health, snapshot.changes, call.stop());
     co_await change;
   }

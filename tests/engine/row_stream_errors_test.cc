@@ -109,8 +109,11 @@ TEST_F(RowStreamErrorsTest, StopEndsEveryChunkAtOnceWhileTheWorkerIsBusy) {
 // The reason looks like a full queue, but nobody will make room.
 TEST_F(RowStreamErrorsTest, StalledStreamEndsItsChunksInsteadOfPuttingThemOff) {
   const auto runner = MakeRunner();
-  const auto occupant = OccupyWorker(*runner);
+  model_.Block();
   RowStream stream(runner, Rows(std::vector<float>(6, 1)), {.chunk_rows = 1, .ordered = true, .window = 3}, stop_);
+  model_.AwaitRuns(1);
+  model_.ReleaseOne();
+  ASSERT_TRUE(AwaitNext(stream).has_value());
   const auto next = StartNext(stream);
   stop_.RequestStop(StopReason::kStalled);
   ASSERT_TRUE(next->arrived());

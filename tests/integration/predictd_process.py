@@ -90,10 +90,8 @@ class PredictdProcess:
             "--log-format=json",
             *self._flags,
         ]
-        # Settings of whoever runs the tests must not reach the server.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREDICTD_")}
         self._process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True, errors="replace", env=inherited | self._env
+            command, stderr=subprocess.PIPE, text=True, errors="replace", env=server_environment(self._env)
         )
         threading.Thread(target=self._read_log, daemon=True).start()
         deadline = time.monotonic() + START_SECONDS
@@ -247,6 +245,20 @@ class PredictdProcess:
         with self._log_changed:
             self._log_ended = True
             self._log_changed.notify_all()
+
+
+def run_predictd(
+    *arguments: str | Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a predictd that is expected to end by itself."""
+    return subprocess.run(
+        [BINARY, *arguments], capture_output=True, text=True, timeout=60, check=False, env=server_environment(env or {})
+    )
+
+
+def server_environment(own: Mapping[str, str]) -> dict[str, str]:
+    """Our environment without settings of predictd, which whoever runs the tests may have, and with `own` ones."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PREDICTD_")} | dict(own)
 
 
 def make_repository(folder: Path, names: Sequence[str]) -> Path:
