@@ -3,11 +3,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
-#include <filesystem>
+#include <cstdlib>
 #include <iostream>
 #include <set>
 #include <sstream>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -36,7 +38,7 @@ std::string CheckPort(const std::string& address) {
   return number && port > 65535 ? absl::StrCat("port ", port, " is not in range 0 to 65535") : "";
 }
 
-// Adds options with their environment variables, and with help that shows `--name TYPE [default]`.
+// Adds options with help that shows `--name TYPE [default]`.
 class OptionTable {
  public:
   explicit OptionTable(CLI::App& app) : app_(app) {}
@@ -47,7 +49,7 @@ class OptionTable {
   CLI::Option* Add(const std::string& name, const std::string& type, T& value, const std::string& help) {
     std::ostringstream text;
     text << value;
-    return Describe(app_.add_option("--" + name, value, help), name, type, text.str());
+    return Describe(app_.add_option("--" + name, value, help), type, text.str());
   }
 
   CLI::Option* AddChoice(const std::string& name, std::string& value, const std::set<std::string>& choices,
@@ -63,16 +65,13 @@ class OptionTable {
       }
       value = parsed;
     };
-    return Describe(app_.add_option_function<std::string>("--" + name, parse, help), name, "DURATION",
+    return Describe(app_.add_option_function<std::string>("--" + name, parse, help), "DURATION",
                     absl::FormatDuration(value));
   }
 
  private:
-  CLI::Option* Describe(CLI::Option* option, const std::string& name, const std::string& type,
-                        const std::string& value) {
-    return option->envname(EnvironmentName(name))
-        ->option_text(value.empty() ? type : absl::StrCat(type, " [", value, "]"))
-        ->group(group_);
+  CLI::Option* Describe(CLI::Option* option, const std::string& type, const std::string& value) {
+    return option->option_text(value.empty() ? type : absl::StrCat(type, " [", value, "]"))->group(group_);
   }
 
   CLI::App& app_;
@@ -132,6 +131,26 @@ void AddOptions(CLI::App& app, ServerConfig& config) {
       ->check(CLI::Range(0.0, 1.0));
 }
 
+// The command line, last argument first, with a flag for each option that only the environment sets. CLI11 could read
+// the environment itself, but would let the file beat it.
+std::vector<std::string> ReversedArguments(const CLI::App& app, int argc, const char* const* argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  std::vector<std::string> from_environment;
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string& name = option->get_lnames().front();
+    const std::string flag = "--" + name;
+    const char* value = std::getenv(EnvironmentName(name).c_str());
+    const bool takes_value = option->get_items_expected_max() > 0;
+    const bool given = std::any_of(arguments.begin(), arguments.end(), [&flag](const std::string& argument) {
+      return argument == flag || absl::StartsWith(argument, flag + "=");
+    });
+    if (value != nullptr && takes_value && !given) from_environment.insert(from_environment.end(), {flag, value});
+  }
+  arguments.insert(arguments.begin(), from_environment.begin(), from_environment.end());
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
+}
+
 // CLI11 speaks of INI files and of what it could not parse.
 std::string Explain(const CLI::ConfigError& error) {
   constexpr char kUnknown[] = "INI was not able to parse ";
@@ -147,18 +166,13 @@ std::optional<ServerConfig> ParseServerConfig(int argc, const char* const* argv,
   ServerConfig config;
   CLI::App app("predictd serves LibTorch models (TorchScript and AOTInductor) over gRPC.", "predictd");
   app.set_version_flag("--version", std::string("predictd ") + PREDICTD_VERSION);
-  app.set_config("--config", "", "TOML file with any of these options")
-      ->envname("PREDICTD_CONFIG")
-      ->option_text("FILE");
+  app.set_config("--config", "", "TOML file with any of these options")->option_text("FILE");
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.footer(kFooter);
   app.get_formatter()->column_width(44);
   AddOptions(app, config);
   try {
-    app.parse(argc, argv);
-    // CLI11 ignores a file that is missing if it is the environment that names it.
-    const auto file = app.get_config_ptr()->as<std::string>();
-    if (!file.empty() && !std::filesystem::exists(file)) throw CLI::FileError::Missing(file);
+    app.parse(ReversedArguments(app, argc, argv));
     if (config.trace_exporter == "file" && config.trace_file.empty()) {
       throw CLI::RequiredError("--trace-file (for --trace-exporter file)");
     }

@@ -35,12 +35,13 @@ void Loader::Run() {
     for (const auto& version : model.versions()) {
       if (stopping_) return;
       absl::StatusOr<std::shared_ptr<ModelRunner>> runner = Load(model, *version);
-      if (runner.ok()) {
+      const absl::Status status = runner.status();
+      if (status.ok()) {
         version->SetReady(*std::move(runner));
       } else {
         version->SetFailed("the cause is in the server's log");
       }
-      observer_(model, *version, runner.status());
+      observer_(model, *version, status);
     }
   }
 }

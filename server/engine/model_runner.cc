@@ -148,17 +148,20 @@ void ModelRunner::RunBatch(const Jobs& jobs) {
     }
     return;
   }
+  if (jobs.size() == 1) {
+    timings.enqueued = jobs[0]->enqueued;
+    if (outputs.ok()) {
+      jobs[0]->Complete(InferenceResult{*std::move(outputs), timings});
+    } else {
+      jobs[0]->Complete(std::move(outputs).status());
+    }
+    return;
+  }
   int64_t first = 0;
   for (const auto& job : jobs) {
     const int64_t rows = job->request.rows;
     timings.enqueued = job->enqueued;
-    if (!outputs.ok()) {
-      job->Complete(outputs.status());
-    } else if (jobs.size() == 1) {
-      job->Complete(InferenceResult{*std::move(outputs), timings});
-    } else {
-      job->Complete(InferenceResult{SliceRows(*outputs, first, rows), timings});
-    }
+    job->Complete(InferenceResult{SliceRows(*outputs, first, rows), timings});
     first += rows;
   }
 }

@@ -33,7 +33,7 @@ struct ModelConfig {
   bool warmup = true;
 
   // INVALID_ARGUMENT names the key that is unknown, missing or has a bad value.
-  static absl::StatusOr<ModelConfig> Parse(absl::string_view toml);
+  static absl::StatusOr<ModelConfig> Parse(absl::string_view text);
   static absl::StatusOr<ModelConfig> Load(const std::filesystem::path& file);
 };
 

@@ -33,7 +33,8 @@ class PredictReader {
       : request_(request), owner_(std::move(owner)), prefix_(std::move(prefix)) {}
 
   // The part that can be NOT_FOUND or UNAVAILABLE.
-  absl::Status FindModel(const Catalog& catalog, const ServedModel*& model) {
+  absl::Status FindModel(const Catalog& catalog, RequestSubject& subject) {
+    subject.request_id = request_.request_id().substr(0, kMaxRequestId);
     if (request_.model_name().empty()) errors_.Add(prefix_ + "model_name", "expected the name of a model, got none");
     if (request_.model_version() < 0) {
       errors_.Add(prefix_ + "model_version", absl::StrCat("expected 0 or a version, got ", request_.model_version()));
@@ -41,11 +42,12 @@ class PredictReader {
     if (!errors_.empty()) return errors_.ToStatus();
     absl::StatusOr<const ServedModel*> found = catalog.Find(request_.model_name());
     if (!found.ok()) return found.status();
-    model = *found;
-    absl::StatusOr<ServedVersion*> version = model->Choose(request_.model_version());
+    subject.model = *found;
+    absl::StatusOr<ServedVersion*> version = subject.model->Choose(request_.model_version());
     if (!version.ok()) return version.status();
-    decoded_.model = model;
-    decoded_.version = (*version)->entry().version;
+    subject.version = (*version)->entry().version;
+    decoded_.model = subject.model;
+    decoded_.version = subject.version;
     decoded_.runner = (*version)->runner();
     return absl::OkStatus();
   }
@@ -191,23 +193,23 @@ void EncodeOutputs(const DecodedPredict& request, const InferenceResult& result,
 }  // namespace
 
 absl::StatusOr<DecodedPredict> DecodePredict(const grpc::ByteBuffer& bytes, const Catalog& catalog,
-                                             const ServedModel*& model) {
+                                             RequestSubject& subject) {
   auto message = ParseMessage<v1::PredictRequest>(bytes);
   if (!message.ok()) return message.status();
   PredictReader reader(**message, *message, "");
-  if (absl::Status status = reader.FindModel(catalog, model); !status.ok()) return status;
+  if (absl::Status status = reader.FindModel(catalog, subject); !status.ok()) return status;
   reader.ReadFields();
-  reader.CheckRows(model->config().signature.max_batch_size, "; PredictStream takes more");
+  reader.CheckRows(reader.signature().max_batch_size, "; PredictStream takes more");
   if (!reader.errors().empty()) return reader.errors().ToStatus();
   return reader.Take();
 }
 
 absl::StatusOr<DecodedPredictStream> DecodePredictStream(const grpc::ByteBuffer& bytes, const Catalog& catalog,
-                                                         int window, const ServedModel*& model) {
+                                                         int window, RequestSubject& subject) {
   auto message = ParseMessage<v1::PredictStreamRequest>(bytes);
   if (!message.ok()) return message.status();
   PredictReader reader((*message)->predict(), *message, "predict.");
-  if (absl::Status status = reader.FindModel(catalog, model); !status.ok()) return status;
+  if (absl::Status status = reader.FindModel(catalog, subject); !status.ok()) return status;
   reader.ReadFields();
   reader.CheckRows(kMaxStreamRows, "");
   DecodedPredictStream decoded;

@@ -15,6 +15,13 @@
 
 namespace predictd {
 
+// What a request is about, for reports: as far as it is known when the rest is wrong.
+struct RequestSubject {
+  const ServedModel* model = nullptr;
+  int64_t version = 0;
+  std::string request_id;
+};
+
 // A PredictRequest, understood: which version runs what, and how the answer is to look.
 struct DecodedPredict {
   const ServedModel* model = nullptr;
@@ -33,12 +40,12 @@ struct DecodedPredictStream {
   bool fail_fast = true;
 };
 
-// Parses and validates; the deadline is left to the caller. `model` is set as soon as it is known, also if the rest is
-// wrong. INVALID_ARGUMENT with a BadRequest, NOT_FOUND, or UNAVAILABLE as the catalog says.
+// Parses and validates; the deadline is left to the caller. `subject` is filled also if the request is refused:
+// INVALID_ARGUMENT with a BadRequest, NOT_FOUND, or UNAVAILABLE as the catalog says.
 absl::StatusOr<DecodedPredict> DecodePredict(const grpc::ByteBuffer& bytes, const Catalog& catalog,
-                                             const ServedModel*& model);
+                                             RequestSubject& subject);
 absl::StatusOr<DecodedPredictStream> DecodePredictStream(const grpc::ByteBuffer& bytes, const Catalog& catalog,
-                                                         int window, const ServedModel*& model);
+                                                         int window, RequestSubject& subject);
 
 // The answers. RESOURCE_EXHAUSTED if one is too large for a message.
 absl::StatusOr<grpc::ByteBuffer> EncodePredict(const DecodedPredict& request, const InferenceResult& result);

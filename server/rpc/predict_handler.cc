@@ -11,9 +11,9 @@ namespace {
 using std::chrono::steady_clock;
 
 // Tells the call what it is about and what decoding took.
-void ReportDecoded(Call& call, TimePoint started, const ServedModel* model, const DecodedPredict* decoded) {
-  call.SetModel(model, decoded == nullptr ? 0 : decoded->version);
-  if (decoded != nullptr) call.SetRequestId(decoded->request_id);
+void ReportDecoded(Call& call, TimePoint started, RequestSubject subject) {
+  call.SetModel(subject.model, subject.version);
+  call.SetRequestId(std::move(subject.request_id));
   call.AddDecode(started, steady_clock::now());
 }
 
@@ -49,9 +49,9 @@ Task<absl::Status> SendRows(Call& call, const DecodedPredictStream& request, Row
 Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, const grpc::ByteBuffer& request,
                                                      const Catalog& catalog) {
   const TimePoint started = steady_clock::now();
-  const ServedModel* model = nullptr;
-  absl::StatusOr<DecodedPredict> decoded = DecodePredict(request, catalog, model);
-  ReportDecoded(call, started, model, decoded.ok() ? &*decoded : nullptr);
+  RequestSubject subject;
+  absl::StatusOr<DecodedPredict> decoded = DecodePredict(request, catalog, subject);
+  ReportDecoded(call, started, std::move(subject));
   if (!decoded.ok()) co_return decoded.status();
 
   decoded->inference.deadline = call.deadline();
@@ -66,9 +66,9 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, const grpc::Byt
 Task<absl::Status> HandlePredictStream(Call& call, const grpc::ByteBuffer& request, StreamWriter& writer,
                                        const Catalog& catalog, int window) {
   const TimePoint started = steady_clock::now();
-  const ServedModel* model = nullptr;
-  absl::StatusOr<DecodedPredictStream> decoded = DecodePredictStream(request, catalog, window, model);
-  ReportDecoded(call, started, model, decoded.ok() ? &decoded->predict : nullptr);
+  RequestSubject subject;
+  absl::StatusOr<DecodedPredictStream> decoded = DecodePredictStream(request, catalog, window, subject);
+  ReportDecoded(call, started, std::move(subject));
   if (!decoded.ok()) co_return decoded.status();
 
   decoded->predict.inference.deadline = call.deadline();

@@ -1,5 +1,6 @@
 #include "server/rpc/rpc_server.h"
 
+#include <grpc/grpc.h>
 #include <grpc/health/v1/health.grpc.pb.h>
 #include <grpc/reflection/v1/reflection.grpc.pb.h>
 #include <grpc/reflection/v1alpha/reflection.grpc.pb.h>
@@ -13,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "server/rpc/event_loop.h"
 #include "server/rpc/health_handler.h"
 #include "server/rpc/library_log.h"
@@ -45,6 +47,8 @@ constexpr char kReflectionAlphaName[] = "grpc.reflection.v1alpha.ServerReflectio
 
 // How much longer than the grace period a stopped call may take to finish before gRPC cancels it.
 constexpr absl::Duration kForcedEnd = absl::Seconds(2);
+// What a connection without calls gets to say goodbye. gRPC itself would wait 20 s for one whose other end is dead.
+constexpr absl::Duration kGoodbye = absl::Seconds(1);
 
 void Configure(const RpcServer::Options& options, grpc::ServerBuilder& builder) {
   // Otherwise a second process would silently share the port.
@@ -214,10 +218,18 @@ void RpcServer::Drain(absl::Duration grace) {
   std::future<void> ended = std::async(std::launch::async, [this, forced] {
     impl_->server->Shutdown(std::chrono::time_point_cast<std::chrono::system_clock::duration>(forced));
   });
-  if (ended.wait_for(absl::ToChronoNanoseconds(grace)) != std::future_status::ready) {
-    impl_->StopCalls(/*endless_only=*/false);
+  const absl::Time stop_at = absl::Now() + grace;
+  absl::Time busy_until = absl::Now();
+  bool stopped = false;
+  while (ended.wait_for(std::chrono::milliseconds(10)) != std::future_status::ready) {
+    const absl::Time now = absl::Now();
+    if (!stopped && now >= stop_at) {
+      impl_->StopCalls(/*endless_only=*/false);
+      stopped = true;
+    }
+    if (impl_->environment.ended != impl_->environment.accepted) busy_until = now;
+    if (now - busy_until > kGoodbye) grpc_server_cancel_all_calls(impl_->server->c_server());
   }
-  ended.get();
   impl_->WaitUntilAllEnded();
   impl_->drained = true;
 }

@@ -165,9 +165,11 @@ TEST(TaskTest, DetachedTaskFreesItsFrameWhenItEnds) {
 TEST(TaskTest, MovedFromTaskOwnsNothing) {
   auto argument = std::make_shared<int>(0);
   Gate gate;
-  std::optional<Task<>> first = WaitAt(gate, argument);
-  const Task<> second = *std::move(first);
-  first.reset();
+  std::optional<Task<>> second;
+  {
+    Task<> first = WaitAt(gate, argument);
+    second.emplace(std::move(first));
+  }
   EXPECT_GT(argument.use_count(), 1);
 }
 

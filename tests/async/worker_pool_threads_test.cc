@@ -36,7 +36,7 @@ TEST_P(WorkerPoolStorm, NoWorkIsLeftWhenManyThreadsCallReady) {
   constexpr int kThreads = 4;
   constexpr int kItems = 4000;
   constexpr int kSources = 8;
-  std::latch left(kThreads * kItems);
+  std::latch left(std::ptrdiff_t{kThreads} * kItems);
   WorkerPool pool({.workers = GetParam(), .max_inline_cost = std::chrono::microseconds(1)});
   std::vector<std::unique_ptr<Backlog>> backlogs;
   for (int i = 0; i < kSources; ++i) backlogs.push_back(std::make_unique<Backlog>(left));

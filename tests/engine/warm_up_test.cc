@@ -23,6 +23,14 @@ TEST_F(WarmUpTest, RunsASingleSizeIfThereIsOnlyOne) {
   EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 1, 1}));
 }
 
+// 2^25 elements for each row, and at most 2^26 for a batch.
+TEST_F(WarmUpTest, BatchOfHugeInputsIsSmallerThanTheLargest) {
+  const TensorSpec huge = {"x", DType::kBool, {-1, int64_t{1} << 25}};
+  const auto runner = MakeRunner({{huge}, {huge}, /*batched=*/true, /*max_batch_size=*/64});
+  EXPECT_EQ(runner->WarmUp(/*rounds=*/1), absl::OkStatus());
+  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 2}));
+}
+
 TEST_F(WarmUpTest, IsNotReportedToTheObserver) {
   const auto runner = MakeRunner();
   EXPECT_EQ(runner->WarmUp(/*rounds=*/1), absl::OkStatus());

@@ -11,10 +11,10 @@ namespace predictd {
 class RecordingObserver final : public RunnerObserver {
  public:
   void OnQueuedChange(int64_t by) override {
-    if ((queued_ += by) < 0) went_negative_ = true;
+    if (const int64_t queued = queued_ += by; queued < 0) went_negative_ = true;
   }
   void OnRunningChange(int64_t by) override {
-    if ((running_ += by) < 0) went_negative_ = true;
+    if (const int64_t running = running_ += by; running < 0) went_negative_ = true;
   }
   void OnBatch(int64_t rows, Duration /*compute*/) override {
     ++batches_;

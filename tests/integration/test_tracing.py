@@ -153,7 +153,7 @@ def stream_some_chunks(client: Client) -> None:
 
 
 def refuse_and_fail(client: Client) -> None:
-    rpc_error(lambda: client.predict(predict_request("linear"), metadata=traceparent("wrong")))
+    rpc_error(lambda: client.predict(predict_request("linear", request_id="refused"), metadata=traceparent("wrong")))
     rpc_error(lambda: client.predict(predict_request("nobody"), metadata=traceparent("unknown")))
     negative = predict_request("faulty", float_tensor("x", [[-1]]))
     rpc_error(lambda: client.predict(negative, metadata=traceparent("failed")))
@@ -263,6 +263,8 @@ def test_a_callers_error_is_told_but_is_no_error_of_the_server(
     assert words in call["attributes"]["predictd.status_message"]
     assert (call["status"], call["events"]) == ("UNSET", [])
     assert [child["name"] for child in children] == ["decode", "respond"]
+    if name == "wrong":
+        assert call["attributes"]["predictd.request_id"] == "refused"
 
 
 def test_a_failed_model_is_an_error_with_the_error_id(exported: Exported) -> None:

@@ -1,0 +1,327 @@
+"""predictctl against a real server: what it prints, what it saves, and how it ends.
+
+The environment variable PREDICTCTL_BINARY names the program; by default it is build/bin/predictctl.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy
+import pytest
+from predictd_process import DEMO_MODELS, PredictdProcess
+from protocol import ROOT
+
+PREDICTCTL = Path(os.environ.get("PREDICTCTL_BINARY", ROOT / "build/bin/predictctl")).resolve()
+HELD_OUT = DEMO_MODELS / "digits" / "heldout"
+USAGE = 2
+SOME_ROWS_FAILED = 3
+INTERRUPTED = 130
+
+
+def failed_with(code: grpc.StatusCode) -> int:
+    return 10 + code.value[0]
+
+
+def predictctl(server: PredictdProcess, *arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [PREDICTCTL, f"--address={server.address}", *arguments], input=stdin, capture_output=True, timeout=60, check=False
+    )
+    return subprocess.CompletedProcess(result.args, result.returncode, result.stdout.decode(), result.stderr.decode())
+
+
+def json_of(result: subprocess.CompletedProcess[str]) -> Any:
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def json_lines(result: subprocess.CompletedProcess[str]) -> list[Any]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+# --- models ---
+
+
+def test_models_are_listed_as_a_table(server: PredictdProcess) -> None:
+    result = predictctl(server, "models")
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    (broken,) = (line for line in lines if "broken" in line)
+    assert "FAILED" in broken.upper()
+    digits = [line for line in lines if "digits" in line]
+    assert any("READY" in line.upper() for line in digits)
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_one_model_is_described_with_its_signature(server: PredictdProcess) -> None:
+    result = predictctl(server, "models", "digits")
+    assert result.returncode == 0
+    for words in ("Handwritten digits", "image", "FP32", "probabilities", "label", "INT64", "torchscript", "aotinductor"):
+        assert words in result.stdout
+
+
+def test_models_are_told_as_json(server: PredictdProcess) -> None:
+    models = json_of(predictctl(server, "--json", "models"))
+    names = [model["name"] for model in (models["models"] if isinstance(models, dict) else models)]
+    assert names == sorted(names)
+    assert {"digits", "broken", "linear"} <= set(names)
+
+
+def test_an_unknown_model_ends_with_its_code(server: PredictdProcess) -> None:
+    result = predictctl(server, "models", "nobody")
+    assert result.returncode == failed_with(grpc.StatusCode.NOT_FOUND)
+    assert result.stdout == ""
+    assert "NOT_FOUND: there is no model 'nobody'" in result.stderr
+
+
+# --- predict: where inputs come from ---
+
+
+def test_predict_reads_npy_and_names_the_largest(server: PredictdProcess) -> None:
+    labels = numpy.load(HELD_OUT / "labels.npy")[:4]
+    images = HELD_OUT / "images.npy"
+    result = predictctl(server, "predict", "digits", "--input", f"image=@{images}", "--rows", "0:4", "--argmax")
+    assert result.returncode == 0, result.stderr
+    assert "digits version 2" in result.stdout
+    assert "forward" in result.stdout and "round trip" in result.stdout
+    document = json_of(
+        predictctl(server, "--json", "predict", "digits", "--input", f"@{images}", "--rows", "0:4", "--argmax")
+    )
+    assert document["argmax"]["probabilities"] == labels.tolist()
+
+
+def test_predict_reads_json_from_the_command_line(server: PredictdProcess) -> None:
+    arguments = ["predict", "fixed", "--input", 'a=[[1, 2.5, -3], [0, "Infinity", 6]]', "--input", "b=2"]
+    (output,) = json_of(predictctl(server, "--json", *arguments))["response"]["outputs"]
+    assert (output["name"], output["shape"]) == ("c", ["2", "3"])
+    assert output["float_values"] == [2.0, 5.0, -6.0, 0.0, "Infinity", 12.0]
+
+
+def test_predict_reads_a_json_object_from_standard_input(server: PredictdProcess) -> None:
+    stdin = json.dumps({"ids": [[1, 2, 3], [4, 5, 6]], "scale": [[1], [-2]]}).encode()
+    document = json_of(predictctl(server, "--json", "predict", "multi", "--json-input", "-", stdin=stdin))
+    assert document["response"]["outputs"][0]["float_values"] == [6.0, -30.0]
+    assert document["timings"]["forward_ms"] >= 0
+
+
+def test_predict_reads_npy_and_json_from_standard_input(server: PredictdProcess) -> None:
+    rows = numpy.arange(3, dtype=numpy.float32).reshape(3, 1)
+    npy = io.BytesIO()
+    numpy.save(npy, rows**2)
+    for stdin in (npy.getvalue(), json.dumps((rows**2).tolist()).encode()):
+        document = json_of(predictctl(server, "--json", "predict", "faulty", "--input", "@-", stdin=stdin))
+        assert document["response"]["outputs"][0]["float_values"] == [0.0, 1.0, 2.0]
+
+
+def test_predict_reads_json_from_a_file(server: PredictdProcess, tmp_path: Path) -> None:
+    file = tmp_path / "text.json"
+    file.write_text(json.dumps(["a", "Grüße", ""]))
+    result = predictctl(server, "predict", "strings", "--input", f"text=@{file}", "--output", "upper")
+    assert result.returncode == 0, result.stderr
+    assert "A" in result.stdout and "GR" in result.stdout
+    assert "length" not in result.stdout
+
+
+@pytest.mark.parametrize("encoding", ["--raw", "--typed"])
+def test_outputs_are_saved_as_npy(server: PredictdProcess, tmp_path: Path, encoding: str) -> None:
+    images = numpy.load(HELD_OUT / "images.npy")[:5]
+    numpy.save(tmp_path / "images.npy", images)
+    files = {"probabilities": tmp_path / "probabilities.npy", "label": tmp_path / "label.npy"}
+    arguments = [f"--out={name}={file}" for name, file in files.items()]
+    result = predictctl(server, "predict", "digits", "--input", f"@{tmp_path}/images.npy", "--version=1", encoding, *arguments)
+    assert result.returncode == 0, result.stderr
+    assert "digits version 1" in result.stdout
+    probabilities = numpy.load(files["probabilities"])
+    label = numpy.load(files["label"])
+    assert (probabilities.dtype, probabilities.shape) == (numpy.float32, (5, 10))
+    assert (label.dtype, label.shape) == (numpy.int64, (5,))
+    assert label.tolist() == probabilities.argmax(axis=1).tolist() == numpy.load(HELD_OUT / "labels.npy")[:5].tolist()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_npy_of_either_order_and_endianness_is_understood(server: PredictdProcess, tmp_path: Path, order: str) -> None:
+    ids = numpy.arange(12).reshape(4, 3)
+    numpy.save(tmp_path / "ids.npy", numpy.asarray(ids, order=order))
+    numpy.save(tmp_path / "scale.npy", numpy.ones((4, 1), dtype=">f4"))
+    arguments = ["--input", f"ids=@{tmp_path}/ids.npy", "--input", f"scale=@{tmp_path}/scale.npy"]
+    result = predictctl(server, "--json", "predict", "multi", *arguments)
+    if result.returncode == USAGE:
+        # Big-endian files are refused rather than misread.
+        assert "scale.npy" in result.stderr
+        numpy.save(tmp_path / "scale.npy", numpy.ones((4, 1), dtype="<f4"))
+        result = predictctl(server, "--json", "predict", "multi", *arguments)
+    assert json_of(result)["response"]["outputs"][0]["float_values"] == ids.sum(axis=1).astype(float).tolist()
+
+
+def test_the_request_id_and_headers_reach_the_server(server: PredictdProcess) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    header = f"--header=traceparent=00-{trace}-00f067aa0ba902b7-00"
+    x = json.dumps([[0] * 64])
+    result = predictctl(server, header, "predict", "linear", "--input", x, "--request-id", "from predictctl")
+    assert "linear version 1, request from predictctl" in result.stdout
+    record = server.wait_for_log(lambda record: record.get("request_id") == "from predictctl")
+    assert record["trace_id"] == trace
+
+
+# --- predict: how it fails ---
+
+
+def test_a_wrong_input_ends_with_its_code_and_names_the_field(server: PredictdProcess) -> None:
+    result = predictctl(server, "predict", "linear", "--input", "[[1, 2, 3]]")
+    assert result.returncode == failed_with(grpc.StatusCode.INVALID_ARGUMENT)
+    assert "INVALID_ARGUMENT" in result.stderr
+    assert "inputs[0].shape: expected shape [-1,64], got [1,3]" in result.stderr
+    result = predictctl(server, "--json", "predict", "linear", "--input", "[[1, 2, 3]]")
+    assert result.returncode == failed_with(grpc.StatusCode.INVALID_ARGUMENT)
+    error = json.loads(result.stdout)["error"]
+    assert error["code"] == "INVALID_ARGUMENT"
+    assert error["field_violations"][0]["field"] == "inputs[0].shape"
+
+
+def test_a_failed_model_ends_with_its_code(server: PredictdProcess) -> None:
+    result = predictctl(server, "predict", "faulty", "--input", "[[-1]]")
+    assert result.returncode == failed_with(grpc.StatusCode.INTERNAL)
+    assert "error id" in result.stderr
+
+
+def test_a_missed_deadline_ends_with_its_code(server: PredictdProcess) -> None:
+    result = predictctl(server, "--deadline=100ms", "predict", "slow", "--input", "[[2000]]")
+    assert result.returncode == failed_with(grpc.StatusCode.DEADLINE_EXCEEDED)
+    assert "DEADLINE_EXCEEDED" in result.stderr
+    server.wait_until_idle(timeout=30)
+
+
+def test_a_server_that_is_away_ends_with_unavailable(server: PredictdProcess) -> None:
+    # Nothing listens on port 1 of loopback; the last address counts.
+    command = [PREDICTCTL, "--address=127.0.0.1:1", "--deadline=5s", "models"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == failed_with(grpc.StatusCode.UNAVAILABLE)
+    assert "UNAVAILABLE" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["predict"], "MODEL"),
+        (["predict", "linear", "--input", "x=@no-such-file.npy"], "no-such-file.npy"),
+        (["predict", "linear", "--input", "x=[[1, 2"], "--input"),
+        (["predict", "linear", "--input", "z=[[1]]"], "no input 'z'"),
+        (["predict", "multi", "--input", "[[1]]"], "'ids', 'scale'"),
+        (["predict", "linear", "--input", "[[1], [2, 3]]"], "input 'x'"),
+        (["predict", "linear", "--rows", "3:1", "--input", "[[1]]"], "--rows"),
+        (["predict", "linear", "--frobnicate"], "--frobnicate"),
+        (["--deadline=soon", "models"], "--deadline"),
+        (["explain"], "explain"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what(server: PredictdProcess, arguments: list[str], words: str) -> None:
+    result = predictctl(server, *arguments)
+    assert (result.returncode, result.stdout) == (USAGE, "")
+    assert words in result.stderr
+
+
+def test_an_output_that_cannot_be_written_ends_with_2(server: PredictdProcess, tmp_path: Path) -> None:
+    x = json.dumps([[0] * 64])
+    result = predictctl(server, "predict", "linear", "--input", x, f"--out={tmp_path}/missing/y.npy")
+    assert result.returncode == USAGE
+    assert "missing/y.npy" in result.stderr
+
+
+# --- stream ---
+
+
+def test_a_stream_is_told_line_by_line_in_json(server: PredictdProcess) -> None:
+    arguments = ["stream", "digits", "--input", f"@{HELD_OUT}/images.npy", "--chunk-rows=64", "--argmax"]
+    result = predictctl(server, "--json", *arguments)
+    assert result.returncode == 0, result.stderr
+    start, *rows, summary, end = json_lines(result)
+    assert (start["start"]["total_rows"], start["start"]["total_chunks"]) == ("360", "6")
+    assert [int(line["rows"].get("first_row", 0)) for line in rows] == [0, 64, 128, 192, 256, 320]
+    read = [digit for line in rows for digit in line["argmax"]["probabilities"]]
+    labels = numpy.load(HELD_OUT / "labels.npy")
+    accuracy = json.loads((HELD_OUT / "accuracy.json").read_text())["versions"]["2"]
+    assert int((numpy.array(read) == labels).sum()) == accuracy["correct"]
+    assert summary == {"summary": {"rows_ok": "360"}}
+    assert end["end"]["code"] == "OK"
+
+
+def test_a_stream_is_readable_and_saves_all_rows(server: PredictdProcess, tmp_path: Path) -> None:
+    out = tmp_path / "label.npy"
+    arguments = ["--input", f"@{HELD_OUT}/images.npy", "--unordered", "--chunk-rows=50", f"--out=label={out}"]
+    result = predictctl(server, "stream", "digits", *arguments)
+    assert result.returncode == 0, result.stderr
+    assert "digits version 2: 360 rows in 8 results" in result.stdout
+    assert "360 of 360 rows answered" in result.stdout
+    assert (numpy.load(out) == numpy.load(HELD_OUT / "labels.npy")).mean() > 0.98
+
+
+def test_a_stream_with_failed_rows_ends_with_3_and_tells_which(server: PredictdProcess) -> None:
+    values = json.dumps([[4], [-1], [9]])
+    arguments = ["stream", "faulty", "--input", values, "--chunk-rows=1"]
+    result = predictctl(server, *arguments, "--per-item-errors")
+    assert result.returncode == SOME_ROWS_FAILED
+    assert "rows 1:2 failed: INTERNAL" in result.stdout
+    assert "2 of 3 rows answered, 1 failed" in result.stdout
+    result = predictctl(server, *arguments)
+    assert result.returncode == failed_with(grpc.StatusCode.INTERNAL)
+
+
+# --- Interrupts ---
+
+
+def start_slow_stream(server: PredictdProcess, tmp_path: Path) -> subprocess.Popen[str]:
+    """A stream of minutes, of which the first rows have come."""
+    numpy.save(tmp_path / "x.npy", numpy.full((4000, 1), 30, dtype=numpy.float32))
+    command = [PREDICTCTL, f"--address={server.address}", "--json", "stream", "slow", "--input", f"@{tmp_path}/x.npy"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert "start" in process.stdout.readline()
+    assert "rows" in process.stdout.readline()
+    return process
+
+
+def test_ctrl_c_cancels_the_stream_and_ends_with_130(server: PredictdProcess, tmp_path: Path) -> None:
+    cancelled = {"method": "PredictStream", "model": "slow", "code": "CANCELLED"}
+    before = server.metric("predictd_requests_total", **cancelled)
+    process = start_slow_stream(server, tmp_path)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == INTERRUPTED
+    assert "interrupted, the call was cancelled" in err
+    assert json.loads(out.splitlines()[-1])["end"]["code"] == "CANCELLED"
+    server.wait_until_idle()
+    assert server.metric("predictd_requests_total", **cancelled) == before + 1
+
+
+def test_ctrl_c_cancels_a_predict_and_ends_with_130(server: PredictdProcess) -> None:
+    command = [PREDICTCTL, f"--address={server.address}", "predict", "slow", "--input", "[[1000]]"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    server.wait_for_metric("predictd_requests_running", 1, timeout=30, model="slow")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (INTERRUPTED, "")
+    assert "interrupted" in err
+    server.wait_until_idle(timeout=30)
+
+
+def test_a_client_that_is_killed_frees_its_work(server: PredictdProcess, tmp_path: Path) -> None:
+    process = start_slow_stream(server, tmp_path)
+    process.kill()
+    process.communicate(timeout=30)
+    server.wait_until_idle(timeout=30)
+
+
+def test_a_reader_that_goes_away_ends_the_stream(server: PredictdProcess, tmp_path: Path) -> None:
+    process = start_slow_stream(server, tmp_path)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(timeout=30) != 0
+    process.stderr.close()
+    server.wait_until_idle(timeout=30)

@@ -1,0 +1,120 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "server/model/model_config.h"
+
+namespace predictd {
+namespace {
+
+// A file that is right but for what stands at its beginning, or for one of its tables.
+struct BadFile {
+  const char* text;
+  // All of the error, so that it is clear what to do.
+  const char* error;
+  const char* inputs = R"([{name = "x", dtype = "FP32", shape = [-1, 4]}])";
+  const char* outputs = R"([{name = "y", dtype = "FP32", shape = [-1]}])";
+};
+
+class BadModelConfig : public testing::TestWithParam<BadFile> {};
+
+TEST_P(BadModelConfig, NamesTheKeyAndWhatIsExpected) {
+  std::string text = std::string(GetParam().text) + "\n";
+  if (GetParam().inputs != nullptr) text += std::string("inputs = ") + GetParam().inputs + "\n";
+  if (GetParam().outputs != nullptr) text += std::string("outputs = ") + GetParam().outputs + "\n";
+  EXPECT_EQ(ModelConfig::Parse(text).status(), absl::InvalidArgumentError(GetParam().error)) << text;
+}
+
+constexpr char kShape[] = "inputs[0].shape: expected a list of extents, each -1 (any) or at least 1";
+constexpr char kBatchFirst[] = "inputs[0].shape: expected -1 first, as the model is batched (or set batched = false)";
+constexpr char kDType[] =
+    "inputs[0].dtype: expected one of BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64, BYTES";
+constexpr char kPolicy[] = R"(version_policy: expected "latest", "all" or a list of version numbers)";
+constexpr char kQueue[] = "queue_capacity: expected 1 to 10000000";
+constexpr char kBatch[] = "max_batch_size: expected 1 to 1048576";
+constexpr char kTooLarge[] =
+    "inputs[0].shape: expected at most 2147483648 elements, which is more than a message can hold";
+constexpr char kUnknown[] =
+    ": unknown key; known are batched, description, inputs, kind, max_batch_size, outputs, queue_capacity, "
+    "version_policy, warmup";
+
+BadFile Inputs(const char* inputs, const char* error) {
+  return {"", error, inputs};
+}
+
+const std::string kUnknownBatchSize = std::string("batch_size") + kUnknown;
+const std::string kUnknownTable = std::string("batching") + kUnknown;
+
+const BadFile kBadFiles[] = {
+    {"kind = \"generator\"", R"(kind: expected "tensor")"},
+    {"kind = 1", R"(kind: expected "tensor")"},
+    {"description = 1", "description: expected a string"},
+    {"batched = \"yes\"", "batched: expected true or false"},
+    {"batched = 1", "batched: expected true or false"},
+    {"warmup = \"no\"", "warmup: expected true or false"},
+    {"max_batch_size = 0", kBatch},
+    {"max_batch_size = -1", kBatch},
+    {"max_batch_size = 1048577", kBatch},
+    {"max_batch_size = 1.5", kBatch},
+    {"max_batch_size = \"64\"", kBatch},
+    {"batched = false\nmax_batch_size = 2", "max_batch_size: expected 1, as batched = false"},
+    {"queue_capacity = 0", kQueue},
+    {"queue_capacity = -5", kQueue},
+    {"queue_capacity = 10000001", kQueue},
+    {"queue_capacity = true", kQueue},
+    {"version_policy = \"newest\"", kPolicy},
+    {"version_policy = 3", kPolicy},
+    {"version_policy = []", kPolicy},
+    {"version_policy = [0]", kPolicy},
+    {"version_policy = [1, \"2\"]", kPolicy},
+    {"version_policy = [1.0]", kPolicy},
+    {"batch_size = 3", kUnknownBatchSize.c_str()},
+    {"batching.max = 3", kUnknownTable.c_str()},
+    {"", "inputs: expected at least one [[inputs]] table", nullptr},
+    {"", "outputs: expected at least one [[outputs]] table", R"([{name = "x", dtype = "FP32", shape = [-1]}])",
+     nullptr},
+    {"", "outputs: expected at least one [[outputs]] table", R"([{name = "x", dtype = "FP32", shape = [-1]}])", "[]"},
+    Inputs("[]", "inputs: expected at least one [[inputs]] table"),
+    Inputs("3", "inputs: expected at least one [[inputs]] table"),
+    Inputs("[3]", "inputs: expected at least one [[inputs]] table"),
+    Inputs(R"([{dtype = "FP32", shape = [-1]}])", "inputs[0].name: expected a name"),
+    Inputs(R"([{name = "", dtype = "FP32", shape = [-1]}])", "inputs[0].name: expected a name"),
+    Inputs(R"([{name = 3, dtype = "FP32", shape = [-1]}])", "inputs[0].name: expected a name"),
+    Inputs(R"([{name = "x", shape = [-1]}])", kDType),
+    Inputs(R"([{name = "x", dtype = "float", shape = [-1]}])", kDType),
+    Inputs(R"([{name = "x", dtype = "fp32", shape = [-1]}])", kDType),
+    Inputs(R"([{name = "x", dtype = 32, shape = [-1]}])", "inputs[0].dtype: expected a name of a type"),
+    Inputs(R"([{name = "x", dtype = "FP32"}])", kShape),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = 4}])", kShape),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, 0]}])", kShape),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, -2]}])", kShape),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, 2.0]}])", kShape),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, "n"]}])", kShape),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = [4]}])", kBatchFirst),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = []}])", kBatchFirst),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, 2147483649]}])", kTooLarge),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, 9223372036854775807, 9223372036854775807]}])", kTooLarge),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = [-1], rank = 1}])",
+           "inputs[0].rank: unknown key; known are dtype, name, shape"),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = [-1]}, {name = "x", dtype = "FP32", shape = [-1]}])",
+           "inputs[1].name: expected a name that no other has"),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = [-1]}, {name = "z", dtype = "FP32", shape = [-1, 0]}])",
+           "inputs[1].shape: expected a list of extents, each -1 (any) or at least 1"),
+};
+
+INSTANTIATE_TEST_SUITE_P(Table, BadModelConfig, testing::ValuesIn(kBadFiles));
+
+TEST(BadModelConfigSyntax, NamesTheLine) {
+  const absl::Status status = ModelConfig::Parse("kind = \"tensor\"\nmax_batch_size = = 3\n").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message().substr(0, 7), "line 2:") << status;
+}
+
+TEST(BadModelConfigSyntax, KeyThatIsThereTwiceIsAnError) {
+  const absl::Status status = ModelConfig::Parse("warmup = true\nwarmup = false\n").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("warmup"), absl::string_view::npos) << status;
+}
+
+}  // namespace
+}  // namespace predictd

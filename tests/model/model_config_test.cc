@@ -1,0 +1,106 @@
+#include "server/model/model_config.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tests/fakes/temp_folder.h"
+
+namespace predictd {
+namespace {
+
+constexpr char kMinimal[] = R"(
+[[inputs]]
+name = "x"
+dtype = "FP32"
+shape = [-1, 4]
+[[outputs]]
+name = "y"
+dtype = "INT64"
+shape = [-1]
+)";
+
+TEST(ModelConfigTest, EverythingButTheSignatureHasADefault) {
+  const auto config = ModelConfig::Parse(kMinimal);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->description, "");
+  EXPECT_TRUE(config->signature.batched);
+  EXPECT_EQ(config->signature.max_batch_size, 64);
+  EXPECT_EQ(config->queue_capacity, 1024);
+  EXPECT_TRUE(config->warmup);
+  EXPECT_EQ(config->version_policy.kind, VersionPolicy::Kind::kLatest);
+  ASSERT_EQ(config->signature.inputs.size(), 1U);
+  EXPECT_EQ(config->signature.inputs[0].name, "x");
+  EXPECT_EQ(config->signature.inputs[0].dtype, DType::kFp32);
+  EXPECT_EQ(config->signature.inputs[0].shape, (Shape{-1, 4}));
+  ASSERT_EQ(config->signature.outputs.size(), 1U);
+  EXPECT_EQ(config->signature.outputs[0].dtype, DType::kInt64);
+}
+
+TEST(ModelConfigTest, EveryKeyIsRead) {
+  const auto config = ModelConfig::Parse(R"(
+kind = "tensor"
+description = "What it does"
+batched = true
+max_batch_size = 32
+queue_capacity = 7
+warmup = false
+version_policy = [3, 1]
+inputs = [{name = "a", dtype = "BYTES", shape = [-1, -1]}, {name = "b", dtype = "BOOL", shape = [-1, 2, 3]}]
+outputs = [{name = "y", dtype = "BF16", shape = [-1]}]
+)");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->description, "What it does");
+  EXPECT_EQ(config->signature.max_batch_size, 32);
+  EXPECT_EQ(config->queue_capacity, 7);
+  EXPECT_FALSE(config->warmup);
+  EXPECT_EQ(config->version_policy.kind, VersionPolicy::Kind::kListed);
+  EXPECT_EQ(config->version_policy.listed, (std::vector<int64_t>{3, 1}));
+  ASSERT_EQ(config->signature.inputs.size(), 2U);
+  EXPECT_EQ(config->signature.inputs[1].shape, (Shape{-1, 2, 3}));
+}
+
+TEST(ModelConfigTest, VersionPolicyMayBeAWord) {
+  EXPECT_EQ(ModelConfig::Parse(std::string("version_policy = \"all\"\n") + kMinimal)->version_policy.kind,
+            VersionPolicy::Kind::kAll);
+  EXPECT_EQ(ModelConfig::Parse(std::string("version_policy = \"latest\"\n") + kMinimal)->version_policy.kind,
+            VersionPolicy::Kind::kLatest);
+}
+
+TEST(ModelConfigTest, ModelWithoutBatchesHasFixedShapesAndBatchesOfOne) {
+  const auto config = ModelConfig::Parse(R"(
+batched = false
+inputs = [{name = "x", dtype = "FP32", shape = []}]
+outputs = [{name = "y", dtype = "FP32", shape = [3, 3]}]
+)");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_FALSE(config->signature.batched);
+  EXPECT_EQ(config->signature.max_batch_size, 1);
+  EXPECT_TRUE(config->signature.inputs[0].shape.empty());
+}
+
+TEST(ModelConfigTest, LimitsThemselvesAreAllowed) {
+  const auto config =
+      ModelConfig::Parse(std::string("max_batch_size = 1048576\nqueue_capacity = 10000000\n") + kMinimal);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->signature.max_batch_size, 1048576);
+  EXPECT_EQ(config->queue_capacity, 10000000);
+}
+
+TEST(ModelConfigTest, FileIsReadAndItsNameIsPartOfTheError) {
+  const TempFolder folder;
+  folder.Write("model.toml", kMinimal);
+  EXPECT_TRUE(ModelConfig::Load(folder.path() / "model.toml").ok());
+  folder.Write("model.toml", "kind = 3");
+  EXPECT_EQ(ModelConfig::Load(folder.path() / "model.toml").status(),
+            absl::InvalidArgumentError("model.toml: kind: expected \"tensor\""));
+  EXPECT_EQ(ModelConfig::Load(folder.path() / "missing.toml").status(),
+            absl::NotFoundError("cannot read missing.toml"));
+}
+
+}  // namespace
+}  // namespace predictd

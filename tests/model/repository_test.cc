@@ -1,0 +1,160 @@
+#include "server/model/repository.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/fakes/temp_folder.h"
+
+namespace predictd {
+namespace {
+
+constexpr char kConfig[] = R"(
+inputs = [{name = "x", dtype = "FP32", shape = [-1, 4]}]
+outputs = [{name = "y", dtype = "FP32", shape = [-1]}]
+)";
+
+class RepositoryTest : public testing::Test {
+ protected:
+  // A model folder with these files beside its model.toml.
+  void AddModel(const std::string& name, const std::vector<std::string>& files, const std::string& keys = "") {
+    root_.Write(name + "/model.toml", keys + "\n" + kConfig);
+    for (const std::string& file : files) root_.Write(name + "/" + file, "not read here");
+  }
+
+  ModelEntry ScanOne() {
+    const auto models = ScanRepository(root_.path());
+    EXPECT_TRUE(models.ok()) << models.status();
+    EXPECT_EQ(models->size(), 1U);
+    return models->front();
+  }
+
+  const TempFolder root_;
+};
+
+TEST_F(RepositoryTest, FindsTheModelFileOfEachKind) {
+  AddModel("m", {"1/model.pt", "2/model.pt2"}, "version_policy = \"all\"");
+  const ModelEntry model = ScanOne();
+  ASSERT_TRUE(model.status.ok()) << model.status;
+  EXPECT_EQ(model.name, "m");
+  ASSERT_EQ(model.versions.size(), 2U);
+  EXPECT_EQ(model.versions[0].version, 2);
+  EXPECT_EQ(model.versions[0].backend, Backend::kAotInductor);
+  EXPECT_EQ(model.versions[0].file, root_.path() / "m/2/model.pt2");
+  EXPECT_EQ(model.versions[1].version, 1);
+  EXPECT_EQ(model.versions[1].backend, Backend::kTorchScript);
+  EXPECT_EQ(model.versions[1].file, root_.path() / "m/1/model.pt");
+}
+
+TEST_F(RepositoryTest, ServesTheLatestVersionByNumberNotByName) {
+  AddModel("m", {"9/model.pt", "10/model.pt"});
+  const ModelEntry model = ScanOne();
+  ASSERT_EQ(model.versions.size(), 1U);
+  EXPECT_EQ(model.versions[0].version, 10);
+}
+
+TEST_F(RepositoryTest, ModelsAreSortedByName) {
+  AddModel("b", {"1/model.pt"});
+  AddModel("a", {"1/model.pt"});
+  AddModel("c", {"1/model.pt"});
+  const auto models = ScanRepository(root_.path());
+  ASSERT_TRUE(models.ok());
+  ASSERT_EQ(models->size(), 3U);
+  EXPECT_EQ((*models)[0].name, "a");
+  EXPECT_EQ((*models)[2].name, "c");
+}
+
+TEST_F(RepositoryTest, WhatIsNoVersionFolderIsPassedOver) {
+  AddModel("m",
+           {"1/model.pt", "01/model.pt", "0/model.pt", "-1/model.pt", "+2/model.pt", "v3/model.pt", "4x/model.pt",
+            "99999999999999999999/model.pt", "notes/readme", "5"},
+           "version_policy = \"all\"");
+  const ModelEntry model = ScanOne();
+  ASSERT_TRUE(model.status.ok()) << model.status;
+  ASSERT_EQ(model.versions.size(), 1U);
+  EXPECT_EQ(model.versions[0].version, 1);
+}
+
+TEST_F(RepositoryTest, FoldersWithoutAConfigurationAndFilesAreNoModels) {
+  AddModel("m", {"1/model.pt"});
+  root_.Write("scripts/1/model.pt", "");
+  root_.Write("README.md", "");
+  EXPECT_EQ(ScanOne().name, "m");
+}
+
+TEST_F(RepositoryTest, EmptyRepositoryHasNoModels) {
+  const auto models = ScanRepository(root_.path());
+  ASSERT_TRUE(models.ok());
+  EXPECT_TRUE(models->empty());
+}
+
+TEST_F(RepositoryTest, MissingRepositoryIsNotFoundAndNamed) {
+  const auto models = ScanRepository(root_.path() / "missing");
+  EXPECT_EQ(models.status(), absl::NotFoundError("cannot read the model repository '" +
+                                                 (root_.path() / "missing").string() + "': No such file or directory"));
+}
+
+TEST_F(RepositoryTest, FileInPlaceOfTheRepositoryIsAnError) {
+  root_.Write("file", "");
+  EXPECT_EQ(ScanRepository(root_.path() / "file").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(RepositoryTest, BrokenModelsAreReturnedWithTheirErrorsBesideTheGoodOne) {
+  AddModel("good", {"1/model.pt"});
+  AddModel("both", {"1/model.pt", "1/model.pt2"});
+  AddModel("neither", {"1/weights.bin"});
+  AddModel("no_version", {"readme"});
+  AddModel("unknown_key", {"1/model.pt"}, "colour = \"blue\"");
+  AddModel("listed", {"1/model.pt"}, "version_policy = [1, 7]");
+  root_.Write("bad_toml/model.toml", "= 3");
+  root_.Write("bad_toml/1/model.pt", "");
+  const auto models = ScanRepository(root_.path());
+  ASSERT_TRUE(models.ok()) << models.status();
+  std::map<std::string, ModelEntry> by_name;
+  for (const ModelEntry& model : *models) by_name[model.name] = model;
+  ASSERT_EQ(by_name.size(), 7U);
+
+  EXPECT_TRUE(by_name["good"].status.ok());
+  EXPECT_EQ(by_name["both"].status,
+            absl::InvalidArgumentError("version 1: expected either model.pt or model.pt2, found both"));
+  EXPECT_EQ(by_name["neither"].status,
+            absl::InvalidArgumentError("version 1: expected either model.pt or model.pt2, found neither"));
+  EXPECT_EQ(by_name["no_version"].status, absl::NotFoundError("there is no version folder (a folder named 1, 2, ...)"));
+  EXPECT_EQ(by_name["listed"].status, absl::NotFoundError("version_policy lists version 7, which has no folder"));
+  EXPECT_EQ(by_name["unknown_key"].status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(by_name["unknown_key"].status.message().substr(0, 32), "model.toml: colour: unknown key;");
+  EXPECT_EQ(by_name["bad_toml"].status.message().substr(0, 19), "model.toml: line 1:");
+  for (const auto& [name, model] : by_name) EXPECT_EQ(model.versions.empty(), name != "good") << name;
+}
+
+// Only what is served has to be complete.
+TEST_F(RepositoryTest, VersionThatIsNotServedMayBeIncomplete) {
+  AddModel("m", {"1/upload.part", "2/model.pt"});
+  const ModelEntry model = ScanOne();
+  ASSERT_TRUE(model.status.ok()) << model.status;
+  EXPECT_EQ(model.versions[0].version, 2);
+}
+
+TEST_F(RepositoryTest, LinksToModelsAndVersionsAreFollowed) {
+  AddModel("real", {"1/model.pt"});
+  std::filesystem::create_directory_symlink(root_.path() / "real", root_.path() / "alias");
+  std::filesystem::create_directory_symlink(root_.path() / "real/1", root_.path() / "real/2");
+  const auto models = ScanRepository(root_.path());
+  ASSERT_TRUE(models.ok());
+  ASSERT_EQ(models->size(), 2U);
+  for (const ModelEntry& model : *models) {
+    ASSERT_TRUE(model.status.ok()) << model.status;
+    EXPECT_EQ(model.versions[0].version, 2);
+  }
+}
+
+TEST(BackendNameTest, IsWhatPeopleCallIt) {
+  EXPECT_EQ(BackendName(Backend::kTorchScript), "torchscript");
+  EXPECT_EQ(BackendName(Backend::kAotInductor), "aotinductor");
+}
+
+}  // namespace
+}  // namespace predictd
