@@ -72,7 +72,10 @@ TimePoint Call::ChooseDeadline() const {
   TimePoint deadline = kNever;
   if (context_.deadline() != system_clock::time_point::max()) {
     deadline = arrived_ + (context_.deadline() - system_clock::now());
-  } else if (environment_.default_deadline > absl::ZeroDuration()) {
+  }
+  // Who watches health may do so for as long as they like.
+  if (method_.endless()) return deadline;
+  if (deadline == kNever && environment_.default_deadline > absl::ZeroDuration()) {
     deadline = arrived_ + absl::ToChronoNanoseconds(environment_.default_deadline);
   }
   if (environment_.max_deadline > absl::ZeroDuration()) {

@@ -47,7 +47,9 @@ class PredictdProcess:
         self._flags = list(flags)
         self._env = dict(env or {})
         self._wait_until_serving = wait_until_serving
-        self.repository = models if isinstance(models, Path) else make_repository(Path(self._folder.name, "models"), models)
+        self.repository = (
+            models if isinstance(models, Path) else make_repository(Path(self._folder.name, "models"), models)
+        )
         self._port_file = Path(self._folder.name, "port")
         self._metrics_port_file = Path(self._folder.name, "metrics-port")
         self._process: subprocess.Popen[str] | None = None
@@ -144,7 +146,7 @@ class PredictdProcess:
         """After a drain: every accepted call has ended with a status."""
         if "--log-level=error" in self._flags:
             return
-        pattern = r'\bstopped\b.*\bcalls_accepted\W+(\d+)\W+calls_ended\W+(\d+)'
+        pattern = r"\bstopped\b.*\bcalls_accepted\W+(\d+)\W+calls_ended\W+(\d+)"
         stopped = re.search(pattern, self.log_text())
         assert stopped and stopped[1] == stopped[2], self.log_text()
 
@@ -183,7 +185,9 @@ class PredictdProcess:
                     if update.status == wanted:
                         return
             except grpc.RpcError as error:
-                raise AssertionError(f"health did not become as wanted: {error.details()}\n{self.log_text()}") from error
+                raise AssertionError(
+                    f"health did not become as wanted: {error.details()}\n{self.log_text()}"
+                ) from error
             raise AssertionError(f"the watch ended\n{self.log_text()}")
 
     # --- What it says ---
@@ -251,9 +255,7 @@ class PredictdProcess:
             self._log_changed.notify_all()
 
 
-def run_predictd(
-    *arguments: str | Path, env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def run_predictd(*arguments: str | Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Runs a predictd that is expected to end by itself."""
     return subprocess.run(
         [BINARY, *arguments], capture_output=True, text=True, timeout=60, check=False, env=server_environment(env or {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -31,7 +30,7 @@ def _load_protos() -> descriptor_pool.DescriptorPool:
         files = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes())
     # Each after what it imports.
     for file in sorted(files.file, key=lambda file: len(file.dependency)):
-        pool.Add(file) if hasattr(pool, "Add") else pool.AddSerializedFile(file.SerializeToString())
+        pool.AddSerializedFile(file.SerializeToString())
     return pool
 
 

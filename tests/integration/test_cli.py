@@ -132,9 +132,7 @@ def workers_of(server: PredictdProcess) -> int:
     return server.wait_for_log(lambda record: record["msg"] == "listening")["workers"]
 
 
-@pytest.mark.parametrize(
-    ("flag", "variable", "file", "workers"), [(1, 2, 3, 1), (None, 2, 3, 2), (None, None, 3, 3)]
-)
+@pytest.mark.parametrize(("flag", "variable", "file", "workers"), [(1, 2, 3, 1), (None, 2, 3, 2), (None, None, 3, 3)])
 def test_a_flag_beats_the_environment_which_beats_the_file(
     tmp_path: Path, flag: int | None, variable: int | None, file: int, workers: int
 ) -> None:
@@ -167,8 +165,10 @@ def test_the_flag_names_the_file_rather_than_the_environment(tmp_path: Path) -> 
 def test_everything_can_be_set_in_the_file(tmp_path: Path, test_models: Path) -> None:
     config = tmp_path / "predictd.toml"
     port_file = tmp_path / "ports" / "grpc"
-    config.write_text(f'model-repository = "{test_models}"\nlisten = "127.0.0.1:0"\nmetrics-listen = ""\n'
-                      f'port-file = "{port_file}"\nlog-format = "json"\n')
+    config.write_text(
+        f'model-repository = "{test_models}"\nlisten = "127.0.0.1:0"\nmetrics-listen = ""\n'
+        f'port-file = "{port_file}"\nlog-format = "json"\n'
+    )
     # The one thing that is wrong is what is complained of: the rest was read.
     result = run_predictd(f"--config={config}")
     assert result.returncode == 1
@@ -183,7 +183,9 @@ def test_everything_can_be_set_in_the_file(tmp_path: Path, test_models: Path) ->
 def test_a_port_in_use_ends_with_1_and_one_clear_line(test_models: Path, option: str) -> None:
     options = [flag for flag in FREE_PORTS if not flag.startswith(f"--{option}")]
     with taken_port() as address:
-        result = run_predictd(f"--model-repository={test_models}", *options, f"--{option}={address}", "--log-format=json")
+        result = run_predictd(
+            f"--model-repository={test_models}", *options, f"--{option}={address}", "--log-format=json"
+        )
     assert result.returncode == 1
     record = last_record(result.stderr)
     assert (record["level"], record["msg"]) == ("error", "cannot start")

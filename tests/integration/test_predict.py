@@ -113,7 +113,9 @@ def test_random_bits_come_back_bit_by_bit(client: Client) -> None:
     # BOOL has no random bits. The others get every kind of NaN, denormal and infinity there is.
     widths = {name: len(to_bytes(values, layout)) // 6 for name, (_, values, layout) in EXACT.items()}
     inputs = [
-        Tensor(name=f"{name.lower()}_in", shape=[64, 3], raw=random.bytes(192 * width) if name != "BOOL" else bytes(192))
+        Tensor(
+            name=f"{name.lower()}_in", shape=[64, 3], raw=random.bytes(192 * width) if name != "BOOL" else bytes(192)
+        )
         for name, width in widths.items()
     ]
     answer = client.predict(predict_request("types", *inputs))
@@ -236,7 +238,9 @@ def test_inputs_with_a_dynamic_second_extent(client: Client) -> None:
 
 
 def test_rows_of_no_elements_are_rows(client: Client) -> None:
-    answer = client.predict(predict_request("multi", Tensor(name="ids", shape=[2, 0]), float_tensor("scale", [[1], [2]])))
+    answer = client.predict(
+        predict_request("multi", Tensor(name="ids", shape=[2, 0]), float_tensor("scale", [[1], [2]]))
+    )
     assert list(answer.outputs[0].shape) == [2, 1]
     assert list(answer.outputs[0].float_values) == [0.0, 0.0]
 
@@ -305,7 +309,9 @@ def test_what_a_model_failed_of_is_in_the_log_under_the_error_id_and_nowhere_els
     for _ in range(2):
         error = rpc_error(lambda: server.client.predict(predict_request("faulty", float_tensor("x", [[-1]]))))
         assert error.code() == grpc.StatusCode.INTERNAL
-        found = re.fullmatch(r"the model failed; the server's log has the cause under error id ([0-9a-f]{16})", error.details())
+        found = re.fullmatch(
+            r"the model failed; the server's log has the cause under error id ([0-9a-f]{16})", error.details()
+        )
         assert found, error.details()
         ids.append(found[1])
         assert "square" not in str(error_details(error)) + str(error.trailing_metadata())
@@ -383,7 +389,9 @@ def test_values_are_not_mixed_up_in_batches_of_many_types(server: PredictdProces
     widths = {name: len(to_bytes(values, layout)) // 6 for name, (_, values, layout) in EXACT.items() if name != "BOOL"}
     requests = []
     for rows in (1, 5, 2, 9, 3):
-        inputs = [Tensor(name=f"{name.lower()}_in", raw=random.bytes(rows * 3 * width)) for name, width in widths.items()]
+        inputs = [
+            Tensor(name=f"{name.lower()}_in", raw=random.bytes(rows * 3 * width)) for name, width in widths.items()
+        ]
         inputs.append(Tensor(name="bool_in", raw=bytes(random.integers(0, 2, rows * 3).tolist())))
         requests.append(predict_request("types", *inputs))
     for request, future in zip(requests, run_in_batches(server, requests, some_batch_has_more_rows_than(9))):

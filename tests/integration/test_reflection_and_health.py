@@ -119,7 +119,9 @@ def test_grpcurl_shows_which_field_is_wrong(server: PredictdProcess) -> None:
 def test_grpcurl_reads_models_and_health(server: PredictdProcess) -> None:
     text = output_of(GRPCURL, "-plaintext", server.address, "predictd.v1.ModelService/ListModels")
     assert "digits" in [model["name"] for model in json.loads(text)["models"]]
-    text = output_of(GRPCURL, "-plaintext", "-d", '{"service": "linear"}', server.address, "grpc.health.v1.Health/Check")
+    text = output_of(
+        GRPCURL, "-plaintext", "-d", '{"service": "linear"}', server.address, "grpc.health.v1.Health/Check"
+    )
     assert json.loads(text) == {"status": "SERVING"}
 
 
@@ -243,7 +245,9 @@ def test_reflection_answers_each_question_of_a_stream_in_turn(server: PredictdPr
 
 
 def check(server: PredictdProcess, service: str) -> str:
-    answer = health_pb2_grpc.HealthStub(server.channel).Check(health_pb2.HealthCheckRequest(service=service), timeout=30)
+    answer = health_pb2_grpc.HealthStub(server.channel).Check(
+        health_pb2.HealthCheckRequest(service=service), timeout=30
+    )
     return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
 
@@ -304,7 +308,9 @@ def test_models_are_listed_by_name_with_their_signatures(client: Client) -> None
     assert list(models) == sorted(models)
     digits = models["digits"]
     assert "Handwritten digits" in digits.description
-    assert [(version.version, state_name(version.state), version.backend, version.reason) for version in digits.versions] == [
+    assert [
+        (version.version, state_name(version.state), version.backend, version.reason) for version in digits.versions
+    ] == [
         (2, "READY", "aotinductor", ""),
         (1, "READY", "torchscript", ""),
     ]
@@ -347,7 +353,7 @@ def fixture_odd_models(tmp_path: Path, test_models: Path) -> Iterator[PredictdPr
     add("unknown-key", "batchsize = 3\n" + good, "1/model.pt")
     add("no-signature", 'description = "nothing"\n', "1/model.pt")
     add("wrong-signature", good.replace("[-1, 64]", "[-1, 32]"), "1/model.pt")
-    add("missing-version", 'version_policy = [1, 9]\n' + good, "1/model.pt")
+    add("missing-version", "version_policy = [1, 9]\n" + good, "1/model.pt")
     add("no-toml-syntax", "inputs = [\n", "1/model.pt")
     (repository / "file").write_text("")
     with PredictdProcess(repository) as server:

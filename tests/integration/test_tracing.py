@@ -253,7 +253,10 @@ def test_each_chunk_of_a_stream_has_its_phases(exported: Exported) -> None:
 
 @pytest.mark.parametrize(
     ("name", "code", "words"),
-    [("wrong", StatusCode.INVALID_ARGUMENT, "expected the input x, got none"), ("unknown", StatusCode.NOT_FOUND, "there is no model 'nobody'")],
+    [
+        ("wrong", StatusCode.INVALID_ARGUMENT, "expected the input x, got none"),
+        ("unknown", StatusCode.NOT_FOUND, "there is no model 'nobody'"),
+    ],
 )
 def test_a_callers_error_is_told_but_is_no_error_of_the_server(
     exported: Exported, name: str, code: StatusCode, words: str
@@ -337,7 +340,12 @@ def test_a_receiver_that_is_away_harms_no_call_and_is_told_in_the_log(without_re
 
 def test_a_trace_file_that_cannot_be_written_stops_the_start(test_models: Path, tmp_path: Path) -> None:
     file = tmp_path / "missing" / "spans.jsonl"
-    arguments = ["--trace-exporter=file", f"--trace-file={file}", "--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0"]
+    arguments = [
+        "--trace-exporter=file",
+        f"--trace-file={file}",
+        "--listen=127.0.0.1:0",
+        "--metrics-listen=127.0.0.1:0",
+    ]
     result = run_predictd(f"--model-repository={test_models}", "--log-format=json", *arguments)
     assert result.returncode == 1
     record = json.loads(result.stderr.splitlines()[-1])

@@ -39,8 +39,21 @@ INT64_MAX = 2**63 - 1
 ROW = [0.5] * 64
 FLOAT_MAX = 3.4028234663852886e38
 # Of the model `types`, in the order of its inputs.
-TYPE_WIDTHS = {"bool": 1, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8, "int8": 1, "int16": 2, "int32": 4, "int64": 8,
-               "fp16": 2, "bf16": 2, "fp32": 4, "fp64": 8}
+TYPE_WIDTHS = {
+    "bool": 1,
+    "uint8": 1,
+    "uint16": 2,
+    "uint32": 4,
+    "uint64": 8,
+    "int8": 1,
+    "int16": 2,
+    "int32": 4,
+    "int64": 8,
+    "fp16": 2,
+    "bf16": 2,
+    "fp32": 4,
+    "fp64": 8,
+}
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,7 @@ ONE_SCALE = {"float_values": [1.0], "shape": [1, 1]}
 A_MATRIX = {"float_values": [1.0] * 6}
 X = "inputs[0]"
 
+# fmt: off
 # What both Predict and PredictStream refuse; for the latter the paths begin with "predict.".
 WRONG_REQUESTS = [
     # The model.
@@ -304,6 +318,8 @@ WRONG_BYTES = [
     ("/predictd.v2.PredictionService/Predict", Wrong("unknown service", b"", (), code=StatusCode.UNIMPLEMENTED)),
 ]
 
+# fmt: on
+
 # What only the server's own people should see.
 INTERNALS = re.compile(
     r"torch|c10|at::|std::|::|\.cc\b|\.h\b|\.pt|\.toml|/\w+/\w+/|0x[0-9a-f]{5,}|what\(\)|exception|traceback|Tensor\(|null",
@@ -361,8 +377,10 @@ def test_predict_stream_refuses_its_own_fields(client: Client, wrong: Wrong) -> 
 
 @pytest.mark.parametrize(
     ("method", "wrong"),
-    [pytest.param(method, case, id=f"{method.rpartition('/')[2]}-{case.name}".replace(" ", "_"))
-     for method, case in WRONG_BYTES],
+    [
+        pytest.param(method, case, id=f"{method.rpartition('/')[2]}-{case.name}".replace(" ", "_"))
+        for method, case in WRONG_BYTES
+    ],
 )
 def test_wrong_bytes_are_refused(server: PredictdProcess, method: str, wrong: Wrong) -> None:
     check_error(rpc_error(call_with_bytes(server.channel, method, wrong.request)), wrong)
@@ -419,9 +437,7 @@ def test_a_message_over_the_limit_is_refused_before_it_is_read() -> None:
         assert "max" in error.details() and "4096" in error.details()
         # Packed, it is small.
         packed = server.channel.unary_unary(PREDICT)
-        error = rpc_error(
-            lambda: packed(too_large.SerializeToString(), compression=grpc.Compression.Gzip, timeout=30)
-        )
+        error = rpc_error(lambda: packed(too_large.SerializeToString(), compression=grpc.Compression.Gzip, timeout=30))
         assert error.code() == StatusCode.RESOURCE_EXHAUSTED
         assert len(server.client.predict(ONE_ROW).outputs) == 1
         server.wait_until_idle()
