@@ -38,6 +38,13 @@ std::string CheckPort(const std::string& address) {
   return number && port > 65535 ? absl::StrCat("port ", port, " is not in range 0 to 65535") : "";
 }
 
+// CLI::Range lets NaN pass.
+std::string CheckRatio(const std::string& text) {
+  double ratio = 0;
+  const bool valid = absl::SimpleAtod(text, &ratio) && ratio >= 0 && ratio <= 1;
+  return valid ? "" : absl::StrCat("Value ", text, " not in range 0 to 1");
+}
+
 // Adds options with help that shows `--name TYPE [default]`.
 class OptionTable {
  public:
@@ -128,7 +135,7 @@ void AddOptions(CLI::App& app, ServerConfig& config) {
   options.Add("trace-file", "FILE", config.trace_file, "The file for --trace-exporter file");
   options
       .Add("trace-sample-ratio", "RATIO", config.trace_sample_ratio, "Share of calls without a parent span to trace")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(CheckRatio);
 }
 
 // The command line, last argument first, with a flag for each option that only the environment sets. CLI11 could read

@@ -49,6 +49,10 @@ struct ChunkCase {
   int64_t chunks;
 };
 
+std::ostream& operator<<(std::ostream& out, const ChunkCase& c) {
+  return out << c.rows << " rows by " << c.chunk_rows << ", window " << c.window;
+}
+
 class RowStreamChunks : public RowStreamTest, public testing::WithParamInterface<ChunkCase> {};
 
 TEST_P(RowStreamChunks, CoverEveryRowOnceInOrder) {

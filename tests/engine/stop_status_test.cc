@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "server/engine/inference.h"
 #include "server/model/retry_advice.h"
 
@@ -12,6 +14,10 @@ struct StopCase {
   const char* message;
   bool retry = false;
 };
+
+std::ostream& operator<<(std::ostream& out, const StopCase& c) {
+  return out << static_cast<int>(c.reason);
+}
 
 class StopStatusTest : public testing::TestWithParam<StopCase> {};
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from predictd_process import TEST_MODELS, PredictdProcess, make_repository
 from protocol import Client
 

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from protocol import ROOT, Client
 
 # (name, {(label, value), ...}) -> value
@@ -30,8 +31,8 @@ POLL_SECONDS = 0.01
 
 
 class PredictdProcess:
-    """A running predictd on free ports of 127.0.0.1, with JSON logs by default. A context manager: entering returns when its health
-    says SERVING, leaving stops it and checks that it ended well and lost no call.
+    """A running predictd on free ports of 127.0.0.1, with JSON logs by default. A context manager: entering returns
+    when its health says SERVING, leaving stops it and checks that it ended well and lost no call.
 
     `models` is a repository, or the names of test models (and "digits", the demo's) to serve.
     """
@@ -83,7 +84,7 @@ class PredictdProcess:
     # --- Life ---
 
     def _start(self) -> None:
-        command = [
+        command: list[str | Path] = [
             BINARY,
             f"--model-repository={self.repository}",
             "--listen=127.0.0.1:0",

@@ -25,7 +25,7 @@ def _load_protos() -> descriptor_pool.DescriptorPool:
     site_packages = Path(next(iter(google.rpc.__path__))).parents[1]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "protos.binpb")
-        command = ["protoc", "-I", ROOT / "proto", "-I", site_packages, f"--descriptor_set_out={out}"]
+        command: list[str | Path] = ["protoc", "-I", ROOT / "proto", "-I", site_packages, f"--descriptor_set_out={out}"]
         subprocess.run([*command, *(f"predictd/v1/{name}.proto" for name in OWN_PROTOS)], check=True)
         files = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes())
     # Each after what it imports.

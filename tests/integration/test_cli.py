@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy
 import pytest
+
 from predictd_process import PredictdProcess, run_predictd
 from protocol import float_tensor, predict_request, rpc_error, slow_request
 
@@ -220,7 +221,7 @@ def test_an_empty_repository_is_served_with_a_warning(tmp_path: Path) -> None:
 # --- Logs ---
 
 
-def test_a_text_log_has_a_line_for_each_record(tmp_path: Path, test_models: Path) -> None:
+def test_a_text_log_has_a_line_for_each_record(tmp_path: Path) -> None:
     result = run_predictd(f"--model-repository={tmp_path}/none", *FREE_PORTS)
     assert re.fullmatch(
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z ERROR cannot start cause=\"cannot read .*\"\n", result.stderr

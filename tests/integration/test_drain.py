@@ -1,4 +1,4 @@
-"""SIGTERM: what was accepted is answered, what hangs does not hold the process up. And SIGKILL, after which one starts again."""
+"""SIGTERM: what was accepted is answered, and what hangs does not hold the process up. SIGKILL: one can start again."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from google.protobuf import descriptor_pool, json_format, message_factory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
 from predictd_process import PredictdProcess
 from protocol import ROOT, Client, float_tensor, predict_request, rpc_error, state_name
 

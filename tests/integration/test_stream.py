@@ -9,6 +9,7 @@ import grpc
 import numpy
 import pytest
 from google.rpc import code_pb2
+
 from predictd_process import DEMO_MODELS, PredictdProcess
 from protocol import (
     FAIL_FAST,
@@ -87,6 +88,7 @@ def test_the_first_event_is_the_start_and_the_last_the_summary(client: Client) -
 
 
 def test_ordered_rows_wait_for_those_before_them(client: Client) -> None:
+    options: dict[str, Any]
     for options in ({}, {"ordered": True}):
         events = collect(client.predict_stream(slow_stream(6, 1, first=200, **options)))
         assert [first for first, _ in ranges(events["rows"])] == [0, 4, 8, 12, 16, 20]
@@ -138,7 +140,7 @@ def test_two_streams_at_once_keep_their_rows_apart(client: Client) -> None:
     rows = numpy.arange(2 * 200, dtype=numpy.float32).reshape(2, 200, 1)
     requests = [predict_request("faulty", raw_tensor("x", part**2)) for part in rows]
     streams = [client.predict_stream(stream_request(request, chunk_rows=3)) for request in requests]
-    for part, stream in zip(rows, streams):
+    for part, stream in zip(rows, streams, strict=True):
         results = b"".join(result.outputs[0].raw for result in collect(stream)["rows"])
         assert results == part.tobytes()
 
@@ -281,7 +283,7 @@ def test_a_deadline_passes_in_the_queue_and_the_request_is_never_run(limited: Pr
     client = limited.client
     limited.wait_until_idle()
     batches_before = limited.metric("predictd_batch_rows_count", model="slow")
-    held = [client.predict_future(slow_request(1000, rows=4)) for _ in range(2)]
+    held = [client.predict_future(slow_request(1200, rows=4), timeout=None) for _ in range(2)]
     limited.wait_for_metric("predictd_requests_running", 2, model="slow")
     error = rpc_error(lambda: client.predict(slow_request(1), timeout=None))
     assert (error.code(), error.details()) == (grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed in the queue")

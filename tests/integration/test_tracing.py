@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import numpy
 import pytest
 from grpc import StatusCode
+
 from predictd_process import PredictdProcess, run_predictd
 from protocol import (
     ROOT,
@@ -141,7 +143,7 @@ def call_everything(server: PredictdProcess) -> None:
     client.predict(slow_request(5, rows=3), metadata=traceparent("slow"))
     stream_some_chunks(client)
     refuse_and_fail(client)
-    rpc_error(lambda: client.predict(slow_request(400), timeout=0.1, metadata=traceparent("deadline")))
+    rpc_error(lambda: client.predict(slow_request(300), timeout=0.1, metadata=traceparent("deadline")))
     server.wait_until_idle()
     cancel_a_call(server)
     cancel_a_stream(server)
@@ -160,7 +162,7 @@ def refuse_and_fail(client: Client) -> None:
 
 
 def cancel_a_call(server: PredictdProcess) -> None:
-    future = server.client.predict_future(slow_request(400), metadata=traceparent("cancelled"))
+    future = server.client.predict_future(slow_request(1000), metadata=traceparent("cancelled"))
     server.wait_for_metric("predictd_requests_running", 1, model="slow")
     future.cancel()
     server.wait_until_idle()
@@ -213,7 +215,7 @@ def test_a_call_has_its_phases_below_it_one_after_the_other(exported: Exported) 
         for child in children:
             assert (child["trace_id"], child["kind"]) == (call["trace_id"], "INTERNAL")
             assert call["start_ns"] <= child["start_ns"] <= child["end_ns"] <= call["end_ns"]
-        for before, after in zip(children, children[1:]):
+        for before, after in itertools.pairwise(children):
             assert before["end_ns"] <= after["start_ns"]
 
 

@@ -12,6 +12,7 @@ import numpy
 import pytest
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from predictd_process import PredictdProcess
 from protocol import (
     GET_MODEL,
@@ -106,7 +107,8 @@ WRONG_REQUESTS = [
     Wrong("model name of 64 KiB", predict_request("m" * 65536), ("no model 'mmm",), code=StatusCode.NOT_FOUND),
     Wrong("negative version", predict_request("linear", model_version=-1),
           ("model_version: expected 0 or a version, got -1",), ("model_version",)),
-    Wrong("smallest version", predict_request("linear", model_version=INT64_MIN), (str(INT64_MIN),), ("model_version",)),
+    Wrong("smallest version", predict_request("linear", model_version=INT64_MIN), (str(INT64_MIN),),
+          ("model_version",)),
     Wrong("unknown version", predict_request("digits", model_version=3), ("no version 3", "2, 1"),
           code=StatusCode.NOT_FOUND),
     Wrong("no model and a negative version", PredictRequest(model_version=-2), ("(and 1 more)",),
@@ -131,7 +133,8 @@ WRONG_REQUESTS = [
     Wrong("a hundred unknown inputs", predict_request("linear", *(Tensor(name=f"i{i}") for i in range(100))),
           ("expected one of x", "more)"), tuple(f"inputs[{i}].name" for i in range(16))),
     # Element types.
-    Wrong("wrong dtype", linear(dtype=dtype("INT64")), ("expected DATA_TYPE_FP32, got DATA_TYPE_INT64",), (f"{X}.dtype",)),
+    Wrong("wrong dtype", linear(dtype=dtype("INT64")), ("expected DATA_TYPE_FP32, got DATA_TYPE_INT64",),
+          (f"{X}.dtype",)),
     Wrong("dtype of the right width", linear(dtype=dtype("INT32")), ("got DATA_TYPE_INT32",), (f"{X}.dtype",)),
     Wrong("unknown dtype", linear(dtype=99), ("expected DATA_TYPE_FP32, got the unknown type 99",), (f"{X}.dtype",)),
     Wrong("negative dtype", linear(dtype=-1), ("the unknown type -1",), (f"{X}.dtype",)),
@@ -166,10 +169,12 @@ WRONG_REQUESTS = [
           ("expected a multiple of 64 elements for shape [-1,64], got 63",), (f"{X}.shape",)),
     Wrong("a scalar with two elements", fixed(A_MATRIX, {"int64_values": [1, 2]}), ("expected 1 elements", "got 2"),
           ("inputs[1].shape",)),
-    Wrong("a scalar with an extent", fixed(A_MATRIX, {"int64_values": [1], "shape": [1]}), ("expected shape [], got [1]",),
+    Wrong("a scalar with an extent", fixed(A_MATRIX, {"int64_values": [1], "shape": [1]}),
+          ("expected shape [], got [1]",),
           ("inputs[1].shape",)),
     Wrong("no elements for a scalar", fixed(A_MATRIX, {}), ("got 0",), ("inputs[1].shape",)),
-    Wrong("a fixed matrix with a row too many", fixed({"float_values": [1.0] * 9, "shape": [3, 3]}, {"int64_values": [1]}),
+    Wrong("a fixed matrix with a row too many",
+          fixed({"float_values": [1.0] * 9, "shape": [3, 3]}, {"int64_values": [1]}),
           ("expected shape [2,3], got [3,3]",), (f"{X}.shape",)),
     # How many elements.
     Wrong("an element too few", linear(float_values=ROW[:63], shape=[1, 64]), ("expected 64 elements", "got 63"),
@@ -214,13 +219,15 @@ WRONG_REQUESTS = [
           ("inputs[9].float_values[1]",)),
     Wrong("FP16 negative overflow", types(fp16_in={"float_values": [-1e6, 0, 0]}), ("FP16",),
           ("inputs[9].float_values[0]",)),
-    Wrong("BF16 overflow", types(bf16_in={"float_values": [0, 0, FLOAT_MAX]}), ("BF16",), ("inputs[10].float_values[2]",)),
+    Wrong("BF16 overflow", types(bf16_in={"float_values": [0, 0, FLOAT_MAX]}), ("BF16",),
+          ("inputs[10].float_values[2]",)),
     # BYTES.
     Wrong("raw BYTES that end within a length", predict_request("strings", Tensor(name="text", raw=b"\1\0\0\0a\1\0")),
           ("4-byte little-endian length",), (f"{X}.raw",)),
     Wrong("raw BYTES that end within an element", predict_request("strings", Tensor(name="text", raw=b"\5\0\0\0abc")),
           ("and that many bytes, got less",), (f"{X}.raw",)),
-    Wrong("raw BYTES with a length of 4 GiB", predict_request("strings", Tensor(name="text", raw=b"\xff\xff\xff\xffabc")),
+    Wrong("raw BYTES with a length of 4 GiB",
+          predict_request("strings", Tensor(name="text", raw=b"\xff\xff\xff\xffabc")),
           ("got less",), (f"{X}.raw",)),
     Wrong("BYTES of another count than the shape's",
           predict_request("strings", Tensor(name="text", bytes_values=[b"a", b"b"], shape=[3])),
@@ -265,10 +272,13 @@ ONE_ROW = predict_request("linear", float_tensor("x", [ROW]))
 
 WRONG_STREAMS = [
     Wrong("empty request", PredictStreamRequest(), ("expected the name of a model",), ("predict.model_name",)),
-    Wrong("only options", PredictStreamRequest(chunk_rows=1), ("expected the name of a model",), ("predict.model_name",)),
-    Wrong("negative chunk_rows", stream(ONE_ROW, chunk_rows=-1), ("chunk_rows: expected 0 to 64, got -1",), ("chunk_rows",)),
+    Wrong("only options", PredictStreamRequest(chunk_rows=1), ("expected the name of a model",),
+          ("predict.model_name",)),
+    Wrong("negative chunk_rows", stream(ONE_ROW, chunk_rows=-1), ("chunk_rows: expected 0 to 64, got -1",),
+          ("chunk_rows",)),
     Wrong("smallest chunk_rows", stream(ONE_ROW, chunk_rows=INT64_MIN), (str(INT64_MIN),), ("chunk_rows",)),
-    Wrong("chunk_rows above the model's", stream(ONE_ROW, chunk_rows=65), ("expected 0 to 64, got 65",), ("chunk_rows",)),
+    Wrong("chunk_rows above the model's", stream(ONE_ROW, chunk_rows=65), ("expected 0 to 64, got 65",),
+          ("chunk_rows",)),
     Wrong("largest chunk_rows", stream(ONE_ROW, chunk_rows=INT64_MAX), (str(INT64_MAX),), ("chunk_rows",)),
     Wrong("unknown on_error", stream(ONE_ROW, on_error=99), ("expected FAIL_FAST or PER_ITEM, got 99",), ("on_error",)),
     Wrong("wrong option and wrong input", stream(linear(shape=[1, 63]), on_error=-1), ("(and 1 more)",),
@@ -295,7 +305,8 @@ WRONG_BYTES = [
     (PREDICT, Wrong("the end of a group that never began", b"\x0c", NO_MESSAGE)),
     (PREDICT, Wrong("a field number of 0", b"\x02\x00", NO_MESSAGE)),
     (PREDICT, Wrong("a model name that is no UTF-8", b"\x0a\x02\xc3\x28", NO_MESSAGE)),
-    (PREDICT, Wrong("a wrong wire type", b"\x08\x05" + ROW_BYTES[8:], ("expected the name of a model",), ("model_name",))),
+    (PREDICT, Wrong("a wrong wire type", b"\x08\x05" + ROW_BYTES[8:], ("expected the name of a model",),
+                     ("model_name",))),
     (PREDICT, Wrong("nothing", b"", ("expected the name of a model",), ("model_name",))),
     (PREDICT_STREAM, Wrong("truncated", stream(ONE_ROW).SerializeToString()[:-1], NO_MESSAGE)),
     (PREDICT_STREAM, Wrong("a PredictRequest", ROW_BYTES, NO_MESSAGE)),
@@ -322,7 +333,8 @@ WRONG_BYTES = [
 
 # What only the server's own people should see.
 INTERNALS = re.compile(
-    r"torch|c10|at::|std::|::|\.cc\b|\.h\b|\.pt|\.toml|/\w+/\w+/|0x[0-9a-f]{5,}|what\(\)|exception|traceback|Tensor\(|null",
+    r"torch|c10|at::|std::|::|\.cc\b|\.h\b|\.pt|\.toml|/\w+/\w+/|0x[0-9a-f]{5,}"
+    r"|what\(\)|exception|traceback|Tensor\(|null",
     re.IGNORECASE,
 )
 

@@ -13,6 +13,10 @@ struct DTypeCase {
   size_t width;
 };
 
+std::ostream& operator<<(std::ostream& out, const DTypeCase& c) {
+  return out << c.name;
+}
+
 class DTypeTest : public testing::TestWithParam<DTypeCase> {};
 
 TEST_P(DTypeTest, HasItsNameAndWidth) {

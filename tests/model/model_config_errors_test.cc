@@ -16,6 +16,10 @@ struct BadFile {
   const char* outputs = R"([{name = "y", dtype = "FP32", shape = [-1]}])";
 };
 
+std::ostream& operator<<(std::ostream& out, const BadFile& c) {
+  return out << c.text << ' ' << (c.inputs == nullptr ? "" : c.inputs);
+}
+
 class BadModelConfig : public testing::TestWithParam<BadFile> {};
 
 TEST_P(BadModelConfig, NamesTheKeyAndWhatIsExpected) {

@@ -22,6 +22,10 @@ struct ResolveCase {
   const char* error = nullptr;
 };
 
+std::ostream& operator<<(std::ostream& out, const ResolveCase& c) {
+  return out << ShapeName(c.spec) << " given " << ShapeName(c.given) << " with " << c.elements;
+}
+
 class ResolveShapeTest : public testing::TestWithParam<ResolveCase> {};
 
 TEST_P(ResolveShapeTest, IsTheShapeOrSaysWhatWasExpected) {
@@ -83,6 +87,10 @@ struct OutputCase {
   std::vector<Tensor> outputs;
   const char* error = nullptr;
 };
+
+std::ostream& operator<<(std::ostream& out, const OutputCase& c) {
+  return out << c.what;
+}
 
 class CheckOutputsTest : public testing::TestWithParam<OutputCase> {};
 

@@ -16,6 +16,10 @@ struct PolicyCase {
   const char* error = nullptr;
 };
 
+std::ostream& operator<<(std::ostream& out, const PolicyCase& c) {
+  return out << "of " << ShapeName(c.existing);
+}
+
 class VersionPolicyTest : public testing::TestWithParam<PolicyCase> {};
 
 TEST_P(VersionPolicyTest, ChoosesNewestFirst) {

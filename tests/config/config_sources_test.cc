@@ -1,0 +1,136 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/config/parsed_config.h"
+#include "tests/fakes/temp_folder.h"
+
+namespace predictd {
+namespace {
+
+class ConfigSourcesTest : public testing::Test {
+ protected:
+  std::string File(const std::string& content) const {
+    folder_.Write("predictd.toml", content);
+    return (folder_.path() / "predictd.toml").string();
+  }
+
+  const TempFolder folder_;
+};
+
+TEST_F(ConfigSourcesTest, OnlyTheRepositoryIsRequiredAndTheRestHasDefaults) {
+  const ParsedConfig parsed({"--model-repository", "models"});
+  ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.config->model_repository, "models");
+  EXPECT_EQ(parsed.config->listen, "127.0.0.1:8500");
+  EXPECT_EQ(parsed.config->metrics_listen, "127.0.0.1:8501");
+  EXPECT_EQ(parsed.config->max_message_bytes, 64 << 20);
+  EXPECT_EQ(parsed.config->stream_window, 4);
+  EXPECT_EQ(parsed.config->drain_grace, absl::Seconds(30));
+  EXPECT_EQ(parsed.config->trace_exporter, "none");
+  EXPECT_EQ(parsed.out + parsed.err, "");
+}
+
+TEST_F(ConfigSourcesTest, EveryOptionIsReadFromFlags) {
+  const ParsedConfig parsed({"--model-repository=r", "--listen=0.0.0.0:1",          "--port-file=p",
+                             "--metrics-listen=:2",  "--metrics-port-file=q",       "--loops=3",
+                             "--workers=4",          "--intra-op-threads=5",        "--default-deadline=250ms",
+                             "--max-deadline=5m",    "--max-message-bytes=2MiB",    "--max-concurrent-streams=6",
+                             "--stream-window=7",    "--stream-stall-timeout=1.5s", "--drain-delay=1s",
+                             "--drain-grace=2s",     "--log-level=debug",           "--log-format=json",
+                             "--log-requests=all",   "--trace-exporter=file",       "--trace-endpoint=http://h:1",
+                             "--trace-file=t",       "--trace-sample-ratio=0.5"});
+  ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
+  const ServerConfig& c = *parsed.config;
+  EXPECT_EQ(c.listen + c.port_file + c.metrics_listen + c.metrics_port_file, "0.0.0.0:1p:2q");
+  EXPECT_EQ(c.loops, 3);
+  EXPECT_EQ(c.workers, 4);
+  EXPECT_EQ(c.intra_op_threads, 5);
+  EXPECT_EQ(c.default_deadline, absl::Milliseconds(250));
+  EXPECT_EQ(c.max_deadline, absl::Minutes(5));
+  EXPECT_EQ(c.max_message_bytes, 2 << 20);
+  EXPECT_EQ(c.max_concurrent_streams, 6);
+  EXPECT_EQ(c.stream_window, 7);
+  EXPECT_EQ(c.stream_stall_timeout, absl::Milliseconds(1500));
+  EXPECT_EQ(c.drain_delay, absl::Seconds(1));
+  EXPECT_EQ(c.drain_grace, absl::Seconds(2));
+  EXPECT_EQ(c.log_level + c.log_format + c.log_requests, "debugjsonall");
+  EXPECT_EQ(c.trace_exporter + c.trace_endpoint + c.trace_file, "filehttp://h:1t");
+  EXPECT_EQ(c.trace_sample_ratio, 0.5);
+}
+
+TEST_F(ConfigSourcesTest, EveryOptionIsReadFromTheEnvironment) {
+  const ParsedConfig parsed({}, {{"PREDICTD_MODEL_REPOSITORY", "r"},
+                                 {"PREDICTD_LISTEN", ":1"},
+                                 {"PREDICTD_STREAM_STALL_TIMEOUT", "9s"},
+                                 {"PREDICTD_MAX_MESSAGE_BYTES", "4KiB"},
+                                 {"PREDICTD_TRACE_SAMPLE_RATIO", "1"}});
+  ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.config->model_repository, "r");
+  EXPECT_EQ(parsed.config->listen, ":1");
+  EXPECT_EQ(parsed.config->stream_stall_timeout, absl::Seconds(9));
+  EXPECT_EQ(parsed.config->max_message_bytes, 4096);
+  EXPECT_EQ(parsed.config->trace_sample_ratio, 1);
+}
+
+TEST_F(ConfigSourcesTest, OptionsAreReadFromTheFileThatAFlagNames) {
+  const ParsedConfig parsed({"--config", File("# a comment\n"
+                                              "model-repository = \"r\"\n"
+                                              "listen = \"0.0.0.0:9\"\n"
+                                              "workers = 3\n"
+                                              "drain-grace = \"7s\"\n"
+                                              "max-message-bytes = \"1MiB\"\n"
+                                              "trace-sample-ratio = 0.25\n")});
+  ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.config->model_repository, "r");
+  EXPECT_EQ(parsed.config->listen, "0.0.0.0:9");
+  EXPECT_EQ(parsed.config->workers, 3);
+  EXPECT_EQ(parsed.config->drain_grace, absl::Seconds(7));
+  EXPECT_EQ(parsed.config->max_message_bytes, 1 << 20);
+  EXPECT_EQ(parsed.config->trace_sample_ratio, 0.25);
+}
+
+TEST_F(ConfigSourcesTest, OptionsAreReadFromTheFileThatTheEnvironmentNames) {
+  const ParsedConfig parsed({}, {{"PREDICTD_CONFIG", File("model-repository = \"r\"\nworkers = 3\n")}});
+  ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.config->model_repository, "r");
+  EXPECT_EQ(parsed.config->workers, 3);
+}
+
+TEST_F(ConfigSourcesTest, FlagBeatsTheEnvironmentWhichBeatsTheFile) {
+  const std::string file = File("model-repository = \"r\"\nworkers = 1\nloops = 1\nstream-window = 1\n");
+  const ParsedConfig parsed({"--config", file, "--workers", "3"}, {{"PREDICTD_WORKERS", "2"}, {"PREDICTD_LOOPS", "2"}});
+  ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.config->workers, 3);
+  EXPECT_EQ(parsed.config->loops, 2);
+  EXPECT_EQ(parsed.config->stream_window, 1);
+}
+
+TEST_F(ConfigSourcesTest, DurationsFollowTheSameOrder) {
+  const std::string file = File(
+      "model-repository = \"r\"\ndrain-grace = \"1s\"\nmax-deadline = \"1s\"\n"
+      "drain-delay = \"1s\"\n");
+  const ParsedConfig parsed({"--config", file, "--drain-grace", "3s"},
+                            {{"PREDICTD_DRAIN_GRACE", "2s"}, {"PREDICTD_MAX_DEADLINE", "2s"}});
+  ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.config->drain_grace, absl::Seconds(3));
+  EXPECT_EQ(parsed.config->max_deadline, absl::Seconds(2));
+  EXPECT_EQ(parsed.config->drain_delay, absl::Seconds(1));
+}
+
+TEST_F(ConfigSourcesTest, FileOfTheFlagBeatsTheFileOfTheEnvironment) {
+  folder_.Write("other.toml", "model-repository = \"other\"\n");
+  const ParsedConfig parsed({"--config", File("model-repository = \"r\"\n")},
+                            {{"PREDICTD_CONFIG", (folder_.path() / "other.toml").string()}});
+  ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.config->model_repository, "r");
+}
+
+TEST_F(ConfigSourcesTest, MetricsCanBeSwitchedOff) {
+  const ParsedConfig parsed({"--model-repository", "r", "--metrics-listen", ""});
+  ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.config->metrics_listen, "");
+}
+
+}  // namespace
+}  // namespace predictd
