@@ -205,11 +205,11 @@ class PredictdProcess:
         wanted = set(labels.items())
         return sum(value for (found, series), value in self.metrics().items() if found == name and wanted <= series)
 
-    def wait_for_metric(self, name: str, value: float, timeout: float = 10, **labels: str) -> None:
+    def wait_for_metric(self, name: str, value: float, timeout: float = 30, **labels: str) -> None:
         """Waits until the sum of the series is `value`."""
         eventually(lambda: self.metric(name, **labels) == value, timeout, f"{name} {labels} to be {value}")
 
-    def wait_until_idle(self, timeout: float = 10) -> None:
+    def wait_until_idle(self, timeout: float = 30) -> None:
         """Waits until no counter of calls and work in progress is above zero, but those of watches of health."""
 
         def left() -> Metrics:
@@ -234,7 +234,7 @@ class PredictdProcess:
         """The lines, parsed."""
         return [json.loads(line) for line in self.log_lines()]
 
-    def wait_for_log(self, wanted: Callable[[dict[str, Any]], bool], timeout: float = 10) -> dict[str, Any]:
+    def wait_for_log(self, wanted: Callable[[dict[str, Any]], bool], timeout: float = 30) -> dict[str, Any]:
         """Waits for a record that is wanted; returns the first."""
 
         def find() -> dict[str, Any] | None:

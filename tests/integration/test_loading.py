@@ -114,7 +114,7 @@ def lag(server: PredictdProcess) -> tuple[float, float, float]:
     return metrics[f"{name}_count", frozenset()], in_time, metrics[f"{name}_sum", frozenset()]
 
 
-def test_two_and_more_models_loading_do_not_raise_the_loop_lag(server: PredictdProcess) -> None:
+def test_two_models_loading_do_not_raise_the_loop_lag(server: PredictdProcess) -> None:
     started = time.monotonic()
     loading = measure_pace(server, lambda: health(server, LAST) != SERVING)
     until = time.monotonic() + min(2.0, time.monotonic() - started)

@@ -406,7 +406,7 @@ def test_values_are_not_mixed_up_in_batches_of_many_types(server: PredictdProces
 
 
 def test_requests_of_different_widths_wait_together_and_run_apart(server: PredictdProcess) -> None:
-    widths = [1, 2, 1, 5, 2, 1, 0, 5]
+    widths = [1, 1, 1, 2, 2, 5, 1, 0, 5]
     requests = [
         predict_request("multi", raw_tensor("ids", numpy.full((2, width), i)), float_tensor("scale", [[1], [10]]))
         for i, width in enumerate(widths)

@@ -215,7 +215,7 @@ def test_a_missed_deadline_ends_with_its_code(server: PredictdProcess) -> None:
     result = predictctl(server, "--deadline=100ms", "predict", "slow", "--input", "[[600]]")
     assert result.returncode == failed_with(grpc.StatusCode.DEADLINE_EXCEEDED)
     assert "DEADLINE_EXCEEDED" in result.stderr
-    server.wait_until_idle(timeout=30)
+    server.wait_until_idle()
 
 
 def test_a_server_that_is_away_ends_with_unavailable() -> None:
@@ -331,19 +331,19 @@ def test_ctrl_c_cancels_the_stream_and_ends_with_130(server: PredictdProcess, tm
 def test_ctrl_c_cancels_a_predict_and_ends_with_130(server: PredictdProcess) -> None:
     command: list[str | Path] = [PREDICTCTL, f"--address={server.address}", "predict", "slow", "--input", "[[1000]]"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    server.wait_for_metric("predictd_requests_running", 1, timeout=30, model="slow")
+    server.wait_for_metric("predictd_requests_running", 1, model="slow")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (INTERRUPTED, "")
     assert "interrupted" in err
-    server.wait_until_idle(timeout=30)
+    server.wait_until_idle()
 
 
 def test_a_client_that_is_killed_frees_its_work(server: PredictdProcess, tmp_path: Path) -> None:
     process = start_slow_stream(server, tmp_path)
     process.kill()
     process.communicate(timeout=30)
-    server.wait_until_idle(timeout=30)
+    server.wait_until_idle()
 
 
 def test_a_reader_that_goes_away_ends_the_stream(server: PredictdProcess, tmp_path: Path) -> None:
@@ -352,4 +352,4 @@ def test_a_reader_that_goes_away_ends_the_stream(server: PredictdProcess, tmp_pa
     process.stdout.close()
     assert process.wait(timeout=30) != 0
     process.stderr.close()
-    server.wait_until_idle(timeout=30)
+    server.wait_until_idle()
