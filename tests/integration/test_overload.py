@@ -6,6 +6,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import grpc
 import pytest
@@ -83,17 +84,19 @@ def test_a_full_queue_refuses_at_once_with_advice_and_the_calls_in_it_are_answer
 
 
 def test_refused_calls_leave_no_memory_behind(server: PredictdProcess) -> None:
-    def refuse(count: int) -> int:
-        """Calls until so many were refused, with the queue kept full; returns the memory afterwards."""
+    def refuse() -> float:
+        """Calls until 1,000 were refused, with the queue kept full; returns the MiB in use afterwards."""
         refused = 0
-        while refused < count:
+        while refused < 1000:
             calls = [server.client.predict_future(slow_request(5), timeout=None) for _ in range(250)]
             refused += sum(call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED for call in calls)
         server.wait_until_idle()
-        return server.resident_bytes()
+        return server.resident_bytes() / 2**20
 
-    before = refuse(1000)
-    assert refuse(4000) - before < 8 * 2**20
+    resident = [refuse() for _ in range(5)]
+    # Now and then the allocator takes some more to keep it; a leak would be there each time.
+    assert min(after - before for before, after in pairwise(resident[1:])) < 0.5
+    assert resident[4] - resident[1] < 16
 
 
 def test_ten_times_the_load_is_refused_quickly_and_costs_no_throughput(server: PredictdProcess) -> None:

@@ -6,15 +6,17 @@ import asyncio
 import os
 import random
 import struct
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 
 import grpc.aio
 import numpy
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from predictd_process import PredictdProcess
+from predictd_process import PredictdProcess, eventually
 from protocol import PREDICT, PREDICT_STREAM, PredictStreamRequest, predict_request, raw_tensor, slow_request
 from raw_http2 import (
     END_STREAM,
@@ -101,6 +103,27 @@ def fixture_runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
+def settle(server: PredictdProcess) -> Counter[str]:
+    """Waits until nothing is left of a storm, nor on its way; how the predictions ended, by code."""
+
+    def ended() -> Counter[str]:
+        codes: Counter[str] = Counter()
+        for (name, labels), value in server.metrics().items():
+            series = dict(labels)
+            if name == "predictd_requests_total" and series["method"] in ("Predict", "PredictStream") and value > 0:
+                codes[series["code"]] += int(value)
+        return codes
+
+    def settled() -> bool:
+        before = ended()
+        time.sleep(0.2)
+        server.wait_until_idle()
+        return ended() == before
+
+    eventually(settled, 30, "the last call to end")
+    return ended()
+
+
 def check_healthy(server: PredictdProcess) -> None:
     health = health_pb2_grpc.HealthStub(server.channel)
     for service in ("", "slow", "linear", "digits"):
@@ -117,23 +140,17 @@ def test_a_1_ms_deadline_storm_leaves_every_counter_at_zero_and_the_server_healt
     with PredictdProcess(["slow", "linear", "digits"]) as server:
         sent = Storm(server.address, random_numbers, runner).run(calls)
         print(f"what the clients saw: {dict(sent)}")
-        server.wait_until_idle()
+        ended = settle(server)
+        print(f"what the server saw: {dict(ended)}")
 
         assert sent.total() == calls
         assert set(sent) <= EXPECTED
         # Otherwise the storm was none: each of these must be there in numbers.
         assert min(sent[code] for code in ("DEADLINE_EXCEEDED", "CANCELLED", "OK")) >= 20
 
-        def count(**labels: str) -> float:
-            methods = ("Predict", "PredictStream")
-            return sum(server.metric("predictd_requests_total", method=method, **labels) for method in methods)
-
-        ended = {code: count(code=code) for code in EXPECTED}
-        arrived = count()
-        print(f"what the server saw: {ended}")
-        assert sum(ended.values()) == arrived, "a call ended with an unexpected code"
+        assert set(ended) <= EXPECTED
         # A call can end before it has left its client, and an answer can be too late for who asked.
-        assert calls / 50 <= arrived <= calls
+        assert calls / 50 <= ended.total() <= calls
         assert ended["OK"] >= sent["OK"]
         assert ended["DEADLINE_EXCEEDED"] >= 20
 
@@ -177,11 +194,10 @@ def test_a_storm_whose_clients_do_not_give_up_by_themselves_is_answered_in_full(
                 frame = connection.read(timeout=30)
                 if frame.type == RST_STREAM or (frame.type == HEADERS and frame.flags & END_STREAM):
                     left.discard(frame.stream)
-        server.wait_until_idle()
-        ended = {code: server.metric("predictd_requests_total", code=code) for code in EXPECTED}
-        print(f"what the server saw: {ended}")
+        ended = settle(server)
+        print(f"what the server saw: {dict(ended)}")
+        assert set(ended) <= EXPECTED
         assert ended["DEADLINE_EXCEEDED"] >= 100
-        assert server.metric("predictd_requests_total") == sum(ended.values())
         check_healthy(server)
 
 
@@ -194,6 +210,8 @@ def test_memory_does_not_grow_from_storm_to_storm(random_numbers: random.Random,
             server.wait_until_idle()
             resident.append(server.resident_bytes() / 2**20)
         print(f"resident MiB after each storm: {[round(mib, 1) for mib in resident]}")
-        # The allocator's own ups and downs are 5 MiB. 12,000 calls that each left a kilobyte behind would be 12 MiB.
-        assert resident[4] - resident[1] < 10
+        # Now and then the allocator takes some more to keep it. A leak would be there after each storm, and 2,000 calls
+        # that each left a kilobyte behind would be 2 MiB.
+        assert min(after - before for before, after in pairwise(resident[1:])) < 1.5
+        assert resident[4] - resident[1] < 32
         check_healthy(server)
