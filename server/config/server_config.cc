@@ -161,7 +161,7 @@ std::vector<std::string> ReversedArguments(const CLI::App& app, int argc, const 
 // CLI11 speaks of INI files and of what it could not parse.
 std::string Explain(const CLI::ConfigError& error) {
   constexpr char kUnknown[] = "INI was not able to parse ";
-  const std::string what = error.what();
+  std::string what = error.what();
   if (what.rfind(kUnknown, 0) != 0) return what;
   // A table is reported as "name.++".
   return absl::StrCat("unknown key '", absl::StripSuffix(what.substr(sizeof(kUnknown) - 1), ".++"), "'");

@@ -1,6 +1,7 @@
 #include "server/rpc/call.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -17,6 +18,11 @@ using std::chrono::system_clock;
 
 // Every run of a stream's chunks would be two spans; the first ones tell the story.
 constexpr int64_t kMaxTracedInferences = 32;
+
+// gRPC's infinite future.
+constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
+// A caller may ask for more time than nanoseconds can count (99999999H). A century stands for it.
+constexpr int64_t kFarSeconds = int64_t{100} * 365 * 24 * 3600;
 
 double Milliseconds(Duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
@@ -70,8 +76,10 @@ void Call::Begin() {
 
 TimePoint Call::ChooseDeadline() const {
   TimePoint deadline = kNever;
-  if (context_.deadline() != system_clock::time_point::max()) {
-    deadline = arrived_ + (context_.deadline() - system_clock::now());
+  const gpr_timespec left = gpr_convert_clock_type(context_.raw_deadline(), GPR_TIMESPAN);
+  if (left.tv_sec != kNoDeadline) {
+    deadline = arrived_ + std::chrono::seconds(std::clamp(left.tv_sec, -kFarSeconds, kFarSeconds)) +
+               std::chrono::nanoseconds(left.tv_nsec);
   }
   // Who watches health may do so for as long as they like.
   if (method_.endless()) return deadline;

@@ -16,7 +16,8 @@ namespace predictd {
 
 // What ParseServerConfig makes of flags and environment: the configuration, or what it printed and its exit code.
 struct ParsedConfig {
-  ParsedConfig(const std::vector<std::string>& flags, const std::map<std::string, std::string>& environment = {}) {
+  explicit ParsedConfig(const std::vector<std::string>& flags,
+                        const std::map<std::string, std::string>& environment = {}) {
     for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), /*overwrite=*/1);
     std::vector<const char*> argv = {"predictd"};
     for (const std::string& flag : flags) argv.push_back(flag.c_str());

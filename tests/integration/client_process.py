@@ -13,7 +13,7 @@ from types import TracebackType
 import grpc
 from predictd_process import eventually
 
-CONNECTED, MESSAGE, ENDED = "connected", "message", "ended"
+CONNECTED, MESSAGE = "connected", "message"
 
 
 class ClientProcess:
@@ -83,13 +83,8 @@ def main(address: str, method: str, request_file: str) -> None:
         grpc.channel_ready_future(channel).result(timeout=30)
         print(CONNECTED, flush=True)
         sys.stdin.readline()
-        call = channel.unary_stream(method)(request)
-        try:
-            for _ in call:
-                print(MESSAGE, flush=True)
-        except grpc.RpcError:
-            pass
-        print(ENDED, call.code().name, flush=True)
+        for _ in channel.unary_stream(method)(request):
+            print(MESSAGE, flush=True)
 
 
 if __name__ == "__main__":

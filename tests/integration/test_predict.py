@@ -15,8 +15,10 @@ import pytest
 
 from predictd_process import DEMO_MODELS, PredictdProcess, eventually
 from protocol import (
+    PREDICT,
     Client,
     Parameter,
+    PredictResponse,
     Tensor,
     dtype,
     error_details,
@@ -27,6 +29,7 @@ from protocol import (
     slow_request,
     trailer,
 )
+from raw_http2 import DATA, RawHttp2, encode_call, encode_message
 
 HELD_OUT = DEMO_MODELS / "digits" / "heldout"
 NAN = float("nan")
@@ -299,6 +302,17 @@ def test_the_trailers_say_where_the_time_went(client: Client) -> None:
 def test_the_trailers_of_a_refused_call_have_no_run(client: Client) -> None:
     error = rpc_error(lambda: client.predict(predict_request("slow")))
     assert list(server_timing(error)) == ["decode", "total"]
+
+
+@pytest.mark.parametrize("timeout", ["99999999S", "99999999M", "99999999H"])
+def test_a_deadline_further_away_than_a_clock_can_count_is_kept(server: PredictdProcess, timeout: str) -> None:
+    # Python's client asks for no more than it can count itself.
+    request = predict_request("linear", float_tensor("x", numpy.zeros((1, 64))), request_id=timeout)
+    with RawHttp2(server.address) as connection:
+        connection.send(encode_call(1, PREDICT, {"grpc-timeout": timeout}))
+        connection.send(encode_message(1, request.SerializeToString()))
+        message = connection.read_until(DATA, 1).payload[5:]
+    assert PredictResponse.FromString(message).request_id == timeout
 
 
 # --- Failures ---

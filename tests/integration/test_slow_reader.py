@@ -13,6 +13,7 @@ import pytest
 from client_process import ClientProcess
 from predictd_process import PredictdProcess, eventually
 from protocol import PREDICT_STREAM, Client, PredictStreamRequest, predict_request, raw_tensor
+from raw_http2 import HEADERS, INITIAL_WINDOW_SIZE, RST_STREAM, RawHttp2, encode_call, encode_message
 
 ROW_BYTES = 64 * 4
 CHUNK_ROWS = 64
@@ -167,6 +168,15 @@ def test_a_stalled_stream_is_ended_after_the_stall_timeout(impatient: PredictdPr
         assert STALL_SECONDS <= lasted < STALL_SECONDS + 5
     record = [record for record in impatient.log_records() if record.get("code") == "RESOURCE_EXHAUSTED"][-1]
     assert record["message"] == "the reader took nothing from the stream for too long"
+
+
+def test_a_stream_whose_reader_opens_no_window_is_reset(impatient: PredictdProcess) -> None:
+    with RawHttp2(impatient.address, {INITIAL_WINDOW_SIZE: 0}) as connection:
+        connection.send(encode_call(1, PREDICT_STREAM) + encode_message(1, long_stream(2).SerializeToString()))
+        connection.read_until(HEADERS, 1)
+        assert impatient.metric("predictd_requests_in_flight", method="PredictStream") == 1
+        impatient.wait_until_idle()
+        connection.read_until(RST_STREAM, 1)
 
 
 def test_a_client_that_reads_too_late_learns_that_its_stream_was_cut(impatient: PredictdProcess) -> None:

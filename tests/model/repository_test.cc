@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/fakes/temp_folder.h"
 
 namespace predictd {
@@ -22,7 +23,7 @@ class RepositoryTest : public testing::Test {
   // A model folder with these files beside its model.toml.
   void AddModel(const std::string& name, const std::vector<std::string>& files, const std::string& keys = "") {
     root_.Write(name + "/model.toml", keys + "\n" + kConfig);
-    for (const std::string& file : files) root_.Write(name + "/" + file, "not read here");
+    for (const std::string& file : files) root_.Write(absl::StrCat(name, "/", file), "not read here");
   }
 
   ModelEntry ScanOne() {
