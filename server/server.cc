@@ -143,10 +143,15 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
           return LoadTorchModel(version, signature, workers);
         },
         [&](const ServedModel& model, const ServedVersion& version, std::unique_ptr<Model> loaded) {
+          const ModelConfig& config = model.config();
           const ModelRunner::Options options = {
-              .queue_capacity = static_cast<size_t>(model.config().queue_capacity),
+              .queue = {.capacity = static_cast<size_t>(config.queue_capacity),
+                        .capacity_bytes = config.queue_bytes,
+                        .max_delay = absl::ToChronoNanoseconds(config.max_queue_delay),
+                        .preferred_rows = config.preferred_batch_sizes},
+              .share = {.weight = config.weight, .max_concurrency = static_cast<int>(config.max_concurrency)},
               .observer = &runner_metrics.ForVersion(model.name(), version.entry().version)};
-          return std::make_shared<ModelRunner>(std::move(loaded), model.config().signature, options, pool, clock);
+          return std::make_shared<ModelRunner>(std::move(loaded), config.signature, options, pool, clock);
         },
         [&](const ServedModel& model, const ServedVersion& version, const absl::Status& status) {
           ReportLoaded(catalog, rpc, model, version, status);

@@ -10,17 +10,22 @@ namespace predictd {
 
 template <class T = void>
 class Task;
+inline void Detach(Task<> task);
 
 namespace task_internal {
 
 struct PromiseBase {
   std::coroutine_handle<> continuation = std::noop_coroutine();
+  // Nobody awaits it: the frame frees itself.
+  bool detached = false;
 
   struct FinalAwaiter {
     bool await_ready() noexcept { return false; }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> handle) noexcept {
-      return handle.promise().continuation;
+      if (!handle.promise().detached) return handle.promise().continuation;
+      handle.destroy();
+      return std::noop_coroutine();
     }
     void await_resume() noexcept {}
   };
@@ -76,6 +81,8 @@ class [[nodiscard]] Task {
   T await_resume() { return handle_.promise().Take(); }
 
  private:
+  friend void Detach(Task<> task);
+
   std::coroutine_handle<promise_type> handle_;
 };
 
@@ -90,25 +97,13 @@ inline Task<void> Promise<void>::get_return_object() noexcept {
   return Task<void>(std::coroutine_handle<Promise<void>>::from_promise(*this));
 }
 
-struct Detached {
-  struct promise_type {
-    Detached get_return_object() noexcept { return {}; }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_never final_suspend() noexcept { return {}; }
-    void return_void() noexcept {}
-    [[noreturn]] void unhandled_exception() noexcept { std::terminate(); }
-  };
-};
-
-inline Detached RunDetached(Task<> task) {
-  co_await std::move(task);
-}
-
 }  // namespace task_internal
 
 // Runs the task on this thread up to its first suspension; its frame frees itself when it ends.
 inline void Detach(Task<> task) {
-  task_internal::RunDetached(std::move(task));
+  const auto handle = std::exchange(task.handle_, nullptr);
+  handle.promise().detached = true;
+  handle.resume();
 }
 
 }  // namespace predictd

@@ -6,6 +6,8 @@
 namespace predictd {
 namespace {
 
+using std::chrono::steady_clock;
+
 thread_local WorkerPool::WakeupBatch* current_batch = nullptr;
 
 }  // namespace
@@ -19,16 +21,32 @@ void WorkerPool::Ready(std::shared_ptr<WorkSource> source) {
   Worker* sleeper = nullptr;
   {
     MutexLock lock(mutex_);
-    if (source->listed_ || stopping_) return;
-    source->listed_ = true;
-    ready_.push_back(std::move(source));
+    if (stopping_ || !ready_.Add(std::move(source))) return;
     if (current_batch != nullptr && &current_batch->pool_ == this) {
       ++current_batch->pending_;
       return;
     }
-    sleeper = TakeSleeper();
+    if (ready_.Next() != nullptr) sleeper = TakeSleeper();
   }
   if (sleeper != nullptr) sleeper->wake.NotifyOne();
+}
+
+void WorkerPool::ReadyAt(std::shared_ptr<WorkSource> source, TimePoint when) {
+  Worker* sleeper = nullptr;
+  {
+    MutexLock lock(mutex_);
+    if (stopping_) return;
+    const bool earliest = later_.empty() || when < later_.begin()->first;
+    later_.emplace(when, std::move(source));
+    // Some worker must wait no longer than that.
+    if (earliest) sleeper = TakeSleeper();
+  }
+  if (sleeper != nullptr) sleeper->wake.NotifyOne();
+}
+
+double WorkerPool::WorkersFor(const WorkSource& source) const {
+  MutexLock lock(mutex_);
+  return ready_.PartOf(source) * workers();
 }
 
 void WorkerPool::RunOn(int worker, std::function<void()> function) {
@@ -48,8 +66,8 @@ void WorkerPool::Stop() {
   {
     MutexLock lock(mutex_);
     stopping_ = true;
-    for (auto& source : ready_) source->listed_ = false;
-    ready_.clear();
+    ready_.Clear();
+    later_.clear();
   }
   for (auto& worker : workers_) worker->wake.NotifyAll();
   for (auto& worker : workers_) {
@@ -61,31 +79,26 @@ void WorkerPool::Loop(int index) {
   if (options_.on_start) options_.on_start();
   Worker& self = *workers_[index];
   while (true) {
-    std::shared_ptr<WorkSource> source;
+    FairQueue::Turn turn;
     std::function<void()> pinned;
     Worker* successor = nullptr;
     {
       MutexLock lock(mutex_);
-      while (self.pinned.empty() && ready_.empty() && !stopping_) {
-        if (!self.asleep) {
-          self.asleep = true;
-          sleepers_.push_back(&self);
-        }
-        self.wake.Wait(mutex_);
-      }
-      if (self.asleep) {
-        self.asleep = false;
-        std::erase(sleepers_, &self);
+      bool moved = MoveDue();
+      while (self.pinned.empty() && ready_.Next() == nullptr && !stopping_) {
+        Sleep(self);
+        moved = MoveDue();
       }
       if (!self.pinned.empty()) {
         pinned = std::move(self.pinned.front());
         self.pinned.pop_front();
-        // This worker may have been woken for the step in front, which another one can do meanwhile.
-        if (!ready_.empty()) successor = TakeSleeper();
-      } else if (!ready_.empty()) {
-        source = std::move(ready_.front());
-        ready_.pop_front();
-        source->listed_ = false;
+        // This worker may have been woken for the next step, which another one can do meanwhile.
+        if (ready_.Next() != nullptr) successor = TakeSleeper();
+      } else if (ready_.Next() != nullptr) {
+        turn = ready_.Take();
+        // Nobody else was woken for what has just become due, and it may be this worker that waits for what comes
+        // later.
+        if (moved || !later_.empty()) successor = TakeSleeper();
       } else {
         return;
       }
@@ -94,9 +107,42 @@ void WorkerPool::Loop(int index) {
     if (pinned) {
       pinned();
     } else {
-      source->RunStep();
+      Run(turn);
     }
   }
+}
+
+void WorkerPool::Sleep(Worker& self) {
+  self.asleep = true;
+  sleepers_.push_back(&self);
+  if (later_.empty()) {
+    self.wake.Wait(mutex_);
+  } else {
+    self.wake.WaitUntil(mutex_, later_.begin()->first);
+  }
+  if (self.asleep) {
+    self.asleep = false;
+    std::erase(sleepers_, &self);
+  }
+}
+
+bool WorkerPool::MoveDue() {
+  if (later_.empty()) return false;
+  const TimePoint now = steady_clock::now();
+  bool moved = false;
+  while (!later_.empty() && later_.begin()->first <= now) {
+    moved |= ready_.Add(std::move(later_.begin()->second));
+    later_.erase(later_.begin());
+  }
+  return moved;
+}
+
+void WorkerPool::Run(const FairQueue::Turn& turn) {
+  const TimePoint started = steady_clock::now();
+  turn.source->RunStep();
+  const Duration took = steady_clock::now() - started;
+  MutexLock lock(mutex_);
+  ready_.Ended(turn, took);
 }
 
 WorkerPool::Worker* WorkerPool::TakeSleeper() {
@@ -107,13 +153,14 @@ WorkerPool::Worker* WorkerPool::TakeSleeper() {
   return sleeper;
 }
 
-std::shared_ptr<WorkSource> WorkerPool::TakeInline() {
+FairQueue::Turn WorkerPool::TakeInline(Duration& budget) {
   MutexLock lock(mutex_);
-  if (sleepers_.empty() || ready_.empty() || ready_.front()->StepCost() > options_.max_inline_cost) return nullptr;
-  std::shared_ptr<WorkSource> source = std::move(ready_.front());
-  ready_.pop_front();
-  source->listed_ = false;
-  return source;
+  const WorkSource* next = sleepers_.empty() ? nullptr : ready_.Next();
+  if (next == nullptr) return {};
+  const Duration cost = next->StepCost();
+  if (cost > budget) return {};
+  budget -= cost;
+  return ready_.Take();
 }
 
 void WorkerPool::WakeSleepers(int count) {
@@ -121,7 +168,7 @@ void WorkerPool::WakeSleepers(int count) {
     Worker* sleeper = nullptr;
     {
       MutexLock lock(mutex_);
-      if (ready_.empty()) return;
+      if (ready_.Next() == nullptr) return;
       sleeper = TakeSleeper();
     }
     if (sleeper == nullptr) return;
@@ -132,12 +179,19 @@ void WorkerPool::WakeSleepers(int count) {
 WorkerPool::WakeupBatch::WakeupBatch(WorkerPool& pool) : pool_(pool), outer_(std::exchange(current_batch, this)) {}
 
 WorkerPool::WakeupBatch::~WakeupBatch() {
-  current_batch = outer_;
-  if (pending_ == 0) return;
-  if (const std::shared_ptr<WorkSource> source = pool_.TakeInline()) {
-    source->RunStep();
-    --pending_;
+  if (pending_ > 0) {
+    Duration budget = pool_.options_.max_inline_cost;
+    // What a step leaves to do is ready again, and may be the next one.
+    while (true) {
+      const FairQueue::Turn turn = pool_.TakeInline(budget);
+      if (turn.source == nullptr) break;
+      --pending_;
+      pool_.Run(turn);
+    }
+    // What had to wait for a step that ran here is ready now, and no worker knows.
+    pending_ = std::max(pending_, 1);
   }
+  current_batch = outer_;
   pool_.WakeSleepers(pending_);
 }
 

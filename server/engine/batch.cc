@@ -44,11 +44,16 @@ Tensor StackInput(absl::Span<const std::shared_ptr<Job>> jobs, size_t input) {
 
 }  // namespace
 
-bool CanShareBatch(const InferenceRequest& a, const InferenceRequest& b) {
-  return std::equal(a.inputs.begin(), a.inputs.end(), b.inputs.begin(), b.inputs.end(),
-                    [](const Tensor& x, const Tensor& y) {
-                      return std::equal(x.shape().begin() + 1, x.shape().end(), y.shape().begin() + 1, y.shape().end());
-                    });
+BatchKey KeyOf(const InferenceRequest& request, const Signature& signature) {
+  BatchKey key;
+  if (!signature.batched) return key;
+  for (size_t i = 0; i < signature.inputs.size(); ++i) {
+    const Shape& spec = signature.inputs[i].shape;
+    for (size_t d = 1; d < spec.size(); ++d) {
+      if (spec[d] == -1) key.push_back(request.inputs[i].shape()[d]);
+    }
+  }
+  return key;
 }
 
 std::vector<Tensor> StackInputs(absl::Span<const std::shared_ptr<Job>> jobs) {

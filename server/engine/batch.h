@@ -4,14 +4,18 @@
 #include <memory>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/types/span.h"
 #include "server/engine/inference.h"
 #include "server/engine/job.h"
+#include "server/model/signature.h"
 
 namespace predictd {
 
-// Whether two requests of one batched model can run together: all extents but the first agree.
-bool CanShareBatch(const InferenceRequest& a, const InferenceRequest& b);
+// Requests of one batched model can run together if their keys are equal: all extents but the first of each input. Only
+// those that the signature leaves open count, so that most models have one key.
+using BatchKey = absl::InlinedVector<int64_t, 4>;
+BatchKey KeyOf(const InferenceRequest& request, const Signature& signature);
 
 // The inputs of all jobs, stacked along the first dimension. A single job's inputs are passed on without a copy, unless
 // they are not aligned well enough for vector loads.

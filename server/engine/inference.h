@@ -11,6 +11,10 @@
 
 namespace predictd {
 
+// How urgent a request is among those of its model: 0 is the least.
+inline constexpr int64_t kMaxPriority = 4;
+inline constexpr int64_t kDefaultPriority = 2;
+
 // What to compute, validated against the model's signature.
 struct InferenceRequest {
   // In the signature's order. They keep their memory alive, also when the caller has gone while a batch still reads it.
@@ -19,6 +23,7 @@ struct InferenceRequest {
   int64_t rows = 1;
   // When the answer is worth nothing any more. Orders the queue.
   TimePoint deadline = kNever;
+  int64_t priority = kDefaultPriority;
 };
 
 // When things happened to a request, for trailers and spans.

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "server/async/indexed_heap.h"
 #include "server/async/resume_once.h"
 #include "server/engine/inference.h"
+#include "server/engine/job_tree.h"
 
 namespace predictd {
 
@@ -32,10 +32,18 @@ class Job {
   const InferenceRequest request;
   ResumeOnce waiter;
 
-  // Guarded by the queue's mutex until the job leaves the queue.
-  TimePoint enqueued;
-  uint64_t sequence = 0;
-  size_t queue_index = kNotInHeap;
+  // Of the queue that it waits in, guarded by that queue's mutex.
+  struct Queued {
+    TimePoint at;
+    JobOrder order;
+    int64_t bytes = 0;
+    // Null when it is in no queue.
+    class JobGroup* group = nullptr;
+    JobTree::Links links;
+    // Keeps the job while it waits: the tree has plain pointers.
+    std::shared_ptr<Job> self;
+  };
+  Queued queued;
 
  private:
   absl::StatusOr<InferenceResult> result_;

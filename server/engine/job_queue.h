@@ -4,47 +4,103 @@
 #include <memory>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "server/async/indexed_heap.h"
+#include "server/engine/batch.h"
 #include "server/engine/job.h"
+#include "server/engine/job_tree.h"
 
 namespace predictd {
 
-// The requests that wait for one model version, earliest deadline first, then first come first served. Every operation
-// is O(log n). Not thread-safe: its owner locks. Policy only: it neither completes jobs nor reads a clock.
+// Requests of one model version that can share a batch.
+class JobGroup {
+ public:
+  explicit JobGroup(BatchKey key) : key(std::move(key)) {}
+
+  const BatchKey key;
+  JobTree jobs;
+  size_t heap_index = kNotInHeap;
+};
+
+// The requests that wait for one model version, and which of them run next. Not thread-safe: its owner locks. Policy
+// only: it neither completes jobs nor reads a clock. Every operation is O(log n).
+//
+// The order is the earliest deadline first within a priority, and a level of priority is worth kLevel of deadline: so
+// the urgent go first as long as the others have not waited for very long. A request without a deadline stands where it
+// would with one of kPatience. As every place in the order is a fixed time, and later requests get later ones, nothing
+// starves. A batch is made of the first request and those after it that can share its batch; the first of the others
+// keeps its place for the next batch.
 class JobQueue {
  public:
-  explicit JobQueue(size_t capacity) : capacity_(capacity) {}
+  static constexpr Duration kLevel = std::chrono::seconds(10);
+  static constexpr Duration kPatience = std::chrono::seconds(30);
 
-  size_t size() const { return heap_.size(); }
-  size_t capacity() const { return capacity_; }
-  bool full() const { return heap_.size() >= capacity_; }
+  struct Options {
+    // Requests, and bytes of their inputs, that may wait.
+    size_t capacity = 1024;
+    int64_t capacity_bytes = int64_t{256} << 20;
+    // Rows of a batch. A request with more runs alone.
+    int64_t max_rows = 64;
+    // A smaller batch waits so long for others, except for one of these sizes.
+    Duration max_delay = Duration::zero();
+    std::vector<int64_t> preferred_rows = {};
+  };
 
-  void Push(std::shared_ptr<Job> job, TimePoint now);
+  explicit JobQueue(Options options);
+  ~JobQueue();
+  JobQueue(const JobQueue&) = delete;
+  JobQueue& operator=(const JobQueue&) = delete;
+
+  const Options& options() const { return options_; }
+  size_t size() const { return size_; }
+  int64_t bytes() const { return bytes_; }
+  bool HasRoom(int64_t bytes) const {
+    // One that is larger than everything may wait alone.
+    return size_ < options_.capacity && (size_ == 0 || bytes_ + bytes <= options_.capacity_bytes);
+  }
+
+  void Push(std::shared_ptr<Job> job, BatchKey key, int64_t bytes, TimePoint now);
+
+  // Rows that would run before a request that came at `now`.
+  int64_t RowsAhead(const InferenceRequest& request, TimePoint now) const;
 
   // Takes the job out; false if it is not in the queue (any more).
   bool Remove(Job& job);
 
-  // What a worker gets at `now`.
+  // What a worker gets at `now`, if no run takes less than `shortest_run`.
   struct Taken {
-    // To run together: rows add up to at most max_rows (a single job may have more), and all fit to the first.
+    // To run together: rows add up to at most max_rows (a single job may have more).
     std::vector<std::shared_ptr<Job>> batch;
-    // Their deadline has passed: to be answered, not run.
+    // To be answered, not run: the deadline has passed, or would before any run could end.
     std::vector<std::shared_ptr<Job>> expired;
+    std::vector<std::shared_ptr<Job>> hopeless;
+    // Without a batch: when to look again, as the one that waits is small. kNever: nothing waits.
+    TimePoint look_again = kNever;
   };
-  Taken Take(TimePoint now, int64_t max_rows);
+  Taken Take(TimePoint now, Duration shortest_run = Duration::zero());
 
  private:
-  struct Order {
-    static bool Less(const Job& a, const Job& b) {
-      if (a.request.deadline != b.request.deadline) return a.request.deadline < b.request.deadline;
-      return a.sequence < b.sequence;
+  struct ByFirst {
+    static bool Less(const JobGroup& a, const JobGroup& b) {
+      return a.jobs.first()->queued.order < b.jobs.first()->queued.order;
     }
-    static size_t& Index(Job& job) { return job.queue_index; }
+    static size_t& Index(JobGroup& group) { return group.heap_index; }
   };
 
-  const size_t capacity_;
+  TimePoint Due(const InferenceRequest& request, TimePoint now) const;
+  std::shared_ptr<Job> Erase(Job& job);
+  // The rows to take at `now` of so many that wait together, the first of them `first`; 0: not yet.
+  int64_t RowsToTake(int64_t waiting, const Job& first, TimePoint now) const;
+  // Until when a small batch waits for others.
+  TimePoint WaitsUntil(const Job& first) const;
+
+  const Options options_;
   uint64_t next_sequence_ = 0;
-  IndexedHeap<std::shared_ptr<Job>, Order> heap_;
+  size_t size_ = 0;
+  int64_t bytes_ = 0;
+  absl::flat_hash_map<BatchKey, std::unique_ptr<JobGroup>> groups_;
+  // Those that are not empty.
+  IndexedHeap<JobGroup*, ByFirst> order_;
 };
 
 }  // namespace predictd

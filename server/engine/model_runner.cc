@@ -5,15 +5,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "server/engine/admission.h"
 #include "server/engine/batch.h"
 #include "server/model/retry_advice.h"
 
 namespace predictd {
 
 namespace {
-
-// So many requests are few: their batch costs little more than one alone.
-constexpr size_t kSmallBatch = 8;
 
 // Warm-up takes no batch whose inputs have more elements than this.
 constexpr int64_t kMaxWarmUpElements = int64_t{1} << 26;
@@ -29,12 +27,6 @@ int64_t ElementsOfRow(const Signature& signature) {
   return std::max<int64_t>(1, elements);
 }
 
-// Exponential moving average. Two threads at once may lose one of the values, which does not matter.
-void Smooth(int64_t value, std::atomic<int64_t>& average) {
-  const int64_t old = average.load(std::memory_order_relaxed);
-  average.store(old == 0 ? value : old + (value - old) / 8, std::memory_order_relaxed);
-}
-
 // What stands in for an observer that nobody gave.
 class NoObserver final : public RunnerObserver {
   void OnQueuedChange(int64_t /*by*/) override {}
@@ -43,19 +35,50 @@ class NoObserver final : public RunnerObserver {
   void OnDequeued(Duration /*waited*/) override {}
 };
 
-NoObserver no_observer;
+RunnerObserver& OrNone(RunnerObserver* observer) {
+  static NoObserver none;
+  return observer == nullptr ? none : *observer;
+}
+
+JobQueue::Options ForSignature(JobQueue::Options options, const Signature& signature) {
+  options.max_rows = signature.max_batch_size;
+  return options;
+}
+
+int64_t InputBytes(const InferenceRequest& request) {
+  int64_t bytes = 0;
+  for (const Tensor& input : request.inputs) {
+    if (input.dtype() != DType::kBytes) bytes += static_cast<int64_t>(input.byte_size());
+    for (const std::string& string : input.strings()) bytes += static_cast<int64_t>(string.size());
+  }
+  return bytes;
+}
+
+// When to try again, of something that takes that long to go by.
+absl::Duration RetryDelay(Duration time) {
+  return std::clamp(absl::FromChrono(time), absl::Milliseconds(1), absl::Seconds(10));
+}
+
+absl::Status MissError(Duration time, Duration left) {
+  const auto rounded = [](Duration d) {
+    return absl::FormatDuration(absl::Trunc(absl::FromChrono(d), absl::Microseconds(100)));
+  };
+  const std::string message = absl::StrCat("the request would miss its deadline: an answer takes about ", rounded(time),
+                                           ", and ", rounded(left), " are left");
+  return WithRetryAfter(absl::ResourceExhaustedError(message), RetryDelay(time));
+}
 
 }  // namespace
 
-ModelRunner::ModelRunner(std::unique_ptr<Model> model, Signature signature, Options options, WorkerPool& pool,
+ModelRunner::ModelRunner(std::unique_ptr<Model> model, Signature signature, Options options, WorkScheduler& scheduler,
                          const Clock& clock)
-    : model_(std::move(model)),
+    : WorkSource(options.share),
+      model_(std::move(model)),
       signature_(std::move(signature)),
-      options_(options),
-      observer_(options.observer != nullptr ? *options.observer : no_observer),
-      pool_(pool),
+      observer_(OrNone(options.observer)),
+      scheduler_(scheduler),
       clock_(clock),
-      queue_(options.queue_capacity) {}
+      queue_(ForSignature(std::move(options.queue), signature_)) {}
 
 ModelRunner::Inference ModelRunner::Infer(InferenceRequest request, StopSource& stop, Admission admission) {
   return Inference(*this, std::move(request), stop, admission);
@@ -72,25 +95,51 @@ bool ModelRunner::Inference::await_suspend(std::coroutine_handle<> waiter) {
 
 void ModelRunner::Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_ptr<Job>& job, const StopSource& stop,
                           Admission admission) {
-  bool full = false;
+  BatchKey key = KeyOf(job->request, self->signature_);
+  const int64_t bytes = InputBytes(job->request);
+  const double workers = self->scheduler_.WorkersFor(*self);
+  const TimePoint now = self->clock_.Now();
+  absl::Status admitted;
   {
     MutexLock lock(self->mutex_);
     // Stopped before it got here: OnStop found nothing to remove and ends the job, or has ended it.
     if (stop.stopped()) return;
-    full = admission == Admission::kIfRoom && self->queue_.full();
-    if (!full) {
+    if (admission == Admission::kIfRoom) admitted = self->Admit(job->request, bytes, workers, now);
+    if (admitted.ok()) {
       self->observer_.OnQueuedChange(1);
-      self->queue_.Push(job, self->clock_.Now());
+      self->queue_.Push(job, std::move(key), bytes, now);
     }
   }
-  if (full) {
-    const std::string message =
-        absl::StrCat("the model's queue is full: ", self->options_.queue_capacity, " requests wait");
-    job->Complete(WithRetryAfter(absl::ResourceExhaustedError(message), self->RetryDelay()));
+  if (!admitted.ok()) {
+    job->Complete(std::move(admitted));
     return;
   }
-  WorkerPool& pool = self->pool_;
-  pool.Ready(std::move(self));
+  WorkScheduler& scheduler = self->scheduler_;
+  scheduler.Ready(std::move(self));
+}
+
+absl::Status ModelRunner::Admit(const InferenceRequest& request, int64_t bytes, double workers, TimePoint now) const {
+  const bool room = queue_.HasRoom(bytes);
+  if (room && request.deadline == kNever) return absl::OkStatus();
+  const LoadAhead load = {.rows_ahead = queue_.RowsAhead(request, now),
+                          .rows = request.rows,
+                          .max_batch_rows = signature_.max_batch_size,
+                          .workers = workers,
+                          .until_free = UntilFree(workers, now)};
+  const Duration time = TimeToAnswer(load, cost_);
+  if (!room) {
+    const std::string message =
+        absl::StrCat("the model's queue is full: ", queue_.size(), " requests of ", queue_.bytes(), " bytes wait");
+    return WithRetryAfter(absl::ResourceExhaustedError(message), RetryDelay(time));
+  }
+  const Duration left = request.deadline - now;
+  if (!WouldMissDeadline(time, left)) return absl::OkStatus();
+  return MissError(time, left);
+}
+
+Duration ModelRunner::UntilFree(double workers, TimePoint now) const {
+  if (running_until_.empty() || static_cast<double>(running_until_.size()) < workers) return Duration::zero();
+  return std::max(Duration::zero(), *std::min_element(running_until_.begin(), running_until_.end()) - now);
 }
 
 void ModelRunner::OnStop(Job& job, StopReason reason) {
@@ -105,26 +154,40 @@ void ModelRunner::OnStop(Job& job, StopReason reason) {
 }
 
 Duration ModelRunner::StepCost() const {
-  const int64_t nanos = small_batch_nanos_.load(std::memory_order_relaxed);
-  const bool known_and_small = nanos > 0 && queued() <= static_cast<int64_t>(kSmallBatch);
-  return known_and_small ? Duration(nanos) : Duration::max();
+  const Duration cost = cost_.Estimate(std::clamp<int64_t>(queued(), 1, signature_.max_batch_size));
+  return cost > Duration::zero() ? cost : Duration::max();
 }
 
 void ModelRunner::RunStep() {
   JobQueue::Taken taken;
   bool more = false;
+  TimePoint until;
   const TimePoint now = clock_.Now();
+  const Duration shortest_run = cost_.Estimate(1) / 2;
   {
     MutexLock lock(mutex_);
-    taken = queue_.Take(now, signature_.max_batch_size);
+    taken = queue_.Take(now, shortest_run);
     more = queue_.size() > 0;
+    if (!taken.batch.empty()) {
+      int64_t rows = 0;
+      for (const auto& job : taken.batch) rows += job->request.rows;
+      until = now + cost_.Estimate(rows);
+      running_until_.push_back(until);
+    }
   }
-  observer_.OnQueuedChange(-static_cast<int64_t>(taken.batch.size() + taken.expired.size()));
-  if (more) pool_.Ready(shared_from_this());
+  observer_.OnQueuedChange(-static_cast<int64_t>(taken.batch.size() + taken.expired.size() + taken.hopeless.size()));
+  if (taken.look_again != kNever) {
+    scheduler_.ReadyAt(shared_from_this(), taken.look_again);
+  } else if (more) {
+    scheduler_.Ready(shared_from_this());
+  }
   for (const auto& job : taken.expired) job->Complete(StopStatus(StopReason::kDeadline, "the queue"));
+  for (const auto& job : taken.hopeless) job->Complete(MissError(2 * shortest_run, job->request.deadline - now));
   if (taken.batch.empty()) return;
-  for (const auto& job : taken.batch) observer_.OnDequeued(now - job->enqueued);
+  for (const auto& job : taken.batch) observer_.OnDequeued(now - job->queued.at);
   RunBatch(taken.batch);
+  MutexLock lock(mutex_);
+  running_until_.erase(std::find(running_until_.begin(), running_until_.end(), until));
 }
 
 void ModelRunner::RunBatch(const Jobs& jobs) {
@@ -136,9 +199,7 @@ void ModelRunner::RunBatch(const Jobs& jobs) {
   timings.ended = clock_.Now();
   observer_.OnRunningChange(-static_cast<int64_t>(jobs.size()));
 
-  const int64_t nanos = std::chrono::nanoseconds(timings.ended - timings.started).count();
-  Smooth(nanos, batch_nanos_);
-  if (jobs.size() <= kSmallBatch) Smooth(nanos, small_batch_nanos_);
+  cost_.Record(timings.batch_rows, timings.ended - timings.started);
   observer_.OnBatch(timings.batch_rows, timings.ended - timings.started);
 
   if (!outputs.ok() && jobs.size() > 1) {
@@ -149,7 +210,7 @@ void ModelRunner::RunBatch(const Jobs& jobs) {
     return;
   }
   if (jobs.size() == 1) {
-    timings.enqueued = jobs[0]->enqueued;
+    timings.enqueued = jobs[0]->queued.at;
     if (outputs.ok()) {
       jobs[0]->Complete(InferenceResult{*std::move(outputs), timings});
     } else {
@@ -160,7 +221,7 @@ void ModelRunner::RunBatch(const Jobs& jobs) {
   int64_t first = 0;
   for (const auto& job : jobs) {
     const int64_t rows = job->request.rows;
-    timings.enqueued = job->enqueued;
+    timings.enqueued = job->queued.at;
     job->Complete(InferenceResult{SliceRows(*outputs, first, rows), timings});
     first += rows;
   }
@@ -206,12 +267,6 @@ absl::Status ModelRunner::WarmUp(int rounds) {
 int64_t ModelRunner::queued() const {
   MutexLock lock(mutex_);
   return static_cast<int64_t>(queue_.size());
-}
-
-absl::Duration ModelRunner::RetryDelay() const {
-  const int64_t batches = queued() / std::max<int64_t>(1, signature_.max_batch_size) / pool_.workers() + 1;
-  const absl::Duration drained = absl::Nanoseconds(batch_nanos_.load(std::memory_order_relaxed)) * batches;
-  return std::clamp(drained, absl::Milliseconds(1), absl::Seconds(10));
 }
 
 }  // namespace predictd

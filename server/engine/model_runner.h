@@ -1,7 +1,6 @@
 #ifndef PREDICTD_SERVER_ENGINE_MODEL_RUNNER_H_
 #define PREDICTD_SERVER_ENGINE_MODEL_RUNNER_H_
 
-#include <atomic>
 #include <coroutine>
 #include <memory>
 #include <optional>
@@ -12,6 +11,7 @@
 #include "server/async/mutex.h"
 #include "server/async/stop.h"
 #include "server/async/worker_pool.h"
+#include "server/engine/batch_cost.h"
 #include "server/engine/inference.h"
 #include "server/engine/job_queue.h"
 #include "server/model/model.h"
@@ -44,20 +44,24 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   class Inference;
 
   struct Options {
-    size_t queue_capacity = 1024;
+    // max_rows is the signature's.
+    JobQueue::Options queue = {};
+    Share share = {};
     // May be null; outlives the runner.
     RunnerObserver* observer = nullptr;
   };
 
-  // `pool` and `clock` outlive the runner.
-  ModelRunner(std::unique_ptr<Model> model, Signature signature, Options options, WorkerPool& pool, const Clock& clock);
+  // `scheduler` and `clock` outlive the runner.
+  ModelRunner(std::unique_ptr<Model> model, Signature signature, Options options, WorkScheduler& scheduler,
+              const Clock& clock);
 
   const Signature& signature() const { return signature_; }
 
   // `co_await runner.Infer(...)` is an absl::StatusOr<InferenceResult>, and continues on the thread that ended it:
   //   the worker, with the outputs or INTERNAL (the cause in the message is for the log only);
   //   the thread that stopped `stop`, at once, whatever the workers do, with its StopStatus;
-  //   this thread, with RESOURCE_EXHAUSTED and advice on when to retry, if the queue is full.
+  //   this thread, with RESOURCE_EXHAUSTED and advice on when to retry, if the queue is full or the request would not
+  //   be answered before its deadline.
   // `stop` outlives the await.
   Inference Infer(InferenceRequest request, StopSource& stop, Admission admission = Admission::kIfRoom);
 
@@ -66,7 +70,7 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   absl::Status WarmUp(int rounds);
 
   void RunStep() override;
-  // Of a small batch: the smoothed time of the last small ones.
+  // Of the batch that would be taken now, from those that ran.
   Duration StepCost() const override;
 
   // How many requests wait.
@@ -81,22 +85,24 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   void OnStop(Job& job, StopReason reason);
   void RunBatch(const Jobs& jobs);
   absl::StatusOr<std::vector<Tensor>> Compute(const Jobs& jobs, int64_t rows);
-  // How long until the queue has room, from the measured time of a batch.
-  absl::Duration RetryDelay() const;
+  // Whether there is room for the request and time to answer it, with so many workers.
+  absl::Status Admit(const InferenceRequest& request, int64_t bytes, double workers, TimePoint now) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // How long until a worker is free.
+  Duration UntilFree(double workers, TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::unique_ptr<Model> model_;
   const Signature signature_;
-  const Options options_;
   RunnerObserver& observer_;
-  WorkerPool& pool_;
+  WorkScheduler& scheduler_;
   const Clock& clock_;
 
-  // Smoothed time in nanoseconds of a batch, and of a batch of at most kSmallBatch requests; 0 until the first.
-  std::atomic<int64_t> batch_nanos_{0};
-  std::atomic<int64_t> small_batch_nanos_{0};
+  BatchCost cost_;
 
   mutable Mutex mutex_;
   JobQueue queue_ ABSL_GUARDED_BY(mutex_);
+  // When each of the batches that run is expected to end.
+  std::vector<TimePoint> running_until_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The awaitable of ModelRunner::Infer. Lives in the frame of the coroutine that awaits it.

@@ -17,6 +17,11 @@ namespace {
 
 constexpr int64_t kMaxBatchSize = 1 << 20;
 constexpr int64_t kMaxQueueCapacity = 10'000'000;
+constexpr int64_t kMaxQueueBytes = int64_t{1} << 50;
+constexpr int64_t kMaxConcurrency = 1024;
+constexpr double kMinWeight = 0.01;
+constexpr double kMaxWeight = 100;
+constexpr absl::Duration kMaxQueueDelay = absl::Seconds(10);
 constexpr int64_t kMaxElements = int64_t{1} << 31;
 
 absl::Status BadKey(absl::string_view key, absl::string_view expected) {
@@ -142,6 +147,39 @@ absl::StatusOr<VersionPolicy> ReadVersionPolicy(const toml::node& node) {
   return policy;
 }
 
+void ReadWeight(TableReader& reader, ModelConfig& config) {
+  const toml::node* node = reader.Find("weight");
+  if (node == nullptr) return;
+  const std::optional<double> weight = node->value<double>();
+  if (!weight.has_value() || !(*weight >= kMinWeight && *weight <= kMaxWeight)) {
+    return reader.Fail("weight", absl::StrCat("a number, ", kMinWeight, " to ", kMaxWeight));
+  }
+  config.weight = *weight;
+}
+
+// How long to wait for what. Comes after max_batch_size.
+void ReadBatching(TableReader& reader, ModelConfig& config) {
+  std::string delay = "0";
+  const std::string expected_delay =
+      absl::StrCat(R"(a duration as in "2ms", "0" to ")", absl::FormatDuration(kMaxQueueDelay), "\"");
+  reader.Read<std::string>("max_queue_delay", expected_delay, delay);
+  if (!absl::ParseDuration(delay, &config.max_queue_delay) || config.max_queue_delay < absl::ZeroDuration() ||
+      config.max_queue_delay > kMaxQueueDelay) {
+    reader.Fail("max_queue_delay", expected_delay);
+  }
+  const toml::node* sizes = reader.Find("preferred_batch_sizes");
+  if (sizes == nullptr) return;
+  const std::string expected = absl::StrCat("a list of sizes, 1 to ", config.signature.max_batch_size);
+  if (!sizes->is_array()) return reader.Fail("preferred_batch_sizes", expected);
+  for (const toml::node& entry : *sizes->as_array()) {
+    const std::optional<int64_t> size = entry.value_exact<int64_t>();
+    if (!size.has_value() || *size < 1 || *size > config.signature.max_batch_size) {
+      return reader.Fail("preferred_batch_sizes", expected);
+    }
+    config.preferred_batch_sizes.push_back(*size);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<int64_t>> VersionPolicy::Choose(std::vector<int64_t> existing) const {
@@ -184,11 +222,17 @@ absl::StatusOr<ModelConfig> ModelConfig::Parse(absl::string_view text) {
   reader.Read<bool>("warmup", "true or false", config.warmup);
   reader.Read<int64_t>("queue_capacity", absl::StrCat("1 to ", kMaxQueueCapacity), config.queue_capacity,
                        [](const int64_t& value) { return value >= 1 && value <= kMaxQueueCapacity; });
+  reader.Read<int64_t>("queue_bytes", absl::StrCat("1 to ", kMaxQueueBytes), config.queue_bytes,
+                       [](const int64_t& value) { return value >= 1 && value <= kMaxQueueBytes; });
+  reader.Read<int64_t>("max_concurrency", absl::StrCat("0 to ", kMaxConcurrency), config.max_concurrency,
+                       [](const int64_t& value) { return value >= 0 && value <= kMaxConcurrency; });
+  ReadWeight(reader, config);
   if (!config.signature.batched) config.signature.max_batch_size = 1;
   const int64_t max_batch = config.signature.batched ? kMaxBatchSize : 1;
   reader.Read<int64_t>(
       "max_batch_size", config.signature.batched ? absl::StrCat("1 to ", max_batch) : "1, as batched = false",
       config.signature.max_batch_size, [max_batch](const int64_t& value) { return value >= 1 && value <= max_batch; });
+  ReadBatching(reader, config);
   if (const toml::node* policy = reader.Find("version_policy")) {
     absl::StatusOr<VersionPolicy> read = ReadVersionPolicy(*policy);
     read.ok() ? void(config.version_policy = *read) : reader.Fail(read.status());

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "server/model/signature.h"
 
 namespace predictd {
@@ -27,8 +28,16 @@ struct ModelConfig {
   std::string description;
   Signature signature;
   VersionPolicy version_policy;
-  // Requests that may wait, for each version.
+  // Requests, and bytes of their inputs, that may wait, for each version.
   int64_t queue_capacity = 1024;
+  int64_t queue_bytes = int64_t{256} << 20;
+  // How long a batch that is not full waits for more rows, unless it has one of the preferred sizes.
+  absl::Duration max_queue_delay = absl::ZeroDuration();
+  std::vector<int64_t> preferred_batch_sizes;
+  // The share of the workers' time, relative to other models', while they want it too.
+  double weight = 1;
+  // Batches of a version that may run at once; 0: as many as there are workers.
+  int64_t max_concurrency = 0;
   // Whether to run the model on made-up inputs on every worker before it serves.
   bool warmup = true;
 

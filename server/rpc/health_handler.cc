@@ -28,7 +28,7 @@ absl::StatusOr<grpc::ByteBuffer> Encode(HealthCheckResponse::ServingStatus statu
 
 }  // namespace
 
-Task<absl::StatusOr<grpc::ByteBuffer>> HandleHealthCheck(Call& /*call*/, const grpc::ByteBuffer& request,
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleHealthCheck(Call& /*call*/, grpc::ByteBuffer& request,
                                                          HealthRegistry& health) {
   auto message = ParseMessage<HealthCheckRequest>(request);
   if (!message.ok()) co_return message.status();
@@ -41,7 +41,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleHealthCheck(Call& /*call*/, const g
   co_return Encode(ToProto(snapshot.serving));
 }
 
-Task<absl::Status> HandleHealthWatch(Call& call, const grpc::ByteBuffer& request, StreamWriter& writer,
+Task<absl::Status> HandleHealthWatch(Call& call, grpc::ByteBuffer& request, StreamWriter& writer,
                                      HealthRegistry& health) {
   auto message = ParseMessage<HealthCheckRequest>(request);
   if (!message.ok()) co_return message.status();

@@ -13,9 +13,8 @@ namespace predictd {
 
 // grpc.health.v1. gRPC's own health service brings polling threads that compete with the event loops, and its messages
 // are unknown to reflection.
-Task<absl::StatusOr<grpc::ByteBuffer>> HandleHealthCheck(Call& call, const grpc::ByteBuffer& request,
-                                                         HealthRegistry& health);
-Task<absl::Status> HandleHealthWatch(Call& call, const grpc::ByteBuffer& request, StreamWriter& writer,
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleHealthCheck(Call& call, grpc::ByteBuffer& request, HealthRegistry& health);
+Task<absl::Status> HandleHealthWatch(Call& call, grpc::ByteBuffer& request, StreamWriter& writer,
                                      HealthRegistry& health);
 
 }  // namespace predictd

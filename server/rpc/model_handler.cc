@@ -58,7 +58,7 @@ void FillModel(const ServedModel& model, v1::Model& message) {
 
 }  // namespace
 
-Task<absl::StatusOr<grpc::ByteBuffer>> HandleListModels(Call& /*call*/, const grpc::ByteBuffer& request,
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleListModels(Call& /*call*/, grpc::ByteBuffer& request,
                                                         const Catalog& catalog) {
   auto message = ParseMessage<v1::ListModelsRequest>(request);
   if (!message.ok()) co_return message.status();
@@ -67,8 +67,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleListModels(Call& /*call*/, const gr
   co_return SerializeMessage(response);
 }
 
-Task<absl::StatusOr<grpc::ByteBuffer>> HandleGetModel(Call& call, const grpc::ByteBuffer& request,
-                                                      const Catalog& catalog) {
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleGetModel(Call& call, grpc::ByteBuffer& request, const Catalog& catalog) {
   auto message = ParseMessage<v1::GetModelRequest>(request);
   if (!message.ok()) co_return message.status();
   if ((*message)->model_name().empty()) {

@@ -11,10 +11,8 @@
 namespace predictd {
 
 // ModelService.ListModels and GetModel: what the catalog says, without waiting for anything.
-Task<absl::StatusOr<grpc::ByteBuffer>> HandleListModels(Call& call, const grpc::ByteBuffer& request,
-                                                        const Catalog& catalog);
-Task<absl::StatusOr<grpc::ByteBuffer>> HandleGetModel(Call& call, const grpc::ByteBuffer& request,
-                                                      const Catalog& catalog);
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleListModels(Call& call, grpc::ByteBuffer& request, const Catalog& catalog);
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleGetModel(Call& call, grpc::ByteBuffer& request, const Catalog& catalog);
 
 }  // namespace predictd
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "server/rpc/field_errors.h"
@@ -95,8 +96,8 @@ class PredictReader {
 
   void ReadInputs() {
     const std::vector<TensorSpec>& specs = signature().inputs;
-    std::vector<std::optional<Tensor>> inputs(specs.size());
-    std::vector<bool> seen(specs.size(), false);
+    absl::InlinedVector<std::optional<Tensor>, 4> inputs(specs.size());
+    absl::InlinedVector<bool, 8> seen(specs.size(), false);
     for (int i = 0; i < request_.inputs_size(); ++i) {
       const v1::Tensor& message = request_.inputs(i);
       const std::string path = absl::StrCat(prefix_, "inputs[", i, "]");
@@ -113,6 +114,7 @@ class PredictReader {
       if (EncodingOf(message) == Encoding::kRaw) decoded_.encoding = Encoding::kRaw;
       inputs[index] = DecodeTensor(message, specs[index], owner_, path, errors_);
     }
+    decoded_.inference.inputs.reserve(specs.size());
     for (size_t i = 0; i < specs.size(); ++i) {
       if (!seen[i]) errors_.Add(prefix_ + "inputs", absl::StrCat("expected the input ", specs[i].name, ", got none"));
       if (inputs[i].has_value()) decoded_.inference.inputs.push_back(*std::move(inputs[i]));
@@ -140,8 +142,14 @@ class PredictReader {
   void ReadParameters() {
     for (const auto& [name, parameter] : request_.parameters()) {
       const std::string path = absl::StrCat(prefix_, "parameters[\"", name, "\"]");
-      if (name != "output_encoding") {
-        errors_.Add(path, "expected output_encoding, which is the only parameter of a tensor model");
+      if (name == "priority") {
+        const int64_t priority = parameter.int64_value();
+        if (parameter.value_case() != v1::Parameter::kInt64Value || priority < 0 || priority > kMaxPriority) {
+          errors_.Add(path, absl::StrCat("expected an int64_value from 0 to ", kMaxPriority));
+        }
+        decoded_.inference.priority = priority;
+      } else if (name != "output_encoding") {
+        errors_.Add(path, "expected output_encoding or priority, the parameters of a tensor model");
       } else if (parameter.string_value() == "typed") {
         decoded_.encoding = Encoding::kTyped;
       } else if (parameter.string_value() == "raw") {
@@ -192,8 +200,7 @@ void EncodeOutputs(const DecodedPredict& request, const InferenceResult& result,
 
 }  // namespace
 
-absl::StatusOr<DecodedPredict> DecodePredict(const grpc::ByteBuffer& bytes, const Catalog& catalog,
-                                             RequestSubject& subject) {
+absl::StatusOr<DecodedPredict> DecodePredict(grpc::ByteBuffer& bytes, const Catalog& catalog, RequestSubject& subject) {
   auto message = ParseMessage<v1::PredictRequest>(bytes);
   if (!message.ok()) return message.status();
   PredictReader reader(**message, *message, "");
@@ -204,8 +211,8 @@ absl::StatusOr<DecodedPredict> DecodePredict(const grpc::ByteBuffer& bytes, cons
   return reader.Take();
 }
 
-absl::StatusOr<DecodedPredictStream> DecodePredictStream(const grpc::ByteBuffer& bytes, const Catalog& catalog,
-                                                         int window, RequestSubject& subject) {
+absl::StatusOr<DecodedPredictStream> DecodePredictStream(grpc::ByteBuffer& bytes, const Catalog& catalog, int window,
+                                                         RequestSubject& subject) {
   auto message = ParseMessage<v1::PredictStreamRequest>(bytes);
   if (!message.ok()) return message.status();
   PredictReader reader((*message)->predict(), *message, "predict.");
@@ -221,8 +228,8 @@ absl::StatusOr<DecodedPredictStream> DecodePredictStream(const grpc::ByteBuffer&
 }
 
 absl::StatusOr<grpc::ByteBuffer> EncodePredict(const DecodedPredict& request, const InferenceResult& result) {
-  google::protobuf::Arena arena;
-  auto* response = google::protobuf::Arena::CreateMessage<v1::PredictResponse>(&arena);
+  CompactArena arena;
+  auto* response = arena.Create<v1::PredictResponse>();
   response->set_model_name(request.model->name());
   response->set_model_version(request.version);
   response->set_request_id(request.request_id);

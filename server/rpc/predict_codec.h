@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "server/engine/catalog.h"
 #include "server/engine/inference.h"
@@ -29,7 +30,7 @@ struct DecodedPredict {
   std::shared_ptr<ModelRunner> runner;
   InferenceRequest inference;
   // Of the signature's outputs, by index.
-  std::vector<int> outputs;
+  absl::InlinedVector<int, 8> outputs;
   Encoding encoding = Encoding::kTyped;
   std::string request_id;
 };
@@ -42,10 +43,9 @@ struct DecodedPredictStream {
 
 // Parses and validates; the deadline is left to the caller. `subject` is filled also if the request is refused:
 // INVALID_ARGUMENT with a BadRequest, NOT_FOUND, or UNAVAILABLE as the catalog says.
-absl::StatusOr<DecodedPredict> DecodePredict(const grpc::ByteBuffer& bytes, const Catalog& catalog,
-                                             RequestSubject& subject);
-absl::StatusOr<DecodedPredictStream> DecodePredictStream(const grpc::ByteBuffer& bytes, const Catalog& catalog,
-                                                         int window, RequestSubject& subject);
+absl::StatusOr<DecodedPredict> DecodePredict(grpc::ByteBuffer& bytes, const Catalog& catalog, RequestSubject& subject);
+absl::StatusOr<DecodedPredictStream> DecodePredictStream(grpc::ByteBuffer& bytes, const Catalog& catalog, int window,
+                                                         RequestSubject& subject);
 
 // The answers. RESOURCE_EXHAUSTED if one is too large for a message.
 absl::StatusOr<grpc::ByteBuffer> EncodePredict(const DecodedPredict& request, const InferenceResult& result);

@@ -46,8 +46,7 @@ Task<absl::Status> SendRows(Call& call, const DecodedPredictStream& request, Row
 
 }  // namespace
 
-Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, const grpc::ByteBuffer& request,
-                                                     const Catalog& catalog) {
+Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffer& request, const Catalog& catalog) {
   const TimePoint started = steady_clock::now();
   RequestSubject subject;
   absl::StatusOr<DecodedPredict> decoded = DecodePredict(request, catalog, subject);
@@ -63,7 +62,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, const grpc::Byt
   co_return EncodePredict(*decoded, *result);
 }
 
-Task<absl::Status> HandlePredictStream(Call& call, const grpc::ByteBuffer& request, StreamWriter& writer,
+Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, StreamWriter& writer,
                                        const Catalog& catalog, int window) {
   const TimePoint started = steady_clock::now();
   RequestSubject subject;

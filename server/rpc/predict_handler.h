@@ -12,12 +12,11 @@
 namespace predictd {
 
 // PredictionService.Predict: decode, infer, encode.
-Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, const grpc::ByteBuffer& request,
-                                                     const Catalog& catalog);
+Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffer& request, const Catalog& catalog);
 
 // PredictionService.PredictStream: decode, then send the result of each chunk of rows. `window` bounds how many chunks
 // are queued, running or waiting for the reader.
-Task<absl::Status> HandlePredictStream(Call& call, const grpc::ByteBuffer& request, StreamWriter& writer,
+Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, StreamWriter& writer,
                                        const Catalog& catalog, int window);
 
 }  // namespace predictd

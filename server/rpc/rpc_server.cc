@@ -100,38 +100,37 @@ RpcServer::Impl::Impl(RpcEnvironment& environment, const Catalog& catalog, int s
        [this](auto* context, auto* request, auto* responder, auto* queue, void* tag) {
          prediction.RequestPredict(context, request, responder, queue, queue, tag);
        },
-       [&catalog](Call& call, const grpc::ByteBuffer& request) { return HandlePredict(call, request, catalog); }});
+       [&catalog](Call& call, grpc::ByteBuffer& request) { return HandlePredict(call, request, catalog); }});
   unary_methods.push_back(
       {method(kModelName, "ListModels"),
        [this](auto* context, auto* request, auto* responder, auto* queue, void* tag) {
          models.RequestListModels(context, request, responder, queue, queue, tag);
        },
-       [&catalog](Call& call, const grpc::ByteBuffer& request) { return HandleListModels(call, request, catalog); }});
+       [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleListModels(call, request, catalog); }});
   unary_methods.push_back(
       {method(kModelName, "GetModel"),
        [this](auto* context, auto* request, auto* responder, auto* queue, void* tag) {
          models.RequestGetModel(context, request, responder, queue, queue, tag);
        },
-       [&catalog](Call& call, const grpc::ByteBuffer& request) { return HandleGetModel(call, request, catalog); }});
+       [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleGetModel(call, request, catalog); }});
   unary_methods.push_back(
       {method(kHealthName, "Check"),
        [this](auto* context, auto* request, auto* responder, auto* queue, void* tag) {
          health_service.RequestCheck(context, request, responder, queue, queue, tag);
        },
-       [this](Call& call, const grpc::ByteBuffer& request) { return HandleHealthCheck(call, request, health); }});
-  stream_methods.push_back(
-      {method(kPredictionName, "PredictStream"),
-       [this](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
-         prediction.RequestPredictStream(context, request, writer, queue, queue, tag);
-       },
-       [&catalog, stream_window](Call& call, const grpc::ByteBuffer& request, StreamWriter& writer) {
-         return HandlePredictStream(call, request, writer, catalog, stream_window);
-       }});
+       [this](Call& call, grpc::ByteBuffer& request) { return HandleHealthCheck(call, request, health); }});
+  stream_methods.push_back({method(kPredictionName, "PredictStream"),
+                            [this](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
+                              prediction.RequestPredictStream(context, request, writer, queue, queue, tag);
+                            },
+                            [&catalog, stream_window](Call& call, grpc::ByteBuffer& request, StreamWriter& writer) {
+                              return HandlePredictStream(call, request, writer, catalog, stream_window);
+                            }});
   stream_methods.push_back({method(kHealthName, "Watch", /*endless=*/true),
                             [this](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
                               health_service.RequestWatch(context, request, writer, queue, queue, tag);
                             },
-                            [this](Call& call, const grpc::ByteBuffer& request, StreamWriter& writer) {
+                            [this](Call& call, grpc::ByteBuffer& request, StreamWriter& writer) {
                               return HandleHealthWatch(call, request, writer, health);
                             }});
   const auto reflect = [this](Call& call, BidiStream& stream) { return HandleReflection(call, stream, service_names); };

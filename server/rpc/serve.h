@@ -20,7 +20,7 @@ struct UnaryMethod {
   std::function<void(grpc::ServerContext*, grpc::ByteBuffer* request,
                      grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>*, grpc::ServerCompletionQueue*, void* tag)>
       accept;
-  std::function<Task<absl::StatusOr<grpc::ByteBuffer>>(Call&, const grpc::ByteBuffer& request)> handle;
+  std::function<Task<absl::StatusOr<grpc::ByteBuffer>>(Call&, grpc::ByteBuffer& request)> handle;
 };
 
 // A server-streaming method.
@@ -29,7 +29,7 @@ struct StreamMethod {
   std::function<void(grpc::ServerContext*, grpc::ByteBuffer* request, grpc::ServerAsyncWriter<grpc::ByteBuffer>*,
                      grpc::ServerCompletionQueue*, void* tag)>
       accept;
-  std::function<Task<absl::Status>(Call&, const grpc::ByteBuffer& request, StreamWriter&)> handle;
+  std::function<Task<absl::Status>(Call&, grpc::ByteBuffer& request, StreamWriter&)> handle;
 };
 
 // A method that streams both ways. The handler reads and writes on its own.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "server/rpc/half_float.h"
 
@@ -57,7 +58,7 @@ struct FieldInfo {
 };
 
 // The typed fields of a message that hold elements.
-std::vector<FieldInfo> FilledFields(const v1::Tensor& m) {
+absl::InlinedVector<FieldInfo, 1> FilledFields(const v1::Tensor& m) {
   const FieldInfo all[] = {{ValueField::kBool, "bool_values", m.bool_values_size()},
                            {ValueField::kInt, "int_values", m.int_values_size()},
                            {ValueField::kInt64, "int64_values", m.int64_values_size()},
@@ -66,7 +67,7 @@ std::vector<FieldInfo> FilledFields(const v1::Tensor& m) {
                            {ValueField::kFloat, "float_values", m.float_values_size()},
                            {ValueField::kDouble, "double_values", m.double_values_size()},
                            {ValueField::kBytes, "bytes_values", m.bytes_values_size()}};
-  std::vector<FieldInfo> filled;
+  absl::InlinedVector<FieldInfo, 1> filled;
   for (const FieldInfo& info : all) {
     if (info.size > 0) filled.push_back(info);
   }
@@ -297,7 +298,7 @@ std::optional<Tensor> DecodeTensor(const v1::Tensor& message, const TensorSpec& 
     d.Fail("dtype", absl::StrCat("expected ", v1::DataType_Name(ToProto(spec.dtype)), ", got ", got));
     return std::nullopt;
   }
-  const std::vector<FieldInfo> filled = FilledFields(message);
+  const absl::InlinedVector<FieldInfo, 1> filled = FilledFields(message);
   if (!message.raw().empty()) {
     if (!filled.empty()) {
       d.Fail(filled.front().name, "expected elements either here or in raw, got both");

@@ -123,7 +123,7 @@ Tracer::~Tracer() {
 }
 
 std::unique_ptr<CallSpan> Tracer::StartCall(const CallSpanStart& start) {
-  if (!enabled_.load(std::memory_order_relaxed)) return nullptr;
+  if (!enabled()) return nullptr;
   const std::optional<Traceparent> parent = ParseTraceparent(start.traceparent);
   if (!(parent.has_value() ? parent->sampled : ThreadRandom() < sample_ratio_)) return nullptr;
 

@@ -65,6 +65,9 @@ class Tracer {
   // Without a Shutdown before it, drops the spans that are queued; blocks for `export_timeout` at the most.
   ~Tracer();
 
+  // Whether any call can be sampled: without an exporter none is.
+  bool enabled() const { return enabled_.load(std::memory_order_relaxed); }
+
   // Null for a call that is not sampled, decided before anything is made: a valid traceparent decides by its sampled
   // flag, the ratio decides for the others.
   std::unique_ptr<CallSpan> StartCall(const CallSpanStart& start);

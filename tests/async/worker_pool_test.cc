@@ -90,15 +90,19 @@ TEST(WorkerPoolTest, SourceMayBecomeReadyAgainWhileItsStepRuns) {
   EXPECT_EQ(steps, 2);
 }
 
-TEST(WorkerPoolTest, SourcesTakeTurns) {
+TEST(WorkerPoolTest, SourceThatTookLittleTimeGoesFirst) {
   WorkerPool pool({.workers = 1});
   std::string order;
-  std::latch done(3);
-  std::vector<std::shared_ptr<FunctionSource>> sources(3);
-  std::vector<int> steps(3);
-  for (int i = 0; i < 3; ++i) {
+  std::latch done(2);
+  std::vector<std::shared_ptr<FunctionSource>> sources(2);
+  std::vector<int> steps(2);
+  for (int i = 0; i < 2; ++i) {
     sources[i] = std::make_shared<FunctionSource>([&, i] {
       order += static_cast<char>('A' + i);
+      // A's steps take at least 20 ms, B's next to nothing.
+      const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(i == 0 ? 20 : 0);
+      while (std::chrono::steady_clock::now() < until) {
+      }
       if (++steps[i] < 4) {
         pool.Ready(sources[i]);
       } else {
@@ -111,7 +115,26 @@ TEST(WorkerPoolTest, SourcesTakeTurns) {
     for (const auto& source : sources) pool.Ready(source);
   }
   done.wait();
-  EXPECT_EQ(order, "ABCABCABCABC");
+  EXPECT_EQ(order, "ABBBBAAA");
+}
+
+TEST(WorkerPoolTest, StepForLaterRunsThen) {
+  WorkerPool pool({.workers = 2});
+  std::promise<TimePoint> ran;
+  const TimePoint when = std::chrono::steady_clock::now() + std::chrono::milliseconds(30);
+  pool.ReadyAt(std::make_shared<FunctionSource>([] {}), when + std::chrono::hours(1));
+  pool.ReadyAt(std::make_shared<FunctionSource>([&ran] { ran.set_value(std::chrono::steady_clock::now()); }), when);
+  EXPECT_GE(ran.get_future().get(), when);
+}
+
+TEST(WorkerPoolTest, StepForLaterRunsAlsoWhenEveryWorkerWasBusyMeanwhile) {
+  WorkerPool pool({.workers = 1});
+  std::promise<void> ran;
+  {
+    const Blocker blocker(pool, 0);
+    pool.ReadyAt(std::make_shared<FunctionSource>([&ran] { ran.set_value(); }), std::chrono::steady_clock::now());
+  }
+  ran.get_future().wait();
 }
 
 TEST(WorkerPoolTest, RunOnRunsOnThatWorker) {

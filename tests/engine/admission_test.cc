@@ -38,7 +38,7 @@ TEST_F(AdmissionTest, FullQueueRefusesAtOnceOnTheCallersThread) {
   ASSERT_TRUE(refused.ended());
   EXPECT_EQ(refused.thread(), std::this_thread::get_id());
   EXPECT_EQ(refused.AwaitStatus().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(refused.AwaitStatus().message(), "the model's queue is full: 3 requests wait");
+  EXPECT_EQ(refused.AwaitStatus().message(), "the model's queue is full: 3 requests of 12 bytes wait");
   EXPECT_EQ(runner->queued(), 3);
   EXPECT_EQ(observer_.queued(), 3);
 }
@@ -91,8 +91,8 @@ TEST_F(AdmissionTest, AdviceIsTheTimeThatTheQueueTakesFromWhatABatchTook) {
   model_.AwaitRuns(2);
   for (int i = 0; i < 6; ++i) waiting_.push_back(std::make_unique<PendingInference>(*runner, OneRow(1)));
   const PendingInference refused(*runner, OneRow(1));
-  // Three batches wait and one runs.
-  EXPECT_EQ(RetryAfter(refused.AwaitStatus()), absl::Milliseconds(400));
+  // One batch runs, three wait, and its own would be the next.
+  EXPECT_EQ(RetryAfter(refused.AwaitStatus()), absl::Milliseconds(500));
   model_.Release();
   EXPECT_TRUE(running.Await().ok());
 }
@@ -114,6 +114,68 @@ TEST_F(AdmissionTest, AdviceIsNeverMoreThanTenSeconds) {
   EXPECT_EQ(RetryAfter(refused.AwaitStatus()), absl::Seconds(10));
   model_.Release();
   EXPECT_TRUE(running.Await().ok());
+}
+
+// Batches of two, each of which takes 100 ms.
+class DeadlineAdmissionTest : public AdmissionTest {
+ protected:
+  DeadlineAdmissionTest() {
+    model_.Block();
+    {
+      const PendingInference measured(*runner_, OneRow(1));
+      model_.AwaitRuns(1);
+      clock_.Advance(milliseconds(100));
+      model_.ReleaseOne();
+      EXPECT_TRUE(measured.Await().ok());
+    }
+    occupant_ = std::make_unique<PendingInference>(*runner_, OneRow(1));
+    model_.AwaitRuns(2);
+  }
+
+  // A request that leaves the server so much time.
+  InferenceRequest Within(Duration left) { return OneRow(1, clock_.Now() + left); }
+
+  const std::shared_ptr<ModelRunner> runner_ = MakeRunner(FloatSignature(/*max_batch_size=*/2));
+};
+
+TEST_F(DeadlineAdmissionTest, RequestThatWouldMissItsDeadlineIsRefusedAtOnce) {
+  // One batch runs and its own comes next: 200 ms, and half as much again must fit.
+  const PendingInference refused(*runner_, Within(milliseconds(299)));
+  ASSERT_TRUE(refused.ended());
+  EXPECT_EQ(refused.AwaitStatus().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(refused.AwaitStatus().message(),
+            "the request would miss its deadline: an answer takes about 200ms, and 299ms are left");
+  EXPECT_EQ(RetryAfter(refused.AwaitStatus()), absl::Milliseconds(200));
+  waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(300))));
+  EXPECT_FALSE(waiting_[0]->ended());
+}
+
+TEST_F(DeadlineAdmissionTest, OnlyWhatRunsBeforeCounts) {
+  for (int i = 0; i < 20; ++i) waiting_.push_back(std::make_unique<PendingInference>(*runner_, OneRow(1)));
+  waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(300))));
+  EXPECT_FALSE(waiting_.back()->ended());
+  waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(440))));
+  EXPECT_FALSE(waiting_.back()->ended());
+  // Now a batch is ahead that it cannot join: 300 ms.
+  EXPECT_TRUE(PendingInference(*runner_, Within(milliseconds(449))).ended());
+  waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(450))));
+  EXPECT_FALSE(waiting_.back()->ended());
+}
+
+TEST_F(DeadlineAdmissionTest, TimeThatTheRunningBatchHasHadIsTakenOff) {
+  clock_.Advance(milliseconds(60));
+  EXPECT_TRUE(PendingInference(*runner_, Within(milliseconds(209))).ended());
+  waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(210))));
+  EXPECT_FALSE(waiting_[0]->ended());
+}
+
+TEST_F(DeadlineAdmissionTest, HopelessRequestIsAnsweredWithoutARun) {
+  auto hopeless = std::make_unique<PendingInference>(*runner_, Within(milliseconds(300)));
+  clock_.Advance(milliseconds(260));
+  model_.Release();
+  EXPECT_TRUE(occupant_->Await().ok());
+  EXPECT_EQ(hopeless->AwaitStatus().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(model_.batch_rows().size(), 2U);
 }
 
 }  // namespace

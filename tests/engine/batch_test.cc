@@ -129,21 +129,28 @@ TEST(SliceRowsTest, NoRowsAreAnEmptySlice) {
   EXPECT_EQ(slices[0].byte_size(), 0U);
 }
 
-TEST(CanShareBatchTest, OnlyTheFirstExtentMayDiffer) {
-  const auto request = [](std::vector<Tensor> inputs) {
-    InferenceRequest made;
-    made.inputs = std::move(inputs);
-    return made;
-  };
-  const InferenceRequest one = request({Floats({1, 2}, {0, 0})});
-  EXPECT_TRUE(CanShareBatch(one, request({Floats({3, 2}, {0, 0, 0, 0, 0, 0})})));
-  EXPECT_FALSE(CanShareBatch(one, request({Floats({1, 3}, {0, 0, 0})})));
-  EXPECT_FALSE(CanShareBatch(one, request({Floats({1, 2, 1}, {0, 0})})));
-  EXPECT_FALSE(CanShareBatch(one, request({Floats({2}, {0, 0})})));
+TEST(KeyOfTest, IsWhatTheSignatureLeavesOpenBesideTheBatch) {
+  const Signature signature = {
+      {{"x", DType::kFp32, {-1, -1, 2}}, {"s", DType::kBytes, {-1, 3}}, {"z", DType::kFp32, {-1, -1}}}, {}};
+  InferenceRequest request;
+  request.inputs = {Floats({1, 2, 2}, {0, 0, 0, 0}), Strings({1, 3}, {"a", "b", "c"}), Floats({1, 4}, {0, 0, 0, 0})};
+  EXPECT_EQ(KeyOf(request, signature), (BatchKey{2, 4}));
+}
 
-  const InferenceRequest two = request({Floats({1, 2}, {0, 0}), Strings({1, 1}, {"a"})});
-  EXPECT_TRUE(CanShareBatch(two, request({Floats({2, 2}, {0, 0, 0, 0}), Strings({2, 1}, {"b", "c"})})));
-  EXPECT_FALSE(CanShareBatch(two, request({Floats({1, 2}, {0, 0}), Strings({1, 2}, {"b", "c"})})));
+TEST(KeyOfTest, RowsDoNotCount) {
+  const Signature signature = {{{"x", DType::kFp32, {-1, 1}}}, {}};
+  InferenceRequest one;
+  one.inputs = {Floats({1, 1}, {0})};
+  InferenceRequest two;
+  two.inputs = {Floats({2, 1}, {0, 0})};
+  EXPECT_EQ(KeyOf(one, signature), KeyOf(two, signature));
+}
+
+TEST(KeyOfTest, ModelWithoutBatchesHasOneKey) {
+  const Signature signature = {{{"x", DType::kFp32, {-1}}}, {}, /*batched=*/false, /*max_batch_size=*/1};
+  InferenceRequest request;
+  request.inputs = {Floats({3}, {0, 0, 0})};
+  EXPECT_TRUE(KeyOf(request, signature).empty());
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ TEST_F(InferenceStopTest, RequestThatExpiresInTheQueueIsNeverComputed) {
   const auto runner = MakeRunner();
   const auto occupant = OccupyWorker(*runner);
   const PendingInference expired(*runner, OneRow(1, TimePoint(milliseconds(10))));
-  const PendingInference alive(*runner, OneRow(2, TimePoint(milliseconds(11))));
+  const PendingInference alive(*runner, OneRow(2, TimePoint(milliseconds(100))));
   clock_.Advance(milliseconds(10));
   model_.Release();
   EXPECT_EQ(expired.AwaitStatus().code(), absl::StatusCode::kDeadlineExceeded);

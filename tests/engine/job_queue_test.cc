@@ -22,38 +22,43 @@ struct Waiting {
   int deadline = 0;
   // Extent of the second dimension: only equal ones share a batch.
   int64_t width = 1;
+  int64_t priority = kDefaultPriority;
 };
 
 // A queue of named jobs.
 class Queue {
  public:
-  explicit Queue(const std::vector<Waiting>& waiting) {
+  explicit Queue(const std::vector<Waiting>& waiting, const JobQueue::Options& options = JobQueue::Options())
+      : queue(options) {
     for (const Waiting& w : waiting) Push(w);
   }
 
-  void Push(const Waiting& w) {
+  void Push(const Waiting& w, int now = 0) {
     InferenceRequest request;
     request.rows = w.rows;
     request.deadline = w.deadline == 0 ? kNever : At(w.deadline);
     request.inputs.push_back(Floats({w.rows, w.width}, std::vector<float>(w.rows * w.width)));
+    request.priority = w.priority;
     jobs_.push_back(std::make_shared<Job>(std::move(request)));
     names_ += w.name;
-    queue.Push(jobs_.back(), TimePoint());
+    queue.Push(jobs_.back(), {w.width}, /*bytes=*/w.rows * w.width, At(now));
   }
 
   Job& job(char name) { return *jobs_[names_.find(name)]; }
 
-  // "abc", or "abc -d" if d has expired.
-  std::string Take(int now, int64_t max_rows) {
-    const JobQueue::Taken taken = queue.Take(At(now), max_rows);
+  // "abc", or "abc -d" if d has expired, or "abc ?d" if d is hopeless.
+  std::string Take(int now, int shortest_run = 0) {
+    const JobQueue::Taken taken = queue.Take(At(now), std::chrono::milliseconds(shortest_run));
     std::string text;
     for (const auto& job : taken.batch) text += Name(*job);
     if (!taken.expired.empty()) text += " -";
     for (const auto& job : taken.expired) text += Name(*job);
+    if (!taken.hopeless.empty()) text += " ?";
+    for (const auto& job : taken.hopeless) text += Name(*job);
     return text;
   }
 
-  JobQueue queue{100};
+  JobQueue queue;
 
  private:
   char Name(const Job& job) const {
@@ -83,9 +88,9 @@ std::ostream& operator<<(std::ostream& out, const TakeCase& c) {
 class JobQueuePolicy : public testing::TestWithParam<TakeCase> {};
 
 TEST_P(JobQueuePolicy, TakesWhatTheTableSays) {
-  Queue queue(GetParam().waiting);
+  Queue queue(GetParam().waiting, {.max_rows = GetParam().max_rows});
   std::vector<std::string> taken;
-  while (queue.queue.size() > 0) taken.push_back(queue.Take(GetParam().now, GetParam().max_rows));
+  while (queue.queue.size() > 0) taken.push_back(queue.Take(GetParam().now));
   EXPECT_EQ(taken, GetParam().taken);
 }
 
@@ -105,7 +110,21 @@ const TakeCase kTakeCases[] = {
      0,
      64,
      {"ab", "cd"}},
-    {"a different shape ends the batch", {{'a', 1, 0, 5}, {'b', 1, 0, 6}, {'c', 1, 0, 5}}, 0, 64, {"a", "b", "c"}},
+    {"a batch is made of all that fit to the first",
+     {{'a', 1, 0, 5}, {'b', 1, 0, 6}, {'c', 1, 0, 5}},
+     0,
+     64,
+     {"ac", "b"}},
+    {"the group with the earliest deadline goes first",
+     {{'a', 1, 30, 5}, {'b', 1, 20, 6}, {'c', 1, 40, 5}, {'d', 1, 50, 6}},
+     0,
+     64,
+     {"bd", "ac"}},
+    {"the urgent go first whatever their deadlines",
+     {{'a', 1, 10, 1, 0}, {'b', 1, 500, 1, 4}, {'c', 1, 20, 1, 2}, {'d', 1, 400, 1, 4}},
+     0,
+     1,
+     {"d", "b", "c", "a"}},
     {"expired ones are set apart", {{'a', 1, 10}, {'b', 1, 20}, {'c', 1, 30}}, 20, 64, {"c -ab"}},
     {"a deadline that is now has passed", {{'a', 1, 10}}, 10, 64, {" -a"}},
     {"a deadline just ahead has not", {{'a', 1, 11}}, 10, 64, {"a"}},
@@ -116,22 +135,123 @@ const TakeCase kTakeCases[] = {
 
 INSTANTIATE_TEST_SUITE_P(Table, JobQueuePolicy, testing::ValuesIn(kTakeCases));
 
-TEST(JobQueueTest, IsFullAtItsCapacity) {
-  JobQueue queue(2);
-  for (int i = 0; i < 2; ++i) {
-    EXPECT_FALSE(queue.full());
-    queue.Push(std::make_shared<Job>(InferenceRequest{}), TimePoint());
+TEST(JobQueueTest, HasRoomForItsCapacity) {
+  Queue queue({}, {.capacity = 2, .max_rows = 1});
+  for (char name : {'a', 'b'}) {
+    EXPECT_TRUE(queue.queue.HasRoom(1));
+    queue.Push({name});
   }
-  EXPECT_TRUE(queue.full());
-  queue.Take(TimePoint(), 1);
-  EXPECT_FALSE(queue.full());
+  EXPECT_FALSE(queue.queue.HasRoom(1));
+  queue.Take(0);
+  EXPECT_TRUE(queue.queue.HasRoom(1));
+}
+
+TEST(JobQueueTest, HasRoomForItsBytes) {
+  Queue queue({}, {.capacity_bytes = 10});
+  EXPECT_TRUE(queue.queue.HasRoom(11));  // alone it may be larger
+  queue.Push({'a', 6});
+  EXPECT_EQ(queue.queue.bytes(), 6);
+  EXPECT_TRUE(queue.queue.HasRoom(4));
+  EXPECT_FALSE(queue.queue.HasRoom(5));
+  queue.queue.Remove(queue.job('a'));
+  EXPECT_EQ(queue.queue.bytes(), 0);
 }
 
 TEST(JobQueueTest, NotesWhenAJobCame) {
-  JobQueue queue(2);
-  const auto job = std::make_shared<Job>(InferenceRequest{});
-  queue.Push(job, At(7));
-  EXPECT_EQ(job->enqueued, At(7));
+  Queue queue(std::vector<Waiting>{});
+  queue.Push({'a'}, 7);
+  EXPECT_EQ(queue.job('a').queued.at, At(7));
+}
+
+TEST(JobQueueTest, TheLeastUrgentIsNotOvertakenForever) {
+  Queue queue({{'a', 1, 0, 1, 0}}, {.max_rows = 1});
+  // More urgent requests that come later go first, until the wait is worth more than the levels between them.
+  constexpr Duration kWait = JobQueue::kPatience + kMaxPriority * JobQueue::kLevel;
+  constexpr int kWorth = std::chrono::duration_cast<std::chrono::milliseconds>(kWait).count();
+  for (int now = 0; now < kWorth; now += 1000) {
+    queue.Push({'u', 1, now + 999, 1, kMaxPriority}, now);
+    ASSERT_EQ(queue.Take(now), "u") << now;
+  }
+  queue.Push({'u', 1, kWorth + 1000, 1, kMaxPriority}, kWorth);
+  EXPECT_EQ(queue.Take(kWorth), "a");
+}
+
+TEST(JobQueueTest, OneThatCannotBeRunInTimeIsSetApart) {
+  Queue queue({{'a', 1, 10}, {'b', 1, 14}, {'c', 1, 16}});
+  EXPECT_EQ(queue.Take(10, /*shortest_run=*/5), "c -a ?b");
+}
+
+TEST(JobQueueTest, RowsAheadAreThoseThatWouldRunBefore) {
+  const Queue queue({{'a', 1, 10}, {'b', 2, 20, 7}, {'c', 4, 30}, {'d', 8, 10, 1, 0}, {'e', 16, 90, 1, 4}});
+  InferenceRequest request;
+  request.deadline = At(25);
+  EXPECT_EQ(queue.queue.RowsAhead(request, At(0)), 1 + 2 + 16);
+  request.deadline = At(30);  // came after its equal
+  EXPECT_EQ(queue.queue.RowsAhead(request, At(0)), 1 + 2 + 4 + 16);
+  request.priority = 0;
+  EXPECT_EQ(queue.queue.RowsAhead(request, At(0)), 1 + 2 + 4 + 8 + 16);
+  request.priority = kMaxPriority;
+  EXPECT_EQ(queue.queue.RowsAhead(request, At(0)), 0);
+}
+
+TEST(JobQueueTest, SmallBatchWaitsForItsDelay) {
+  Queue queue(std::vector<Waiting>{}, {.max_rows = 4, .max_delay = std::chrono::milliseconds(10)});
+  EXPECT_EQ(queue.queue.Take(At(0)).look_again, kNever);
+  queue.Push({'a'}, 5);
+  const JobQueue::Taken taken = queue.queue.Take(At(6));
+  EXPECT_TRUE(taken.batch.empty());
+  EXPECT_EQ(taken.look_again, At(15));
+  queue.Push({'b'}, 7);
+  EXPECT_EQ(queue.Take(14), "");
+  EXPECT_EQ(queue.Take(15), "ab");
+}
+
+TEST(JobQueueTest, FullBatchDoesNotWait) {
+  Queue queue({{'a'}, {'b', 2}, {'c'}, {'d'}}, {.max_rows = 4, .max_delay = std::chrono::milliseconds(10)});
+  EXPECT_EQ(queue.Take(0), "abc");
+  EXPECT_EQ(queue.Take(0), "");
+}
+
+TEST(JobQueueTest, BatchWaitsForHalfOfWhatItsDeadlineLeaves) {
+  Queue queue({{'a', 1, 8}}, {.max_rows = 4, .max_delay = std::chrono::milliseconds(10)});
+  EXPECT_EQ(queue.Take(3), "");
+  EXPECT_EQ(queue.Take(4), "a");
+}
+
+TEST(JobQueueTest, PreferredSizesDoNotWait) {
+  Queue queue({{'a'}}, {.max_rows = 8, .max_delay = std::chrono::milliseconds(10), .preferred_rows = {2, 4}});
+  EXPECT_EQ(queue.Take(0), "");
+  queue.Push({'b'});
+  queue.Push({'c'});
+  EXPECT_EQ(queue.Take(0), "ab");
+  EXPECT_EQ(queue.Take(0), "");
+  for (char name : {'d', 'e', 'f', 'g'}) queue.Push({name});
+  EXPECT_EQ(queue.Take(0), "cdef");
+  EXPECT_EQ(queue.Take(10), "g");
+}
+
+TEST(JobQueueTest, ManyGroupsComeAndGo) {
+  Queue queue({}, {.capacity = 10'000});
+  for (int round = 0; round < 3; ++round) {
+    for (int width = 1; width <= 100; ++width) {
+      queue.Push({'x', 1, 0, width});
+      queue.Push({'y', 1, 0, width});
+    }
+    for (int width = 1; width <= 100; ++width) EXPECT_EQ(queue.queue.Take(At(0)).batch.size(), 2U);
+    EXPECT_EQ(queue.queue.size(), 0U);
+    EXPECT_EQ(queue.queue.bytes(), 0);
+  }
+}
+
+TEST(JobQueueTest, QueueThatGoesLetsItsJobsGo) {
+  std::weak_ptr<Job> waiting;
+  {
+    JobQueue queue({});
+    const auto job = std::make_shared<Job>(InferenceRequest{});
+    waiting = job;
+    queue.Push(job, {}, 0, At(0));
+  }
+  EXPECT_TRUE(waiting.expired());
 }
 
 TEST(JobQueueTest, RemovedJobIsNotTaken) {
@@ -139,25 +259,27 @@ TEST(JobQueueTest, RemovedJobIsNotTaken) {
   EXPECT_TRUE(queue.queue.Remove(queue.job('c')));
   EXPECT_TRUE(queue.queue.Remove(queue.job('a')));
   EXPECT_EQ(queue.queue.size(), 2U);
-  EXPECT_EQ(queue.Take(0, 64), "bd");
+  EXPECT_EQ(queue.Take(0), "bd");
 }
 
 TEST(JobQueueTest, RemovingWhatIsNotInTheQueueSaysSo) {
-  Queue queue({{'a'}, {'b'}});
+  Queue queue(std::vector<Waiting>{{'a'}, {'b'}});
   EXPECT_TRUE(queue.queue.Remove(queue.job('a')));
   EXPECT_FALSE(queue.queue.Remove(queue.job('a')));
-  EXPECT_EQ(queue.Take(0, 64), "b");
+  EXPECT_EQ(queue.Take(0), "b");
   EXPECT_FALSE(queue.queue.Remove(queue.job('b')));
   Job never_queued(InferenceRequest{});
   EXPECT_FALSE(queue.queue.Remove(never_queued));
 }
 
 TEST(JobQueueTest, LaterJobWithAnEarlierDeadlineOvertakes) {
-  Queue queue({{'a'}, {'b', 1, 50}});
+  Queue queue({{'a'}, {'b', 1, 50}}, {.max_rows = 1});
   queue.Push({'c', 1, 20});
-  EXPECT_EQ(queue.Take(0, 1), "c");
+  EXPECT_EQ(queue.Take(0), "c");
   queue.Push({'d', 1, 40});
-  EXPECT_EQ(queue.Take(0, 64), "dba");
+  EXPECT_EQ(queue.Take(0), "d");
+  EXPECT_EQ(queue.Take(0), "b");
+  EXPECT_EQ(queue.Take(0), "a");
 }
 
 }  // namespace

@@ -18,7 +18,10 @@ using ModelRunnerTest = RunnerTest;
 
 TEST_F(ModelRunnerTest, RequestGetsTheModelsOutputs) {
   const auto runner = MakeRunner();
+  // Blocked until the caller is suspended: it would go on by itself otherwise.
+  model_.Block();
   const PendingInference call(*runner, FloatRequest(Floats({2, 2}, {1, 2, 3, 4})));
+  model_.Release();
   const auto& result = call.Await();
   ASSERT_TRUE(result.ok()) << result.status();
   ASSERT_EQ(result->outputs.size(), 1U);

@@ -108,7 +108,7 @@ TEST_P(RunnerStorm, EveryRequestEndsExactlyOnceAndTheCountersReturnToZero) {
   RecordingObserver observer;
   const SteadyClock clock;
   WorkerPool pool({.workers = GetParam(), .max_inline_cost = std::chrono::microseconds(50)});
-  const ModelRunner::Options options = {.queue_capacity = 48, .observer = &observer};
+  const ModelRunner::Options options = {.queue = {.capacity = 48}, .observer = &observer};
   const auto runner = std::make_shared<ModelRunner>(model.Make(), FloatSignature(8), options, pool, clock);
   std::atomic<int> wrong{0};
   std::vector<std::jthread> threads;

@@ -59,7 +59,7 @@ class RunnerTest : public testing::Test {
   }
 
   std::shared_ptr<ModelRunner> MakeRunner(Signature signature = FloatSignature(), size_t queue_capacity = 1024) {
-    const ModelRunner::Options options = {.queue_capacity = queue_capacity, .observer = &observer_};
+    const ModelRunner::Options options = {.queue = {.capacity = queue_capacity}, .observer = &observer_};
     return std::make_shared<ModelRunner>(model_.Make(), std::move(signature), options, pool_, clock_);
   }
 

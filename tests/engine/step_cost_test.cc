@@ -43,20 +43,7 @@ TEST_F(StepCostTest, IsTheFirstMeasurementAndThenSmoothed) {
   EXPECT_EQ(runner->StepCost(), microseconds(80));
 }
 
-TEST_F(StepCostTest, IsLongWhileMoreThanEightRequestsWait) {
-  const auto runner = MakeRunner();
-  Measure(*runner, microseconds(20));
-  model_.Block();
-  const PendingInference occupant(*runner, OneRow(0));
-  model_.AwaitRuns(2);
-  std::vector<std::unique_ptr<PendingInference>> waiting;
-  for (int i = 0; i < 8; ++i) waiting.push_back(std::make_unique<PendingInference>(*runner, OneRow(1)));
-  EXPECT_EQ(runner->StepCost(), microseconds(20));
-  waiting.push_back(std::make_unique<PendingInference>(*runner, OneRow(1)));
-  EXPECT_EQ(runner->StepCost(), Duration::max());
-}
-
-TEST_F(StepCostTest, LargeBatchesDoNotCountAsSteps) {
+TEST_F(StepCostTest, IsThatOfTheBatchThatWouldBeTaken) {
   const auto runner = MakeRunner();
   Measure(*runner, microseconds(20));
   model_.Block();
@@ -68,9 +55,16 @@ TEST_F(StepCostTest, LargeBatchesDoNotCountAsSteps) {
   model_.ReleaseOne();
   model_.AwaitRuns(3);
   clock_.Advance(microseconds(5000));
-  model_.Release();
+  model_.ReleaseOne();
   for (const auto& call : waiting) EXPECT_TRUE(call->Await().ok());
   EXPECT_EQ(runner->StepCost(), microseconds(20));
+
+  const PendingInference again(*runner, OneRow(0));
+  model_.AwaitRuns(4);
+  for (auto& call : waiting) call = std::make_unique<PendingInference>(*runner, OneRow(1));
+  EXPECT_EQ(runner->StepCost(), microseconds(5000));
+  model_.Release();
+  for (const auto& call : waiting) EXPECT_TRUE(call->Await().ok());
 }
 
 TEST_F(StepCostTest, CheapModelAnswersOnTheThreadOfTheBurstWhileAWorkerSleeps) {

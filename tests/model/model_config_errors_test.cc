@@ -35,12 +35,14 @@ constexpr char kDType[] =
     "inputs[0].dtype: expected one of BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64, BYTES";
 constexpr char kPolicy[] = R"(version_policy: expected "latest", "all" or a list of version numbers)";
 constexpr char kQueue[] = "queue_capacity: expected 1 to 10000000";
+constexpr char kWeight[] = "weight: expected a number, 0.01 to 100";
+constexpr char kDelay[] = R"(max_queue_delay: expected a duration as in "2ms", "0" to "10s")";
 constexpr char kBatch[] = "max_batch_size: expected 1 to 1048576";
 constexpr char kTooLarge[] =
     "inputs[0].shape: expected at most 2147483648 elements, which is more than a message can hold";
 constexpr char kUnknown[] =
-    ": unknown key; known are batched, description, inputs, kind, max_batch_size, outputs, queue_capacity, "
-    "version_policy, warmup";
+    ": unknown key; known are batched, description, inputs, kind, max_batch_size, max_concurrency, max_queue_delay, "
+    "outputs, preferred_batch_sizes, queue_bytes, queue_capacity, version_policy, warmup, weight";
 
 BadFile Inputs(const char* inputs, const char* error) {
   return {"", error, inputs};
@@ -66,6 +68,18 @@ const BadFile kBadFiles[] = {
     {"queue_capacity = -5", kQueue},
     {"queue_capacity = 10000001", kQueue},
     {"queue_capacity = true", kQueue},
+    {"queue_bytes = 0", "queue_bytes: expected 1 to 1125899906842624"},
+    {"max_concurrency = -1", "max_concurrency: expected 0 to 1024"},
+    {"weight = 0", kWeight},
+    {"weight = 101", kWeight},
+    {"weight = nan", kWeight},
+    {"weight = \"2\"", kWeight},
+    {"max_queue_delay = 2", kDelay},
+    {"max_queue_delay = \"2\"", kDelay},
+    {"max_queue_delay = \"-1ms\"", kDelay},
+    {"max_queue_delay = \"11s\"", kDelay},
+    {"preferred_batch_sizes = 8", "preferred_batch_sizes: expected a list of sizes, 1 to 64"},
+    {"max_batch_size = 4\npreferred_batch_sizes = [2, 8]", "preferred_batch_sizes: expected a list of sizes, 1 to 4"},
     {"version_policy = \"newest\"", kPolicy},
     {"version_policy = 3", kPolicy},
     {"version_policy = []", kPolicy},

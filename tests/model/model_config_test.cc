@@ -31,6 +31,11 @@ TEST(ModelConfigTest, EverythingButTheSignatureHasADefault) {
   EXPECT_TRUE(config->signature.batched);
   EXPECT_EQ(config->signature.max_batch_size, 64);
   EXPECT_EQ(config->queue_capacity, 1024);
+  EXPECT_EQ(config->queue_bytes, 256 << 20);
+  EXPECT_EQ(config->max_queue_delay, absl::ZeroDuration());
+  EXPECT_TRUE(config->preferred_batch_sizes.empty());
+  EXPECT_EQ(config->weight, 1);
+  EXPECT_EQ(config->max_concurrency, 0);
   EXPECT_TRUE(config->warmup);
   EXPECT_EQ(config->version_policy.kind, VersionPolicy::Kind::kLatest);
   ASSERT_EQ(config->signature.inputs.size(), 1U);
@@ -48,6 +53,11 @@ description = "What it does"
 batched = true
 max_batch_size = 32
 queue_capacity = 7
+queue_bytes = 4096
+max_queue_delay = "2.5ms"
+preferred_batch_sizes = [2, 4]
+weight = 3
+max_concurrency = 1
 warmup = false
 version_policy = [3, 1]
 inputs = [{name = "a", dtype = "BYTES", shape = [-1, -1]}, {name = "b", dtype = "BOOL", shape = [-1, 2, 3]}]
@@ -57,6 +67,11 @@ outputs = [{name = "y", dtype = "BF16", shape = [-1]}]
   EXPECT_EQ(config->description, "What it does");
   EXPECT_EQ(config->signature.max_batch_size, 32);
   EXPECT_EQ(config->queue_capacity, 7);
+  EXPECT_EQ(config->queue_bytes, 4096);
+  EXPECT_EQ(config->max_queue_delay, absl::Microseconds(2500));
+  EXPECT_EQ(config->preferred_batch_sizes, (std::vector<int64_t>{2, 4}));
+  EXPECT_EQ(config->weight, 3);
+  EXPECT_EQ(config->max_concurrency, 1);
   EXPECT_FALSE(config->warmup);
   EXPECT_EQ(config->version_policy.kind, VersionPolicy::Kind::kListed);
   EXPECT_EQ(config->version_policy.listed, (std::vector<int64_t>{3, 1}));

@@ -1,0 +1,89 @@
+#ifndef PREDICTD_SERVER_ASYNC_FAIR_QUEUE_H_
+#define PREDICTD_SERVER_ASYNC_FAIR_QUEUE_H_
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "server/async/clock.h"
+
+namespace predictd {
+
+// Something that has work for the pool, in steps: a model with a queue of requests, a generator with running sequences.
+class WorkSource {
+ public:
+  struct Share {
+    // Of the workers' time while others want it too, relative to theirs.
+    double weight = 1;
+    // Steps that may run at once; 0: as many as there are workers.
+    int max_concurrency = 0;
+  };
+
+  WorkSource() = default;
+  explicit WorkSource(Share share) : share_(share) {}
+  virtual ~WorkSource() = default;
+  WorkSource(const WorkSource&) = delete;
+  WorkSource& operator=(const WorkSource&) = delete;
+
+  // Takes and does one step (a batch). Called on a worker, possibly on several at once. If more is waiting it calls
+  // WorkerPool::Ready before it starts to compute, so that an idle worker can join in.
+  virtual void RunStep() = 0;
+
+  // About how long the next step will take. What is not known is long.
+  virtual Duration StepCost() const { return Duration::max(); }
+
+ private:
+  friend class FairQueue;
+
+  const Share share_;
+  // Guarded by whoever guards the queue.
+  bool listed_ = false;
+  int running_ = 0;
+  // The time that it had, divided by its weight.
+  double virtual_nanos_ = 0;
+};
+
+// The sources that have a step to do, and whose turn it is: the one that had the least of the workers' time so far, by
+// weight (start-time fair queueing). Unlike deficit round robin it needs no quantum, and a source that comes back from
+// being idle is next: it waits for the step that runs, not for a round. Idle time earns nothing. Not thread-safe.
+class FairQueue {
+ public:
+  // A step that was taken, to be given back when it has ended.
+  struct Turn {
+    std::shared_ptr<WorkSource> source;
+    // What was charged for it in advance, so that other workers know of it.
+    Duration charged{};
+  };
+
+  bool empty() const { return listed_.empty(); }
+
+  // Returns false if the source stands in the queue already.
+  bool Add(std::shared_ptr<WorkSource> source);
+
+  // The source whose turn it is; null if all that are here run as often at once as they may.
+  WorkSource* Next() const;
+
+  // Takes Next() out. It must not be null.
+  Turn Take();
+
+  // The step has ended and took that long.
+  void Ended(const Turn& turn, Duration took);
+
+  void Clear();
+
+  // The part of the workers' time that the source would get now: by weight among those that stand here or run.
+  double PartOf(const WorkSource& source) const;
+
+ private:
+  size_t NextIndex() const;
+
+  std::vector<std::shared_ptr<WorkSource>> listed_;
+  // The weight of all sources that stand here or run.
+  double active_weight_ = 0;
+  // The virtual time at which the last step was taken: where those who come back begin.
+  double now_ = 0;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_ASYNC_FAIR_QUEUE_H_

@@ -1,0 +1,55 @@
+#ifndef PREDICTD_SERVER_ENGINE_JOB_TREE_H_
+#define PREDICTD_SERVER_ENGINE_JOB_TREE_H_
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+
+#include "server/async/clock.h"
+
+namespace predictd {
+
+class Job;
+
+// Where a job stands among those that wait: the earlier `due` first, then who came first. Unique by `sequence`.
+struct JobOrder {
+  TimePoint due;
+  uint64_t sequence = 0;
+  auto operator<=>(const JobOrder&) const = default;
+};
+
+// Jobs in their order, with the rows before any place: a treap whose links are in the jobs, so that nothing is
+// allocated. Insert, Erase and RowsBefore are O(log n) in expectation. Owns nothing; not thread-safe.
+class JobTree {
+ public:
+  struct Links {
+    Job* left = nullptr;
+    Job* right = nullptr;
+    // A parent's is the largest of its subtree. Random, so that the tree is balanced.
+    uint64_t weight = 0;
+    // Rows of the subtree.
+    int64_t rows = 0;
+  };
+
+  bool empty() const { return root_ == nullptr; }
+  size_t size() const { return size_; }
+  int64_t rows() const;
+
+  // The first in order; null if empty.
+  Job* first() const;
+  // Rows of all jobs that stand before that place.
+  int64_t RowsBefore(const JobOrder& order) const;
+
+  // The job is in no tree, its order is set.
+  void Insert(Job& job);
+  // The job is in this tree.
+  void Erase(Job& job);
+
+ private:
+  Job* root_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_ENGINE_JOB_TREE_H_

@@ -1,0 +1,143 @@
+#include "server/async/fair_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace predictd {
+namespace {
+
+using std::chrono::milliseconds;
+
+class NamedSource final : public WorkSource {
+ public:
+  explicit NamedSource(char name, Share share = {}, Duration cost = Duration::max())
+      : WorkSource(share), name(name), cost_(cost) {}
+  void RunStep() override {}
+  Duration StepCost() const override { return cost_; }
+
+  const char name;
+
+ private:
+  const Duration cost_;
+};
+
+char NameOf(const FairQueue::Turn& turn) {
+  return static_cast<const NamedSource&>(*turn.source).name;
+}
+
+// Takes `steps` steps one by one; each takes that long, and its source has more.
+std::string RunAlways(FairQueue& queue, int steps, Duration took) {
+  std::string names;
+  for (int i = 0; i < steps; ++i) {
+    const FairQueue::Turn turn = queue.Take();
+    names += NameOf(turn);
+    queue.Add(turn.source);
+    queue.Ended(turn, took);
+  }
+  return names;
+}
+
+TEST(FairQueueTest, EqualsTakeTurns) {
+  FairQueue queue;
+  for (char name : {'a', 'b', 'c'}) EXPECT_TRUE(queue.Add(std::make_shared<NamedSource>(name)));
+  EXPECT_EQ(RunAlways(queue, 9, milliseconds(5)), "abcabcabc");
+}
+
+TEST(FairQueueTest, SourceStandsThereOnce) {
+  FairQueue queue;
+  const auto source = std::make_shared<NamedSource>('a');
+  EXPECT_TRUE(queue.Add(source));
+  EXPECT_FALSE(queue.Add(source));
+  queue.Take();
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.Next(), nullptr);
+  EXPECT_TRUE(queue.Add(source));
+}
+
+TEST(FairQueueTest, TimeIsSharedByWeight) {
+  FairQueue queue;
+  queue.Add(std::make_shared<NamedSource>('a', WorkSource::Share{.weight = 3}));
+  queue.Add(std::make_shared<NamedSource>('b'));
+  const std::string names = RunAlways(queue, 400, milliseconds(5));
+  EXPECT_EQ(std::count(names.begin(), names.end(), 'a'), 300);
+}
+
+TEST(FairQueueTest, TimeIsSharedNotSteps) {
+  FairQueue queue;
+  queue.Add(std::make_shared<NamedSource>('a'));
+  queue.Add(std::make_shared<NamedSource>('b'));
+  Duration had[2] = {};
+  for (int i = 0; i < 1000; ++i) {
+    const FairQueue::Turn turn = queue.Take();
+    const Duration took = NameOf(turn) == 'a' ? milliseconds(40) : milliseconds(2);
+    had[NameOf(turn) - 'a'] += took;
+    queue.Add(turn.source);
+    queue.Ended(turn, took);
+  }
+  EXPECT_NEAR(static_cast<double>(had[0].count()) / static_cast<double>(had[1].count()), 1, 0.05);
+}
+
+TEST(FairQueueTest, IdleTimeEarnsOneTurnAndNoMore) {
+  FairQueue queue;
+  const auto rare = std::make_shared<NamedSource>('r');
+  queue.Add(std::make_shared<NamedSource>('f'));
+  RunAlways(queue, 100, milliseconds(10));
+  queue.Add(rare);
+  EXPECT_EQ(RunAlways(queue, 6, milliseconds(10)), "rfrfrf");
+}
+
+TEST(FairQueueTest, StepsThatRunAreChargedBeforeTheyEnd) {
+  FairQueue queue;
+  const auto flood = std::make_shared<NamedSource>('f', WorkSource::Share{}, milliseconds(100));
+  const auto other = std::make_shared<NamedSource>('o', WorkSource::Share{}, milliseconds(1));
+  queue.Add(flood);
+  const FairQueue::Turn running = queue.Take();
+  queue.Add(flood);
+  queue.Add(other);
+  EXPECT_EQ(NameOf(queue.Take()), 'o');
+  EXPECT_EQ(NameOf(queue.Take()), 'f');
+  queue.Ended(running, milliseconds(100));
+}
+
+TEST(FairQueueTest, ConcurrencyIsBounded) {
+  FairQueue queue;
+  const auto source = std::make_shared<NamedSource>('a', WorkSource::Share{.max_concurrency = 1});
+  queue.Add(source);
+  const FairQueue::Turn running = queue.Take();
+  queue.Add(source);
+  EXPECT_EQ(queue.Next(), nullptr);
+  EXPECT_FALSE(queue.empty());
+  const auto other = std::make_shared<NamedSource>('b');
+  queue.Add(other);
+  EXPECT_EQ(queue.Next(), other.get());
+  queue.Take();
+  queue.Ended(running, milliseconds(1));
+  EXPECT_EQ(queue.Next(), source.get());
+}
+
+TEST(FairQueueTest, PartIsByWeightAmongThoseThatWantSome) {
+  FairQueue queue;
+  const auto a = std::make_shared<NamedSource>('a', WorkSource::Share{.weight = 3});
+  const auto b = std::make_shared<NamedSource>('b');
+  EXPECT_EQ(queue.PartOf(*a), 1);
+  queue.Add(b);
+  EXPECT_EQ(queue.PartOf(*b), 1);
+  EXPECT_EQ(queue.PartOf(*a), 0.75);
+  queue.Add(a);
+  EXPECT_EQ(queue.PartOf(*a), 0.75);
+  EXPECT_EQ(queue.PartOf(*b), 0.25);
+  const FairQueue::Turn running = queue.Take();
+  EXPECT_EQ(NameOf(running), 'b');
+  EXPECT_EQ(queue.PartOf(*a), 0.75);
+  queue.Ended(running, milliseconds(1));
+  EXPECT_EQ(queue.PartOf(*a), 1);
+  queue.Clear();
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.PartOf(*b), 1);
+}
+
+}  // namespace
+}  // namespace predictd
