@@ -45,6 +45,8 @@ def test_batching_compares_with_the_raw_rate_of_the_same_round():
 def test_overload_counts_in_units_of_the_capacity_of_the_round():
     row = overload.Row(4.0, [OUTCOME, replace(OUTCOME, in_time=300)], [100.0, 100.0])
     assert row.goodput() == pytest.approx((0.75 + 1.5) / 2)
+    # The client took 0.2 of two cores: a tenth.
+    assert row.goodput_beside_client(2) == pytest.approx(row.goodput() / 0.9)
     assert row.share("RESOURCE_EXHAUSTED") == 0.15
     assert row.total(lambda outcome: outcome.late) == 2
     assert row.median_ms(lambda outcome: outcome.ok_us, "p99") == 8.0
