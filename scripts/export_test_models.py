@@ -184,6 +184,54 @@ def export_heavy_load(folder: Path) -> None:
     )
 
 
+def export_encoder(folder: Path) -> None:
+    """A transformer encoder of two layers: what computing costs, for the benches that need a model of weight."""
+    import torch
+    from torch import nn
+
+    vocabulary, length, width, heads, answer = 1000, 32, 256, 4, 64
+
+    class Layer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.heads = heads
+            self.before_attention = nn.LayerNorm(width)
+            self.queries_keys_values = nn.Linear(width, 3 * width)
+            self.attended = nn.Linear(width, width)
+            self.before_feed_forward = nn.LayerNorm(width)
+            self.widen = nn.Linear(width, 4 * width)
+            self.narrow = nn.Linear(4 * width, width)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            rows, tokens, features = x.shape
+            projected = self.queries_keys_values(self.before_attention(x))
+            by_head = projected.view(rows, tokens, 3, self.heads, features // self.heads)
+            q, k, v = by_head.permute(2, 0, 3, 1, 4).unbind(0)
+            mixed = nn.functional.scaled_dot_product_attention(q, k, v)
+            x = x + self.attended(mixed.transpose(1, 2).reshape(rows, tokens, features))
+            return x + self.narrow(nn.functional.gelu(self.widen(self.before_feed_forward(x))))
+
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens = nn.Embedding(vocabulary, width)
+            self.positions = nn.Parameter(torch.randn(length, width))
+            self.layers = nn.Sequential(Layer(), Layer())
+            self.answer = nn.Linear(width, answer)
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return self.answer(self.layers(self.tokens(ids) + self.positions).mean(dim=1))
+
+    _save(
+        folder,
+        Encoder(),
+        f"A transformer encoder: {length} token ids below {vocabulary} to one vector.",
+        [TensorSpec("ids", "INT64", [-1, length])],
+        [TensorSpec("embedding", "FP32", [-1, answer])],
+        max_batch_size=64,
+    )
+
+
 EXPORTERS: dict[str, Callable[[Path], None]] = {
     "linear": export_linear,
     "types": export_types,
@@ -194,6 +242,7 @@ EXPORTERS: dict[str, Callable[[Path], None]] = {
     "multi": export_multi,
     "broken": export_broken,
     "heavy_load": export_heavy_load,
+    "encoder": export_encoder,
 }
 
 

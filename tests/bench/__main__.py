@@ -2,6 +2,7 @@
 
 A benchmark is a module beside this file with
     add_arguments(parser)   its own options
+    ROUNDS, SECONDS         how often and how long each point is measured by default
     targets(options)        the CMake targets that it runs
     run(options)            measures, prints for a person, and returns the result for --json
 """
@@ -19,6 +20,9 @@ from bench.failure import BenchFailure
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = {
     "transport": "predictd's unary call against bare completion-queue echoes of the same messages",
+    "batching": "rows per second with 64 calls in flight against LibTorch alone in a loop",
+    "overload": "answers in time at up to 4 times the capacity",
+    "fairness": "what a flood on one model does to the latency of another",
 }
 
 
@@ -29,15 +33,19 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--list", action="store_true", help="name the benchmarks and end")
     names = parser.add_subparsers(dest="name", metavar="NAME")
+    modules = {name: importlib.import_module(f"bench.{name}") for name in BENCHMARKS}
     for name, summary in BENCHMARKS.items():
+        module = modules[name]
         sub = names.add_parser(name, help=summary, description=summary)
-        sub.add_argument("--rounds", type=int, help="how often each point is measured (default 9, with --quick 1)")
-        sub.add_argument("--seconds", type=float, help="time for each point (default 0.8, with --quick 0.4)")
+        rounds = f"how often each point is measured (default {module.ROUNDS}, with --quick 1)"
+        sub.add_argument("--rounds", type=int, help=rounds)
+        seconds = f"time for each point (default {module.SECONDS}, with --quick 0.4)"
+        sub.add_argument("--seconds", type=float, help=seconds)
         sub.add_argument("--quick", action="store_true", help="a smoke test: runs everything, says little about speed")
         sub.add_argument("--json", type=Path, metavar="FILE", help="write every sample and the medians to FILE")
         sub.add_argument("--build-dir", type=Path, default=ROOT / "build", metavar="DIR", help="default: build")
         sub.add_argument("--no-build", action="store_true", help="run what is there")
-        importlib.import_module(f"bench.{name}").add_arguments(sub)
+        module.add_arguments(sub)
     options = parser.parse_args(argv)
     if options.list:
         print(listing)
@@ -45,9 +53,9 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     if options.name is None:
         parser.error("name a benchmark:\n" + listing)
     if options.rounds is None:
-        options.rounds = 1 if options.quick else 9
+        options.rounds = 1 if options.quick else modules[options.name].ROUNDS
     if options.seconds is None:
-        options.seconds = 0.4 if options.quick else 0.8
+        options.seconds = 0.4 if options.quick else modules[options.name].SECONDS
     if options.rounds < 1 or options.seconds < 0.1:
         parser.error("--rounds must be at least 1, and --seconds at least 0.1")
     options.root = ROOT

@@ -10,17 +10,15 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
 import numpy as np
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bench.checker import Checker
 from bench.failure import BenchFailure
 from bench.load import LoadClient, Point, Report
 from bench.messages import MODEL, PREDICT, WIDTH, PredictMessages
-from bench.servers import START_SECONDS, ServerProcess
+from bench.predictd import running_predictd
+from bench.servers import ServerProcess
 
-SUBJECT = "predictd"
 ECHOES = {"echo 1 queue": 1, "echo 2 queues": 2}
 WARM_UP_SECONDS = 0.2
 
@@ -80,19 +78,6 @@ def linear_model(repository: Path) -> Callable[[np.ndarray], np.ndarray]:
     return lambda row: row.astype(np.float64) @ weight.T + bias
 
 
-def wait_until_serving(server: ServerProcess) -> None:
-    with grpc.insecure_channel(server.address) as channel:
-        try:
-            statuses = health_pb2_grpc.HealthStub(channel).Watch(
-                health_pb2.HealthCheckRequest(), timeout=START_SECONDS, wait_for_ready=True
-            )
-            for reply in statuses:
-                if reply.status == health_pb2.HealthCheckResponse.SERVING:
-                    return
-        except grpc.RpcError as error:
-            raise BenchFailure(f"{server.name} listens but is not serving: {error.code().name}\n{server.log_tail()}") from error
-
-
 @contextmanager
 def contestants(options: argparse.Namespace) -> Iterator[list[Contestant]]:
     """Starts all three, the subject first, and ends them with the block. Only one should get load at a time."""
@@ -106,9 +91,8 @@ def contestants(options: argparse.Namespace) -> Iterator[list[Contestant]]:
             checker = stack.enter_context(closing(Checker(server.name, server.address, messages, expected)))
             return Contestant(server, load, checker)
 
-        def start(name: str, command: list[str], port_file: Path | None = None) -> ServerProcess:
-            log = folder / f"{name.replace(' ', '-')}.log"
-            return stack.enter_context(ServerProcess(name, command, log, port_file))
+        def start(name: str, command: list[str]) -> ServerProcess:
+            return stack.enter_context(ServerProcess(name, command, folder / f"{name.replace(' ', '-')}.log"))
 
         started = []
         if options.subject_cmd is not None:
@@ -120,11 +104,7 @@ def contestants(options: argparse.Namespace) -> Iterator[list[Contestant]]:
             export = [sys.executable, exporter, "--models-dir", repository, "--only", MODEL]
             if subprocess.run(export, stdout=subprocess.DEVNULL).returncode != 0:
                 raise BenchFailure(f"exporting the {MODEL} test model failed (see above)")
-            port_file = folder / "port"
-            command = [options.build_dir / "bin" / "predictd", "--model-repository", repository]
-            command += ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--port-file", port_file, *shlex.split(options.predictd_flags)]
-            subject = start(SUBJECT, [str(part) for part in command], port_file)
-            wait_until_serving(subject)
+            subject = stack.enter_context(running_predictd(options, repository, folder))
             started.append(contest(subject, linear_model(repository)))
         echo = str(options.build_dir / "tests" / "bench" / "bench_echo_server")
         for name, queues in ECHOES.items():

@@ -12,6 +12,8 @@ from bench.failure import BenchFailure
 PREDICT = "/predictd.v1.PredictionService/Predict"
 MODEL = "linear"
 WIDTH = 64
+# Name, dtype as model.toml spells it, and values.
+NamedTensor = tuple[str, str, np.ndarray]
 
 
 class PredictMessages:
@@ -26,7 +28,8 @@ class PredictMessages:
         pool = descriptor_pool.DescriptorPool()
         for file in descriptor_pb2.FileDescriptorSet.FromString(descriptors.read_bytes()).file:
             pool.Add(file)
-        self._fp32 = pool.FindEnumTypeByName("predictd.v1.DataType").values_by_name["DATA_TYPE_FP32"].number
+        self._dtypes = pool.FindEnumTypeByName("predictd.v1.DataType").values_by_name
+        self._fp32 = self._dtypes["DATA_TYPE_FP32"].number
         self.request_class = message_factory.GetMessageClass(pool.FindMessageTypeByName("predictd.v1.PredictRequest"))
         self.response_class = message_factory.GetMessageClass(pool.FindMessageTypeByName("predictd.v1.PredictResponse"))
 
@@ -34,6 +37,15 @@ class PredictMessages:
         message = self.request_class(model_name=MODEL)
         message.inputs.add(name="x", dtype=self._fp32, shape=[1, WIDTH], raw=row.astype("<f4").tobytes())
         return message.SerializeToString()
+
+    def call(self, model: str, sent: NamedTensor, answered: NamedTensor) -> tuple[bytes, bytes]:
+        """A request of any model of one input, for one output, and the answer that it should get."""
+        request = self.request_class(model_name=model, outputs=[answered[0]])
+        response = self.response_class(model_name=model, model_version=1)
+        for tensors, (name, dtype, values) in ((request.inputs, sent), (response.outputs, answered)):
+            number = self._dtypes[f"DATA_TYPE_{dtype}"].number
+            tensors.add(name=name, dtype=number, shape=values.shape, raw=values.tobytes())
+        return request.SerializeToString(), response.SerializeToString()
 
     def answer(self, data: bytes) -> np.ndarray:
         """The row in an answer. Raises when anything else about it is not as it must be."""

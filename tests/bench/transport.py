@@ -4,18 +4,19 @@ README.md beside this file says how it is measured and what the figures mean.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from bench import profiler
 from bench.contestants import Contestant, Sample, contestants
 from bench.load import Point
+from bench.machine import OtherLoad, machine, print_other_load
+from bench.predictd import add_flags_argument
 
+ROUNDS = 9
+SECONDS = 0.8
 POINTS = [Point(1, 1), Point(1, 8), Point(1, 64), Point(1, 256), Point(8, 8), Point(8, 64), Point(8, 256)]
 # The point of the last line, and the one whose latencies are kept.
 HEADLINE = Point(1, 64)
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"connections x calls in flight (default: {','.join(map(str, POINTS))}); {HEADLINE} is always measured",
     )  # fmt: skip
     parser.add_argument("--profile", action="store_true", help=f"show where CPU time goes at {HEADLINE}, and end")
-    parser.add_argument("--predictd-flags", default="", metavar="FLAGS", help="more flags for predictd, in one string")
+    add_flags_argument(parser)
     parser.add_argument(
         "--subject-cmd", metavar="COMMAND",
         help="measure this server in predictd's place: it echoes, and prints `listening on HOST:PORT`",
@@ -88,13 +89,13 @@ def run(options: argparse.Namespace) -> dict:
             return {"benchmark": "transport", "profile": profiler.profile(servers, HEADLINE, options.seconds)}
         print(f"{machine()}; {options.rounds} rounds of {options.seconds:g} s for each point and server")
         print("bytes in an answer: " + ", ".join(f"{server.name} {server.answer_bytes}" for server in servers) + "\n")
-        others = OtherLoad(servers)
+        others = OtherLoad([contestant.server for contestant in servers])
         table = measure(servers, options.points, options.rounds, options.seconds)
         busy_elsewhere = others.cores()
         checked = sum(server.checked_answers for server in servers)
     print_throughput(table)
     print_latency(table)
-    print(f"\nother processes kept {busy_elsewhere:.2f} cores busy; above 0.2, measure again when it is quiet")
+    print_other_load(busy_elsewhere)
     print(f"{checked} answers were checked by their numbers, all others by their size: none was wrong")
     ratio = statistics.median(next(row for row in table if row.point == HEADLINE).throughput_ratios())
     print(f"transport ratio={ratio:.2f}")
@@ -109,25 +110,6 @@ def run(options: argparse.Namespace) -> dict:
         "ratio": ratio,
         "points": [as_json(row) for row in table],
     }
-
-
-class OtherLoad:
-    """How busy this machine was since the construction, beside the servers, this process and its h2load runs."""
-
-    def __init__(self, servers: list[Contestant]) -> None:
-        self._servers = servers
-        self._started = time.monotonic()
-        self._before = self._seconds()
-
-    def cores(self) -> float:
-        return max(0.0, (self._seconds() - self._before) / (time.monotonic() - self._started))
-
-    def _seconds(self) -> float:
-        # user, nice, system, idle, iowait, irq, softirq, steal
-        ticks = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-        busy = (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
-        own = os.times()
-        return busy - sum(own[:4]) - sum(server.server.cpu_seconds() for server in self._servers)
 
 
 def measure(servers: list[Contestant], points: list[Point], rounds: int, seconds: float) -> list[Rounds]:
@@ -189,9 +171,3 @@ def as_json(row: Rounds) -> dict:
                 times = [at_quantile(sample[i].latencies_us, quantile) for sample in row.samples]
                 result["servers"][name][key] = times
     return result
-
-
-def machine() -> str:
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    model = models[0].partition(": ")[2] if models else platform.machine()
-    return f"{len(os.sched_getaffinity(0))} cores of {model}"
