@@ -17,6 +17,9 @@ namespace {
 
 constexpr int64_t kMaxBatchSize = 1 << 20;
 constexpr int64_t kMaxQueueCapacity = 10'000'000;
+// What is less would hold next to nothing, and is rather a number of another unit.
+constexpr int64_t kMinResponseCacheBytes = int64_t{64} << 10;
+constexpr int64_t kMaxResponseCacheBytes = int64_t{1} << 40;
 constexpr int64_t kMaxElements = int64_t{1} << 31;
 
 absl::Status BadKey(absl::string_view key, absl::string_view expected) {
@@ -184,6 +187,11 @@ absl::StatusOr<ModelConfig> ModelConfig::Parse(absl::string_view text) {
   reader.Read<bool>("warmup", "true or false", config.warmup);
   reader.Read<int64_t>("queue_capacity", absl::StrCat("1 to ", kMaxQueueCapacity), config.queue_capacity,
                        [](const int64_t& value) { return value >= 1 && value <= kMaxQueueCapacity; });
+  reader.Read<int64_t>("response_cache_bytes",
+                       absl::StrCat("0 (no cache) or ", kMinResponseCacheBytes, " to ", kMaxResponseCacheBytes),
+                       config.response_cache_bytes, [](const int64_t& value) {
+                         return value == 0 || (value >= kMinResponseCacheBytes && value <= kMaxResponseCacheBytes);
+                       });
   if (!config.signature.batched) config.signature.max_batch_size = 1;
   const int64_t max_batch = config.signature.batched ? kMaxBatchSize : 1;
   reader.Read<int64_t>(

@@ -29,6 +29,8 @@ struct ModelConfig {
   VersionPolicy version_policy;
   // Requests that may wait, for each version.
   int64_t queue_capacity = 1024;
+  // What a version may keep of its answers to give them again; 0: nothing.
+  int64_t response_cache_bytes = 0;
   // Whether to run the model on made-up inputs on every worker before it serves.
   bool warmup = true;
 

@@ -35,12 +35,13 @@ constexpr char kDType[] =
     "inputs[0].dtype: expected one of BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64, BYTES";
 constexpr char kPolicy[] = R"(version_policy: expected "latest", "all" or a list of version numbers)";
 constexpr char kQueue[] = "queue_capacity: expected 1 to 10000000";
+constexpr char kCache[] = "response_cache_bytes: expected 0 (no cache) or 65536 to 1099511627776";
 constexpr char kBatch[] = "max_batch_size: expected 1 to 1048576";
 constexpr char kTooLarge[] =
     "inputs[0].shape: expected at most 2147483648 elements, which is more than a message can hold";
 constexpr char kUnknown[] =
     ": unknown key; known are batched, description, inputs, kind, max_batch_size, outputs, queue_capacity, "
-    "version_policy, warmup";
+    "response_cache_bytes, version_policy, warmup";
 
 BadFile Inputs(const char* inputs, const char* error) {
   return {"", error, inputs};
@@ -66,6 +67,12 @@ const BadFile kBadFiles[] = {
     {"queue_capacity = -5", kQueue},
     {"queue_capacity = 10000001", kQueue},
     {"queue_capacity = true", kQueue},
+    {"response_cache_bytes = -1", kCache},
+    {"response_cache_bytes = 64", kCache},
+    {"response_cache_bytes = 65535", kCache},
+    {"response_cache_bytes = 1099511627777", kCache},
+    {"response_cache_bytes = \"64 MiB\"", kCache},
+    {"response_cache_bytes = true", kCache},
     {"version_policy = \"newest\"", kPolicy},
     {"version_policy = 3", kPolicy},
     {"version_policy = []", kPolicy},

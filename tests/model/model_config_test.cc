@@ -31,6 +31,7 @@ TEST(ModelConfigTest, EverythingButTheSignatureHasADefault) {
   EXPECT_TRUE(config->signature.batched);
   EXPECT_EQ(config->signature.max_batch_size, 64);
   EXPECT_EQ(config->queue_capacity, 1024);
+  EXPECT_EQ(config->response_cache_bytes, 0);
   EXPECT_TRUE(config->warmup);
   EXPECT_EQ(config->version_policy.kind, VersionPolicy::Kind::kLatest);
   ASSERT_EQ(config->signature.inputs.size(), 1U);
@@ -48,6 +49,7 @@ description = "What it does"
 batched = true
 max_batch_size = 32
 queue_capacity = 7
+response_cache_bytes = 67_108_864
 warmup = false
 version_policy = [3, 1]
 inputs = [{name = "a", dtype = "BYTES", shape = [-1, -1]}, {name = "b", dtype = "BOOL", shape = [-1, 2, 3]}]
@@ -57,6 +59,7 @@ outputs = [{name = "y", dtype = "BF16", shape = [-1]}]
   EXPECT_EQ(config->description, "What it does");
   EXPECT_EQ(config->signature.max_batch_size, 32);
   EXPECT_EQ(config->queue_capacity, 7);
+  EXPECT_EQ(config->response_cache_bytes, 64 << 20);
   EXPECT_FALSE(config->warmup);
   EXPECT_EQ(config->version_policy.kind, VersionPolicy::Kind::kListed);
   EXPECT_EQ(config->version_policy.listed, (std::vector<int64_t>{3, 1}));
@@ -89,6 +92,14 @@ TEST(ModelConfigTest, LimitsThemselvesAreAllowed) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->signature.max_batch_size, 1048576);
   EXPECT_EQ(config->queue_capacity, 10000000);
+}
+
+TEST(ModelConfigTest, ResponseCacheMayBeOffOrOfAnySizeWithinItsLimits) {
+  for (int64_t bytes : {int64_t{0}, int64_t{65536}, int64_t{1} << 40}) {
+    const auto config = ModelConfig::Parse("response_cache_bytes = " + std::to_string(bytes) + "\n" + kMinimal);
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(config->response_cache_bytes, bytes);
+  }
 }
 
 TEST(ModelConfigTest, FileIsReadAndItsNameIsPartOfTheError) {
