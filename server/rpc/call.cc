@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "server/rpc/status.h"
@@ -113,8 +114,24 @@ void Call::AddInference(const InferenceTimings& timings) {
   }
 }
 
+void Call::AddCacheLookup(std::string_view outcome, TimePoint started, TimePoint ended) {
+  cache_outcome_ = outcome;
+  cache_ = ended - started;
+  if (span_) {
+    const Field fields[] = {{"predictd.cache.outcome", outcome}};
+    span_->AddPhase("cache", started, ended, fields);
+  }
+}
+
+void Call::SetAge(Duration age) {
+  context_.AddTrailingMetadata("age", absl::StrCat(std::chrono::floor<std::chrono::seconds>(age).count()));
+}
+
 std::string Call::ServerTiming() const {
   std::string timing = absl::StrFormat("decode;dur=%.3f", Milliseconds(decode_));
+  if (!cache_outcome_.empty()) {
+    absl::StrAppendFormat(&timing, ", cache;desc=\"%s\";dur=%.3f", cache_outcome_, Milliseconds(cache_));
+  }
   if (batch_rows_ > 0) {
     absl::StrAppendFormat(&timing, ", queue;dur=%.3f, forward;dur=%.3f", Milliseconds(queue_), Milliseconds(forward_));
   }

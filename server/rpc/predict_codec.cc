@@ -49,6 +49,7 @@ class PredictReader {
     decoded_.model = subject.model;
     decoded_.version = subject.version;
     decoded_.runner = (*version)->runner();
+    decoded_.cache = (*version)->cache();
     return absl::OkStatus();
   }
 
@@ -140,8 +141,11 @@ class PredictReader {
   void ReadParameters() {
     for (const auto& [name, parameter] : request_.parameters()) {
       const std::string path = absl::StrCat(prefix_, "parameters[\"", name, "\"]");
-      if (name != "output_encoding") {
-        errors_.Add(path, "expected output_encoding, which is the only parameter of a tensor model");
+      if (name == "cache") {
+        if (parameter.value_case() != v1::Parameter::kBoolValue) errors_.Add(path, "expected a bool_value");
+        if (!parameter.bool_value()) decoded_.cache = nullptr;
+      } else if (name != "output_encoding") {
+        errors_.Add(path, "expected output_encoding or cache, which are the parameters of a tensor model");
       } else if (parameter.string_value() == "typed") {
         decoded_.encoding = Encoding::kTyped;
       } else if (parameter.string_value() == "raw") {
@@ -183,10 +187,10 @@ void ReadStreamOptions(const v1::PredictStreamRequest& request, PredictReader& r
 }
 
 template <class Message>
-void EncodeOutputs(const DecodedPredict& request, const InferenceResult& result, Message& message) {
+void EncodeOutputs(const DecodedPredict& request, absl::Span<const Tensor> outputs, Message& message) {
   const std::vector<TensorSpec>& specs = request.model->config().signature.outputs;
   for (int index : request.outputs) {
-    EncodeTensor(result.outputs[index], specs[index].name, request.encoding, *message.add_outputs());
+    EncodeTensor(outputs[index], specs[index].name, request.encoding, *message.add_outputs());
   }
 }
 
@@ -220,13 +224,13 @@ absl::StatusOr<DecodedPredictStream> DecodePredictStream(const grpc::ByteBuffer&
   return decoded;
 }
 
-absl::StatusOr<grpc::ByteBuffer> EncodePredict(const DecodedPredict& request, const InferenceResult& result) {
+absl::StatusOr<grpc::ByteBuffer> EncodePredict(const DecodedPredict& request, absl::Span<const Tensor> outputs) {
   google::protobuf::Arena arena;
   auto* response = google::protobuf::Arena::CreateMessage<v1::PredictResponse>(&arena);
   response->set_model_name(request.model->name());
   response->set_model_version(request.version);
   response->set_request_id(request.request_id);
-  EncodeOutputs(request, result, *response);
+  EncodeOutputs(request, outputs, *response);
   return SerializeMessage(*response);
 }
 
@@ -247,7 +251,7 @@ absl::StatusOr<grpc::ByteBuffer> EncodeRows(const DecodedPredict& request, const
   rows.set_first_row(chunk.first_row);
   rows.set_row_count(chunk.rows);
   if (chunk.result.ok()) {
-    EncodeOutputs(request, *chunk.result, rows);
+    EncodeOutputs(request, chunk.result->outputs, rows);
   } else {
     *rows.mutable_error() = ToRpcStatus(chunk.result.status());
   }

@@ -11,7 +11,7 @@
 
 namespace predictd {
 
-// PredictionService.Predict: decode, infer, encode.
+// PredictionService.Predict: decode, look into the cache if the model has one, infer, encode.
 Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, const grpc::ByteBuffer& request,
                                                      const Catalog& catalog);
 
