@@ -15,6 +15,7 @@
 #include "server/engine/loader.h"
 #include "server/model/repository.h"
 #include "server/model/torch_model.h"
+#include "server/response_cache_metrics.h"
 #include "server/rpc/rpc_server.h"
 #include "server/runner_metrics.h"
 #include "server/telemetry/log.h"
@@ -97,6 +98,7 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   // In the order in which they depend on each other; destroyed in the opposite order.
   MetricsRegistry registry;
   RunnerMetrics runner_metrics(registry);
+  ResponseCacheMetrics cache_metrics(registry);
   RpcMetrics rpc_metrics(registry);
   absl::StatusOr<std::unique_ptr<Tracer>> tracer = Tracer::Create(MakeTraceOptions(config));
   if (!tracer.ok()) return tracer.status();
@@ -109,7 +111,12 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   }
 
   const SteadyClock clock;
-  Catalog catalog(*std::move(entries));
+  const auto make_cache = [&](const ModelEntry& model, int64_t version) {
+    const ResponseCache::Options options = {.capacity_bytes = static_cast<size_t>(model.config.response_cache_bytes),
+                                            .observer = &cache_metrics.ForVersion(model.name, version)};
+    return std::make_shared<ResponseCache>(options, clock);
+  };
+  Catalog catalog(*std::move(entries), make_cache);
   const int workers = config.workers > 0 ? config.workers : std::max(1, Cores() / config.intra_op_threads);
   const auto init_thread = [threads = config.intra_op_threads] { InitTorchThread(threads); };
   WorkerPool pool({.workers = workers, .on_start = init_thread, .max_inline_cost = kMaxInlineCost});

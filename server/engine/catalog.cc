@@ -9,8 +9,12 @@
 
 namespace predictd {
 
-ServedModel::ServedModel(ModelEntry entry) : entry_(std::move(entry)) {
-  for (const VersionEntry& version : entry_.versions) versions_.push_back(std::make_unique<ServedVersion>(version));
+ServedModel::ServedModel(ModelEntry entry, const ResponseCacheFactory& make_cache) : entry_(std::move(entry)) {
+  const bool cached = make_cache != nullptr && entry_.config.response_cache_bytes > 0;
+  for (const VersionEntry& version : entry_.versions) {
+    std::shared_ptr<ResponseCache> cache = cached ? make_cache(entry_, version.version) : nullptr;
+    versions_.push_back(std::make_unique<ServedVersion>(version, std::move(cache)));
+  }
 }
 
 absl::StatusOr<ServedVersion*> ServedModel::Choose(int64_t version) const {
@@ -54,10 +58,10 @@ bool ServedModel::loading() const {
                      [](const auto& version) { return version->state() == VersionState::kLoading; });
 }
 
-Catalog::Catalog(std::vector<ModelEntry> entries) {
+Catalog::Catalog(std::vector<ModelEntry> entries, const ResponseCacheFactory& make_cache) {
   for (ModelEntry& entry : entries) {
     std::string name = entry.name;
-    models_.emplace(std::move(name), std::move(entry));
+    models_.try_emplace(std::move(name), std::move(entry), make_cache);
   }
 }
 

@@ -2,6 +2,7 @@
 #define PREDICTD_SERVER_ENGINE_CATALOG_H_
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/engine/model_runner.h"
+#include "server/engine/response_cache.h"
 #include "server/model/repository.h"
 
 namespace predictd {
@@ -20,9 +22,12 @@ enum class VersionState { kLoading, kReady, kFailed };
 // One version of a served model. The loader moves it out of kLoading once; everybody else reads. Thread-safe.
 class ServedVersion {
  public:
-  explicit ServedVersion(VersionEntry entry) : entry_(std::move(entry)) {}
+  explicit ServedVersion(VersionEntry entry, std::shared_ptr<ResponseCache> cache = nullptr)
+      : entry_(std::move(entry)), cache_(std::move(cache)) {}
 
   const VersionEntry& entry() const { return entry_; }
+  // Null if the model has none.
+  const std::shared_ptr<ResponseCache>& cache() const { return cache_; }
   VersionState state() const { return state_.load(std::memory_order_acquire); }
   // Only in kReady.
   const std::shared_ptr<ModelRunner>& runner() const { return runner_; }
@@ -40,15 +45,20 @@ class ServedVersion {
 
  private:
   const VersionEntry entry_;
+  const std::shared_ptr<ResponseCache> cache_;
   std::shared_ptr<ModelRunner> runner_;
   std::string reason_;
   std::atomic<VersionState> state_{VersionState::kLoading};
 };
 
+// Makes the cache of a version whose model has one.
+using ResponseCacheFactory = std::function<std::shared_ptr<ResponseCache>(const ModelEntry& model, int64_t version)>;
+
 // A model of the repository with its versions, newest first. The set is fixed for the life of the process. Thread-safe.
 class ServedModel {
  public:
-  explicit ServedModel(ModelEntry entry);
+  // Without a factory there are no caches.
+  explicit ServedModel(ModelEntry entry, const ResponseCacheFactory& make_cache = nullptr);
 
   const std::string& name() const { return entry_.name; }
   // What is wrong with its folder; then there are no versions.
@@ -71,7 +81,8 @@ class ServedModel {
 // All models, by name. Immutable, thread-safe.
 class Catalog {
  public:
-  explicit Catalog(std::vector<ModelEntry> entries);
+  // Without a factory there are no caches.
+  explicit Catalog(std::vector<ModelEntry> entries, const ResponseCacheFactory& make_cache = nullptr);
 
   const std::map<std::string, ServedModel, std::less<>>& models() const { return models_; }
 

@@ -22,6 +22,9 @@ constexpr int64_t kMaxConcurrency = 1024;
 constexpr double kMinWeight = 0.01;
 constexpr double kMaxWeight = 100;
 constexpr absl::Duration kMaxQueueDelay = absl::Seconds(10);
+// What is less would hold next to nothing, and is rather a number of another unit.
+constexpr int64_t kMinResponseCacheBytes = int64_t{64} << 10;
+constexpr int64_t kMaxResponseCacheBytes = int64_t{1} << 40;
 constexpr int64_t kMaxElements = int64_t{1} << 31;
 
 absl::Status BadKey(absl::string_view key, absl::string_view expected) {
@@ -227,6 +230,11 @@ absl::StatusOr<ModelConfig> ModelConfig::Parse(absl::string_view text) {
   reader.Read<int64_t>("max_concurrency", absl::StrCat("0 to ", kMaxConcurrency), config.max_concurrency,
                        [](const int64_t& value) { return value >= 0 && value <= kMaxConcurrency; });
   ReadWeight(reader, config);
+  reader.Read<int64_t>("response_cache_bytes",
+                       absl::StrCat("0 (no cache) or ", kMinResponseCacheBytes, " to ", kMaxResponseCacheBytes),
+                       config.response_cache_bytes, [](const int64_t& value) {
+                         return value == 0 || (value >= kMinResponseCacheBytes && value <= kMaxResponseCacheBytes);
+                       });
   if (!config.signature.batched) config.signature.max_batch_size = 1;
   const int64_t max_batch = config.signature.batched ? kMaxBatchSize : 1;
   reader.Read<int64_t>(

@@ -38,6 +38,8 @@ struct ModelConfig {
   double weight = 1;
   // Batches of a version that may run at once; 0: as many as there are workers.
   int64_t max_concurrency = 0;
+  // What a version may keep of its answers to give them again; 0: nothing.
+  int64_t response_cache_bytes = 0;
   // Whether to run the model on made-up inputs on every worker before it serves.
   bool warmup = true;
 

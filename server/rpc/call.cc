@@ -129,10 +129,27 @@ void Call::AddInference(const InferenceTimings& timings) {
   }
 }
 
+void Call::AddCacheLookup(std::string_view outcome, TimePoint started, TimePoint ended) {
+  cache_outcome_ = outcome;
+  cache_ = ended - started;
+  if (span_) {
+    const Field fields[] = {{"predictd.cache.outcome", outcome}};
+    span_->AddPhase("cache", started, ended, fields);
+  }
+}
+
+void Call::SetAge(Duration age) {
+  context_.AddTrailingMetadata("age", absl::StrCat(std::chrono::floor<std::chrono::seconds>(age).count()));
+}
+
 std::string Call::ServerTiming() const {
   std::string timing;
   timing.reserve(112);
   AppendMetric("decode", decode_, timing);
+  if (!cache_outcome_.empty()) {
+    timing.append(", cache;desc=\"").append(cache_outcome_);
+    AppendMetric("\"", cache_, timing);
+  }
   if (batch_rows_ > 0) {
     AppendMetric(", queue", queue_, timing);
     AppendMetric(", forward", forward_, timing);

@@ -6,6 +6,7 @@
 #include <coroutine>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "server/async/clock.h"
@@ -46,6 +47,9 @@ class Call {
   // For the handler: where the time went. A stream adds many inferences.
   void AddDecode(TimePoint started, TimePoint ended);
   void AddInference(const InferenceTimings& timings);
+  // For the handler: what asking the response cache came to ("hit", "miss", "bypass"), and the age of a hit.
+  void AddCacheLookup(std::string_view outcome, TimePoint started, TimePoint ended);
+  void SetAge(Duration age);
 
   // For whoever serves the call, in this order. Begin: it has arrived (on the loop). CloseWith: the handler is through;
   // adds trailers and returns what to finish with. `co_await Done()`: no tag is out any more. End: reports (on the
@@ -100,6 +104,9 @@ class Call {
   grpc::Status status_;
 
   Duration decode_{};
+  Duration cache_{};
+  // Empty: the model has no cache.
+  std::string_view cache_outcome_;
   Duration queue_{};
   Duration forward_{};
   int64_t batch_rows_ = 0;

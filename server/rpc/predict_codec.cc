@@ -50,6 +50,7 @@ class PredictReader {
     decoded_.model = subject.model;
     decoded_.version = subject.version;
     decoded_.runner = (*version)->runner();
+    decoded_.cache = (*version)->cache();
     return absl::OkStatus();
   }
 
@@ -148,8 +149,11 @@ class PredictReader {
           errors_.Add(path, absl::StrCat("expected an int64_value from 0 to ", kMaxPriority));
         }
         decoded_.inference.priority = priority;
+      } else if (name == "cache") {
+        if (parameter.value_case() != v1::Parameter::kBoolValue) errors_.Add(path, "expected a bool_value");
+        if (!parameter.bool_value()) decoded_.cache = nullptr;
       } else if (name != "output_encoding") {
-        errors_.Add(path, "expected output_encoding or priority, the parameters of a tensor model");
+        errors_.Add(path, "expected cache, output_encoding or priority, the parameters of a tensor model");
       } else if (parameter.string_value() == "typed") {
         decoded_.encoding = Encoding::kTyped;
       } else if (parameter.string_value() == "raw") {
@@ -191,10 +195,10 @@ void ReadStreamOptions(const v1::PredictStreamRequest& request, PredictReader& r
 }
 
 template <class Message>
-void EncodeOutputs(const DecodedPredict& request, const InferenceResult& result, Message& message) {
+void EncodeOutputs(const DecodedPredict& request, absl::Span<const Tensor> outputs, Message& message) {
   const std::vector<TensorSpec>& specs = request.model->config().signature.outputs;
   for (int index : request.outputs) {
-    EncodeTensor(result.outputs[index], specs[index].name, request.encoding, *message.add_outputs());
+    EncodeTensor(outputs[index], specs[index].name, request.encoding, *message.add_outputs());
   }
 }
 
@@ -227,13 +231,13 @@ absl::StatusOr<DecodedPredictStream> DecodePredictStream(grpc::ByteBuffer& bytes
   return decoded;
 }
 
-absl::StatusOr<grpc::ByteBuffer> EncodePredict(const DecodedPredict& request, const InferenceResult& result) {
+absl::StatusOr<grpc::ByteBuffer> EncodePredict(const DecodedPredict& request, absl::Span<const Tensor> outputs) {
   CompactArena arena;
   auto* response = arena.Create<v1::PredictResponse>();
   response->set_model_name(request.model->name());
   response->set_model_version(request.version);
   response->set_request_id(request.request_id);
-  EncodeOutputs(request, result, *response);
+  EncodeOutputs(request, outputs, *response);
   return SerializeMessage(*response);
 }
 
@@ -254,7 +258,7 @@ absl::StatusOr<grpc::ByteBuffer> EncodeRows(const DecodedPredict& request, const
   rows.set_first_row(chunk.first_row);
   rows.set_row_count(chunk.rows);
   if (chunk.result.ok()) {
-    EncodeOutputs(request, *chunk.result, rows);
+    EncodeOutputs(request, chunk.result->outputs, rows);
   } else {
     *rows.mutable_error() = ToRpcStatus(chunk.result.status());
   }

@@ -28,6 +28,8 @@ struct DecodedPredict {
   const ServedModel* model = nullptr;
   int64_t version = 0;
   std::shared_ptr<ModelRunner> runner;
+  // Null if the model has none, or the caller does not want it.
+  std::shared_ptr<ResponseCache> cache;
   InferenceRequest inference;
   // Of the signature's outputs, by index.
   absl::InlinedVector<int, 8> outputs;
@@ -48,7 +50,7 @@ absl::StatusOr<DecodedPredictStream> DecodePredictStream(grpc::ByteBuffer& bytes
                                                          RequestSubject& subject);
 
 // The answers. RESOURCE_EXHAUSTED if one is too large for a message.
-absl::StatusOr<grpc::ByteBuffer> EncodePredict(const DecodedPredict& request, const InferenceResult& result);
+absl::StatusOr<grpc::ByteBuffer> EncodePredict(const DecodedPredict& request, absl::Span<const Tensor> outputs);
 absl::StatusOr<grpc::ByteBuffer> EncodeStreamStart(const DecodedPredict& request, int64_t total_chunks);
 absl::StatusOr<grpc::ByteBuffer> EncodeRows(const DecodedPredict& request, const RowStream::Chunk& chunk);
 absl::StatusOr<grpc::ByteBuffer> EncodeStreamSummary(int64_t rows_ok, int64_t rows_failed);

@@ -1,5 +1,7 @@
 #include "server/rpc/predict_handler.h"
 
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "server/engine/row_stream.h"
@@ -15,6 +17,19 @@ void ReportDecoded(Call& call, TimePoint started, RequestSubject subject) {
   call.SetModel(subject.model, subject.version);
   call.SetRequestId(std::move(subject.request_id));
   call.AddDecode(started, steady_clock::now());
+}
+
+// The answer in the response cache, if there is one. Sets `key` to that under which the answer belongs there: not if
+// the inputs are too large for it.
+std::optional<CachedResponse> FindCached(Call& call, const DecodedPredict& request, std::optional<RequestKey>& key) {
+  const TimePoint started = steady_clock::now();
+  key = MakeRequestKey(request.version, request.inference.inputs);
+  std::optional<CachedResponse> found;
+  if (key.has_value()) found = request.cache->Lookup(*key);
+  if (found.has_value()) call.SetAge(found->age);
+  const std::string_view outcome = found.has_value() ? "hit" : key.has_value() ? "miss" : "bypass";
+  call.AddCacheLookup(outcome, started, steady_clock::now());
+  return found;
 }
 
 // Sends the chunks; the status that the stream ends with.
@@ -53,13 +68,20 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffe
   ReportDecoded(call, started, std::move(subject));
   if (!decoded.ok()) co_return decoded.status();
 
+  std::optional<RequestKey> key;
+  if (decoded->cache != nullptr) {
+    std::optional<CachedResponse> cached = FindCached(call, *decoded, key);
+    if (cached.has_value()) co_return EncodePredict(*decoded, cached->outputs);
+  }
+
   decoded->inference.deadline = call.deadline();
   ModelRunner::Inference inference = decoded->runner->Infer(std::move(decoded->inference), call.stop());
   absl::StatusOr<InferenceResult> result = co_await inference;
   if (!result.ok()) co_return result.status();
 
   call.AddInference(result->timings);
-  co_return EncodePredict(*decoded, *result);
+  if (key.has_value()) decoded->cache->Store(*key, result->outputs);
+  co_return EncodePredict(*decoded, result->outputs);
 }
 
 Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, StreamWriter& writer,

@@ -11,7 +11,7 @@
 
 namespace predictd {
 
-// PredictionService.Predict: decode, infer, encode.
+// PredictionService.Predict: decode, look into the cache if the model has one, infer, encode.
 Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffer& request, const Catalog& catalog);
 
 // PredictionService.PredictStream: decode, then send the result of each chunk of rows. `window` bounds how many chunks

@@ -140,5 +140,33 @@ TEST(ServedVersionTest, GoesFromLoadingToReadyWithItsRunner) {
   EXPECT_EQ(version.runner(), runner);
 }
 
+TEST(ServedVersionTest, HasACacheOfItsOwnIfItsModelHasOne) {
+  const ManualClock clock;
+  ModelEntry cached = Entry("cached", {2, 1});
+  cached.config.response_cache_bytes = 1 << 20;
+  std::vector<std::pair<std::string, int64_t>> made;
+  const Catalog catalog({cached, Entry("plain", {1})}, [&](const ModelEntry& model, int64_t version) {
+    made.emplace_back(model.name, version);
+    return std::make_shared<ResponseCache>(ResponseCache::Options{.capacity_bytes = 1 << 20}, clock);
+  });
+  EXPECT_EQ(made, (std::vector<std::pair<std::string, int64_t>>{{"cached", 2}, {"cached", 1}}));
+  const auto& versions = catalog.models().at("cached").versions();
+  EXPECT_NE(versions[0]->cache(), nullptr);
+  EXPECT_NE(versions[0]->cache(), versions[1]->cache());
+  EXPECT_EQ(catalog.models().at("plain").versions()[0]->cache(), nullptr);
+  EXPECT_EQ(Catalog({cached}).models().at("cached").versions()[0]->cache(), nullptr) << "nobody makes one";
+}
+
+TEST(ServedVersionTest, ItsCacheEndsWithIt) {
+  const ManualClock clock;
+  auto cache = std::make_shared<ResponseCache>(ResponseCache::Options{.capacity_bytes = 1 << 20}, clock);
+  const std::weak_ptr<ResponseCache> alive = cache;
+  {
+    const ServedVersion version({1, Backend::kTorchScript, "model.pt"}, std::move(cache));
+    EXPECT_FALSE(alive.expired());
+  }
+  EXPECT_TRUE(alive.expired());
+}
+
 }  // namespace
 }  // namespace predictd

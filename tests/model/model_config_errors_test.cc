@@ -37,12 +37,13 @@ constexpr char kPolicy[] = R"(version_policy: expected "latest", "all" or a list
 constexpr char kQueue[] = "queue_capacity: expected 1 to 10000000";
 constexpr char kWeight[] = "weight: expected a number, 0.01 to 100";
 constexpr char kDelay[] = R"(max_queue_delay: expected a duration as in "2ms", "0" to "10s")";
+constexpr char kCache[] = "response_cache_bytes: expected 0 (no cache) or 65536 to 1099511627776";
 constexpr char kBatch[] = "max_batch_size: expected 1 to 1048576";
 constexpr char kTooLarge[] =
     "inputs[0].shape: expected at most 2147483648 elements, which is more than a message can hold";
 constexpr char kUnknown[] =
     ": unknown key; known are batched, description, inputs, kind, max_batch_size, max_concurrency, max_queue_delay, "
-    "outputs, preferred_batch_sizes, queue_bytes, queue_capacity, version_policy, warmup, weight";
+    "outputs, preferred_batch_sizes, queue_bytes, queue_capacity, response_cache_bytes, version_policy, warmup, weight";
 
 BadFile Inputs(const char* inputs, const char* error) {
   return {"", error, inputs};
@@ -80,6 +81,12 @@ const BadFile kBadFiles[] = {
     {"max_queue_delay = \"11s\"", kDelay},
     {"preferred_batch_sizes = 8", "preferred_batch_sizes: expected a list of sizes, 1 to 64"},
     {"max_batch_size = 4\npreferred_batch_sizes = [2, 8]", "preferred_batch_sizes: expected a list of sizes, 1 to 4"},
+    {"response_cache_bytes = -1", kCache},
+    {"response_cache_bytes = 64", kCache},
+    {"response_cache_bytes = 65535", kCache},
+    {"response_cache_bytes = 1099511627777", kCache},
+    {"response_cache_bytes = \"64 MiB\"", kCache},
+    {"response_cache_bytes = true", kCache},
     {"version_policy = \"newest\"", kPolicy},
     {"version_policy = 3", kPolicy},
     {"version_policy = []", kPolicy},

@@ -36,6 +36,7 @@ TEST(ModelConfigTest, EverythingButTheSignatureHasADefault) {
   EXPECT_TRUE(config->preferred_batch_sizes.empty());
   EXPECT_EQ(config->weight, 1);
   EXPECT_EQ(config->max_concurrency, 0);
+  EXPECT_EQ(config->response_cache_bytes, 0);
   EXPECT_TRUE(config->warmup);
   EXPECT_EQ(config->version_policy.kind, VersionPolicy::Kind::kLatest);
   ASSERT_EQ(config->signature.inputs.size(), 1U);
@@ -58,6 +59,7 @@ max_queue_delay = "2.5ms"
 preferred_batch_sizes = [2, 4]
 weight = 3
 max_concurrency = 1
+response_cache_bytes = 67_108_864
 warmup = false
 version_policy = [3, 1]
 inputs = [{name = "a", dtype = "BYTES", shape = [-1, -1]}, {name = "b", dtype = "BOOL", shape = [-1, 2, 3]}]
@@ -72,6 +74,7 @@ outputs = [{name = "y", dtype = "BF16", shape = [-1]}]
   EXPECT_EQ(config->preferred_batch_sizes, (std::vector<int64_t>{2, 4}));
   EXPECT_EQ(config->weight, 3);
   EXPECT_EQ(config->max_concurrency, 1);
+  EXPECT_EQ(config->response_cache_bytes, 64 << 20);
   EXPECT_FALSE(config->warmup);
   EXPECT_EQ(config->version_policy.kind, VersionPolicy::Kind::kListed);
   EXPECT_EQ(config->version_policy.listed, (std::vector<int64_t>{3, 1}));
@@ -104,6 +107,14 @@ TEST(ModelConfigTest, LimitsThemselvesAreAllowed) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->signature.max_batch_size, 1048576);
   EXPECT_EQ(config->queue_capacity, 10000000);
+}
+
+TEST(ModelConfigTest, ResponseCacheMayBeOffOrOfAnySizeWithinItsLimits) {
+  for (int64_t bytes : {int64_t{0}, int64_t{65536}, int64_t{1} << 40}) {
+    const auto config = ModelConfig::Parse("response_cache_bytes = " + std::to_string(bytes) + "\n" + kMinimal);
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(config->response_cache_bytes, bytes);
+  }
 }
 
 TEST(ModelConfigTest, FileIsReadAndItsNameIsPartOfTheError) {

@@ -1,0 +1,34 @@
+#ifndef PREDICTD_SERVER_RESPONSE_CACHE_METRICS_H_
+#define PREDICTD_SERVER_RESPONSE_CACHE_METRICS_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/engine/response_cache.h"
+#include "server/telemetry/metrics.h"
+
+namespace predictd {
+
+// What response caches report to Prometheus. Thread-safe.
+class ResponseCacheMetrics {
+ public:
+  explicit ResponseCacheMetrics(MetricsRegistry& registry);
+
+  // The observer of one version's cache: lives as long as this object. Called once for each, by one thread.
+  ResponseCacheObserver& ForVersion(const std::string& model, int64_t version);
+
+ private:
+  class Version;
+
+  MetricFamily<Counter>& hits_;
+  MetricFamily<Counter>& misses_;
+  MetricFamily<Counter>& evictions_;
+  MetricFamily<Gauge>& entries_;
+  MetricFamily<Gauge>& bytes_;
+  std::vector<std::unique_ptr<ResponseCacheObserver>> versions_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_RESPONSE_CACHE_METRICS_H_
