@@ -23,6 +23,10 @@ BENCHMARKS = {
     "batching": "rows per second with 64 calls in flight against LibTorch alone in a loop",
     "overload": "answers in time at up to 4 times the capacity",
     "fairness": "what a flood on one model does to the latency of another",
+    "tracing": "what exporting traces costs in throughput",
+    "memory": "what predictd takes beside LibTorch and the model, for connections, streams and calls",
+    "connections": "10,000 idle connections or streams beside a few hundred active calls",
+    "streaming": "messages of PredictStream against bare completion-queue echoes of the same messages",
 }
 
 

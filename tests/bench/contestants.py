@@ -5,9 +5,10 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from bench.checker import Checker
 from bench.failure import BenchFailure
 from bench.load import LoadClient, Point, Report
 from bench.messages import MODEL, PREDICT, WIDTH, PredictMessages
-from bench.predictd import running_predictd
+from bench.predictd import NAME, running_predictd
 from bench.servers import ServerProcess
 
 ECHOES = {"echo 1 queue": 1, "echo 2 queues": 2}
@@ -42,6 +43,12 @@ class Contestant:
         self._load = load
         self._checker = checker
         self.answer_bytes = checker.check_one()
+        self._loaded_calls = 0
+
+    @property
+    def calls(self) -> int:
+        """All calls that it answered so far."""
+        return self._loaded_calls + self._checker.checked
 
     @property
     def checked_answers(self) -> int:
@@ -58,7 +65,14 @@ class Contestant:
 
     def load(self, point: Point, seconds: float, latencies: bool = False) -> Report:
         """Load alone, without the checker."""
-        return self._load.run(self.server.address, point, seconds, self.answer_bytes, latencies)
+        report = self._load.run(self.server.address, point, seconds, self.answer_bytes, latencies)
+        self._loaded_calls += report.succeeded
+        return report
+
+    def make_calls(self, point: Point, calls: int) -> None:
+        """So many calls, all of them answered. Raises when one was not."""
+        self._load.run_calls(self.server.address, point, calls, self.answer_bytes)
+        self._loaded_calls += calls
 
     def check_last(self) -> None:
         """Once more when all load is over: the server must still be right."""
@@ -78,37 +92,78 @@ def linear_model(repository: Path) -> Callable[[np.ndarray], np.ndarray]:
     return lambda row: row.astype(np.float64) @ weight.T + bias
 
 
+class Stage:
+    """Starts servers and the clients that load and check them, in one temporary folder. All end with `stack`."""
+
+    def __init__(self, options: argparse.Namespace, stack: ExitStack) -> None:
+        self._options = options
+        self._stack = stack
+        self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="predictd-bench-")))
+        self.messages = PredictMessages(options.root, self.folder)
+        request = self.messages.request(np.random.default_rng(1).standard_normal(WIDTH, dtype=np.float32))
+        self._load = LoadClient(request, PREDICT, self.folder)
+
+    def start(self, name: str, command: list[str]) -> ServerProcess:
+        """A server that says on its standard output where it listens."""
+        return self._stack.enter_context(ServerProcess(name, command, self.folder / f"{name.replace(' ', '-')}.log"))
+
+    def echo(self, name: str, queues: int) -> ServerProcess:
+        program = self._options.build_dir / "tests" / "bench" / "bench_echo_server"
+        return self.start(name, [str(program), "--queues", str(queues)])
+
+    def predictd(
+        self,
+        name: str = NAME,
+        flags: list[str] | None = None,
+        wrapper: Sequence[str] = (),
+        stack: ExitStack | None = None,
+    ) -> ServerProcess:
+        """predictd on the `linear` test model (see running_predictd); it ends with `stack` if that is given."""
+        running = running_predictd(self._options, self.repository, self.folder, name, flags, wrapper)
+        return (stack or self._stack).enter_context(running)
+
+    @cached_property
+    def repository(self) -> Path:
+        """The folder of the `linear` test model."""
+        repository = self.folder / "models"
+        exporter = self._options.root / "scripts" / "export_test_models.py"
+        export = [sys.executable, exporter, "--models-dir", repository, "--only", MODEL]
+        if subprocess.run(export, stdout=subprocess.DEVNULL).returncode != 0:
+            raise BenchFailure(f"exporting the {MODEL} test model failed (see above)")
+        return repository
+
+    def set_queue_capacity(self, requests: int) -> None:
+        """How many requests may wait for the model, for the servers that are started after this."""
+        config = self.repository / MODEL / "model.toml"
+        config.write_text(f"queue_capacity = {requests}\n{config.read_text()}")
+
+    @cached_property
+    def linear(self) -> Callable[[np.ndarray], np.ndarray]:
+        """What the `linear` test model computes."""
+        return linear_model(self.repository)
+
+    def load_client(self, name: str, request: bytes, path: str) -> LoadClient:
+        """One that sends another request, or to another method."""
+        folder = self.folder / name
+        folder.mkdir()
+        return LoadClient(request, path, folder)
+
+    def contest(self, server: ServerProcess, expected: Callable[[np.ndarray], np.ndarray]) -> Contestant:
+        checker = self._stack.enter_context(closing(Checker(server.name, server.address, self.messages, expected)))
+        return Contestant(server, self._load, checker)
+
+
 @contextmanager
 def contestants(options: argparse.Namespace) -> Iterator[list[Contestant]]:
     """Starts all three, the subject first, and ends them with the block. Only one should get load at a time."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="predictd-bench-")))
-        messages = PredictMessages(options.root, folder)
-        request = messages.request(np.random.default_rng(1).standard_normal(WIDTH, dtype=np.float32))
-        load = LoadClient(request, PREDICT, folder)
-
-        def contest(server: ServerProcess, expected: Callable[[np.ndarray], np.ndarray]) -> Contestant:
-            checker = stack.enter_context(closing(Checker(server.name, server.address, messages, expected)))
-            return Contestant(server, load, checker)
-
-        def start(name: str, command: list[str]) -> ServerProcess:
-            return stack.enter_context(ServerProcess(name, command, folder / f"{name.replace(' ', '-')}.log"))
-
-        started = []
+        stage = Stage(options, stack)
         if options.subject_cmd is not None:
-            subject = start("subject", shlex.split(options.subject_cmd))
-            started.append(contest(subject, lambda row: row))
+            started = [stage.contest(stage.start("subject", shlex.split(options.subject_cmd)), lambda row: row)]
         else:
-            repository = folder / "models"
-            exporter = options.root / "scripts" / "export_test_models.py"
-            export = [sys.executable, exporter, "--models-dir", repository, "--only", MODEL]
-            if subprocess.run(export, stdout=subprocess.DEVNULL).returncode != 0:
-                raise BenchFailure(f"exporting the {MODEL} test model failed (see above)")
-            subject = stack.enter_context(running_predictd(options, repository, folder))
-            started.append(contest(subject, linear_model(repository)))
-        echo = str(options.build_dir / "tests" / "bench" / "bench_echo_server")
+            started = [stage.contest(stage.predictd(), stage.linear)]
         for name, queues in ECHOES.items():
-            started.append(contest(start(name, [echo, "--queues", str(queues)]), lambda row: row))
+            started.append(stage.contest(stage.echo(name, queues), lambda row: row))
         yield started
         for contestant in started:
             contestant.check_last()

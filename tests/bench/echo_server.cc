@@ -1,4 +1,5 @@
-// The opponent of `scripts/bench transport`: the least a gRPC server can do with predictd's own Predict messages.
+// The opponent of `scripts/bench transport` and `streaming`: the least a gRPC server can do with predictd's own
+// messages.
 //
 // It parses a PredictRequest and answers with a PredictResponse that holds the first input as output `y`, so that both
 // messages have the sizes that a Linear(64, 64) model has in predictd. No model, no queue, no deadline, no trailers.
@@ -16,22 +17,24 @@
 #include <vector>
 
 #include "predictd/v1/prediction_service.grpc.pb.h"
+#include "tests/bench/echo_stream.h"
 
 namespace predictd::bench {
 namespace {
 
-// Accepts that wait on each queue. One is re-posted for each call that arrives, so the number matters little.
-constexpr int kPostedAccepts = 64;
+// Accepts of each method that wait on each queue. One is re-posted for each call that arrives, so few suffice; many
+// cost time, because Debian's gRPC looks through all tags of a queue that are outstanding at each completion.
+constexpr int kPostedAccepts = 8;
 
 // One call, from its posted accept to its answer. It owns itself; only its queue's thread touches it.
-class EchoCall {
+class EchoCall final : public EchoTag {
  public:
   static void Post(v1::PredictionService::AsyncService& service, grpc::ServerCompletionQueue& queue) {
     new EchoCall(service, queue);
   }
 
-  // Takes the next step after a completion. `ok` is false for an accept that the shutdown ended.
-  void Proceed(bool ok) {
+  // `ok` is false for an accept that the shutdown ended.
+  void Proceed(bool ok) override {
     if (!ok || answered_) {
       delete this;
       return;
@@ -39,7 +42,7 @@ class EchoCall {
     Post(service_, queue_);
     answered_ = true;
     if (request_.inputs().empty()) {
-      responder_.FinishWithError({grpc::StatusCode::INVALID_ARGUMENT, "inputs: expected a tensor"}, this);
+      responder_.FinishWithError({grpc::StatusCode::INVALID_ARGUMENT, "inputs: expected a tensor"}, Tag());
       return;
     }
     v1::PredictResponse response;
@@ -49,14 +52,16 @@ class EchoCall {
     v1::Tensor& output = *response.add_outputs();
     output = std::move(*request_.mutable_inputs(0));
     output.set_name("y");
-    responder_.Finish(response, grpc::Status::OK, this);
+    responder_.Finish(response, grpc::Status::OK, Tag());
   }
 
  private:
   EchoCall(v1::PredictionService::AsyncService& service, grpc::ServerCompletionQueue& queue)
       : service_(service), queue_(queue), responder_(&context_) {
-    service.RequestPredict(&context_, &request_, &responder_, &queue, &queue, this);
+    service.RequestPredict(&context_, &request_, &responder_, &queue, &queue, Tag());
   }
+
+  void* Tag() { return static_cast<EchoTag*>(this); }
 
   v1::PredictionService::AsyncService& service_;
   grpc::ServerCompletionQueue& queue_;
@@ -69,7 +74,7 @@ class EchoCall {
 void Serve(grpc::ServerCompletionQueue& queue) {
   void* tag = nullptr;
   bool ok = false;
-  while (queue.Next(&tag, &ok)) static_cast<EchoCall*>(tag)->Proceed(ok);
+  while (queue.Next(&tag, &ok)) static_cast<EchoTag*>(tag)->Proceed(ok);
 }
 
 int Run(int queue_count) {
@@ -94,7 +99,10 @@ int Run(int queue_count) {
     return 1;
   }
   for (const auto& queue : queues) {
-    for (int i = 0; i < kPostedAccepts; ++i) EchoCall::Post(service, *queue);
+    for (int i = 0; i < kPostedAccepts; ++i) {
+      EchoCall::Post(service, *queue);
+      PostStreamEcho(service, *queue);
+    }
   }
   std::vector<std::jthread> threads;
   for (const auto& queue : queues) threads.emplace_back([&queue] { Serve(*queue); });
@@ -116,7 +124,7 @@ int main(int argc, char** argv) {
   // well.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   int queues = 1;
-  CLI::App app("Echoes predictd.v1.PredictionService/Predict from hand-written completion-queue code.");
+  CLI::App app("Echoes predictd.v1.PredictionService from hand-written completion-queue code.");
   app.add_option("--queues", queues, "Completion queues, each with one thread")->check(CLI::Range(1, 64));
   CLI11_PARSE(app, argc, argv);
   return predictd::bench::Run(queues);

@@ -3,17 +3,19 @@
 import argparse
 import itertools
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 import numpy as np
 
-from bench.messages import PREDICT, PredictMessages
+from bench.messages import PREDICT, PREDICT_STREAM, PredictMessages
 
 FAULTS = {
     "numbers": "answers with -x",
     "status": "answers every second call of clients that are not gRPC with an error (an HTTP 200 to those)",
+    "short": "leaves the last row out of a stream",
 }
 
 
@@ -24,12 +26,25 @@ class FaultyEcho(grpc.GenericRpcHandler):
         self._calls = itertools.count()
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        if details.method == PREDICT_STREAM:
+            return grpc.unary_stream_rpc_method_handler(self._stream)
         return grpc.unary_unary_rpc_method_handler(self._predict) if details.method == PREDICT else None
 
-    def _predict(self, data: bytes, context: grpc.ServicerContext) -> bytes:
+    def _fail_every_second(self, context: grpc.ServicerContext) -> None:
         if self._fault == "status" and "grpc" not in dict(context.invocation_metadata())["user-agent"]:
             if next(self._calls) % 2 == 1:
                 context.abort(grpc.StatusCode.INTERNAL, "on purpose")
+
+    def _stream(self, data: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        self._fail_every_second(context)
+        rows = self._messages.stream_rows(data)
+        answers = self._messages.stream_answers(-rows if self._fault == "numbers" else rows)
+        if self._fault == "short":
+            del answers[-2]
+        yield from answers
+
+    def _predict(self, data: bytes, context: grpc.ServicerContext) -> bytes:
+        self._fail_every_second(context)
         request = self._messages.request_class.FromString(data)
         response = self._messages.response_class(model_name=request.model_name, outputs=request.inputs)
         response.outputs[0].name = "y"

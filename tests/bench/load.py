@@ -59,15 +59,15 @@ class Report:
         succeeded, *others = (int(group) for group in counts.groups())
         return Report(float(rate[1]), succeeded, sum(others), int(data[1]))
 
-    def require_full_answers(self, answer_bytes: int, in_flight: int) -> None:
-        """Raises unless each call that counted as a success carried an answer of this size.
+    def require_full_answers(self, answer_bytes: int, in_flight: int, messages: int = 1) -> None:
+        """Raises unless each call that counted as a success carried an answer of this size, in so many messages.
 
         h2load judges by the HTTP status, which is 200 for gRPC errors as well; but an error has no message. Calls that
         were in flight when the time was up may have been answered in part, and do not count as successes.
         """
         if self.succeeded == 0 or self.not_succeeded > 0:
             raise BenchFailure(f"h2load: {self.succeeded} calls succeeded, {self.not_succeeded} did not")
-        full = answer_bytes + PREFIX_BYTES
+        full = answer_bytes + messages * PREFIX_BYTES
         if not self.succeeded * full <= self.data_bytes <= (self.succeeded + in_flight) * full:
             raise BenchFailure(
                 f"{self.succeeded} calls returned {self.data_bytes} bytes of answers where {self.succeeded * full} were"
@@ -79,6 +79,7 @@ class LoadClient:
     """Sends one request over and over. Belongs to the thread that made it; runs one load at a time."""
 
     def __init__(self, request: bytes, path: str, folder: Path) -> None:
+        """`folder` is for its own files, which no other LoadClient may share."""
         if shutil.which("h2load") is None:
             raise BenchFailure("h2load is missing (Debian: nghttp2-client): run scripts/setup --dev first")
         self._path = path
@@ -90,18 +91,31 @@ class LoadClient:
         """Offers the load for that long. Raises when any call went wrong."""
         self._latencies.unlink(missing_ok=True)
         log = [f"--log-file={self._latencies}"] if latencies else []
-        report = Report.parse(self._h2load(address, point, seconds, *log))
+        duration = f"--duration={round(seconds * 1000)}ms"
+        report = Report.parse(self._h2load(address, point, duration, *log, patience=seconds + 60))
         report.require_full_answers(answer_bytes, point.in_flight)
         if not latencies:
             return report
         rows = self._latencies.read_text().splitlines()
         return replace(report, latencies_us=sorted(int(row.split("\t")[2]) for row in rows))
 
-    def _h2load(self, address: str, point: Point, seconds: float, *more: str) -> str:
+    def run_calls(self, address: str, point: Point, calls: int, answer_bytes: int, messages: int = 1) -> Report:
+        """Makes that many calls, each answered with `messages` messages. Raises when any call went wrong.
+
+        All calls end, so every byte is accounted for.
+        """
+        report = Report.parse(self._h2load(address, point, f"--requests={calls}", patience=600))
+        report.require_full_answers(answer_bytes, in_flight=0, messages=messages)
+        if report.succeeded != calls:
+            raise BenchFailure(f"h2load made {report.succeeded} of {calls} calls")
+        return report
+
+    def _h2load(self, address: str, point: Point, *more: str, patience: float) -> str:
         command = ["h2load", f"--clients={point.connections}", f"-m{point.in_flight // point.connections}"]
-        command += [f"--duration={round(seconds * 1000)}ms", f"--data={self._body}", *more]
-        command += ["-H", "content-type: application/grpc", "-H", "te: trailers", f"http://{address}{self._path}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+        command += [f"--data={self._body}", "-H", "content-type: application/grpc", "-H", "te: trailers", *more]
+        done = subprocess.run(
+            [*command, f"http://{address}{self._path}"], capture_output=True, text=True, timeout=patience
+        )
         if done.returncode != 0:
             raise BenchFailure(f"h2load failed with status {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout

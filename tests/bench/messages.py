@@ -10,6 +10,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from bench.failure import BenchFailure
 
 PREDICT = "/predictd.v1.PredictionService/Predict"
+PREDICT_STREAM = "/predictd.v1.PredictionService/PredictStream"
 MODEL = "linear"
 WIDTH = 64
 # Name, dtype as model.toml spells it, and values.
@@ -30,8 +31,12 @@ class PredictMessages:
             pool.Add(file)
         self._dtypes = pool.FindEnumTypeByName("predictd.v1.DataType").values_by_name
         self._fp32 = self._dtypes["DATA_TYPE_FP32"].number
-        self.request_class = message_factory.GetMessageClass(pool.FindMessageTypeByName("predictd.v1.PredictRequest"))
-        self.response_class = message_factory.GetMessageClass(pool.FindMessageTypeByName("predictd.v1.PredictResponse"))
+
+        def message(name: str) -> type:
+            return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"predictd.v1.{name}"))
+
+        self.request_class, self.response_class = message("PredictRequest"), message("PredictResponse")
+        self._stream_request, self._stream_response = message("PredictStreamRequest"), message("PredictStreamResponse")
 
     def request(self, row: np.ndarray) -> bytes:
         message = self.request_class(model_name=MODEL)
@@ -46,6 +51,43 @@ class PredictMessages:
             number = self._dtypes[f"DATA_TYPE_{dtype}"].number
             tensors.add(name=name, dtype=number, shape=values.shape, raw=values.tobytes())
         return request.SerializeToString(), response.SerializeToString()
+
+    def stream_request(self, rows: np.ndarray, chunk_rows: int) -> bytes:
+        message = self._stream_request(chunk_rows=chunk_rows)
+        message.predict.model_name = MODEL
+        message.predict.inputs.add(name="x", dtype=self._fp32, shape=rows.shape, raw=rows.astype("<f4").tobytes())
+        return message.SerializeToString()
+
+    def stream_rows(self, request: bytes) -> np.ndarray:
+        """The rows that a request of `stream_request` holds."""
+        return np.frombuffer(self._stream_request.FromString(request).predict.inputs[0].raw, "<f4").reshape(-1, WIDTH)
+
+    def stream_answers(self, rows: np.ndarray) -> list[bytes]:
+        """The messages of a stream that answers with these rows, one by one."""
+        start, summary = self._stream_response(), self._stream_response()
+        start.start.model_name, start.start.model_version = MODEL, 1
+        start.start.total_rows = start.start.total_chunks = len(rows)
+        answers = [start]
+        for index, row in enumerate(rows):
+            answers.append(self._stream_response())
+            result = answers[-1].rows
+            result.first_row, result.row_count = index, 1
+            result.outputs.add(name="y", dtype=self._fp32, shape=[1, WIDTH], raw=row.astype("<f4").tobytes())
+        summary.summary.rows_ok = len(rows)
+        return [answer.SerializeToString() for answer in [*answers, summary]]
+
+    def stream_answer(self, answers: list[bytes]) -> np.ndarray:
+        """The rows of a stream with a message for each. Raises when it is not complete, in order, and only that."""
+        first, *rows, last = (self._stream_response.FromString(data) for data in answers)
+        count = len(rows)
+        start = (first.start.model_name, first.start.total_rows, first.start.total_chunks)
+        if start != (MODEL, count, count) or (last.summary.rows_ok, last.summary.rows_failed) != (count, 0):
+            raise BenchFailure(f"a stream of {count} rows began with {first} and ended with {last}")
+        for index, message in enumerate(rows):
+            found = (message.rows.first_row, [(y.name, y.dtype, list(y.shape)) for y in message.rows.outputs])
+            if found != (index, [("y", self._fp32, [1, WIDTH])]):
+                raise BenchFailure(f"row {index} of a stream was {found}")
+        return np.array([np.frombuffer(message.rows.outputs[0].raw, "<f4") for message in rows])
 
     def answer(self, data: bytes) -> np.ndarray:
         """The row in an answer. Raises when anything else about it is not as it must be."""

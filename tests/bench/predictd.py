@@ -2,7 +2,7 @@
 
 import argparse
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,13 +20,26 @@ def add_flags_argument(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def running_predictd(options: argparse.Namespace, repository: Path, folder: Path) -> Iterator[ServerProcess]:
-    """predictd with that repository, its defaults and the flags of `options`; its files go to `folder`."""
-    port_file = folder / "port"
-    command = [options.build_dir / "bin" / "predictd", "--model-repository", repository, "--listen", "127.0.0.1:0"]
-    command += ["--metrics-listen", "127.0.0.1:0", "--port-file", port_file, *shlex.split(options.predictd_flags)]
-    log = folder / f"{NAME}.log"
-    with ServerProcess(NAME, [str(part) for part in command], log, port_file) as server:
+def running_predictd(
+    options: argparse.Namespace,
+    repository: Path,
+    folder: Path,
+    name: str = NAME,
+    flags: Sequence[str] | None = None,
+    wrapper: Sequence[str] = (),
+) -> Iterator[ServerProcess]:
+    """predictd with that repository and `flags` (by default those of `options`); its files go to `folder`.
+
+    `wrapper` is a command that runs another one, which predictd becomes.
+    """
+    stem = name.replace(" ", "-")
+    port_file = folder / f"{stem}.port"
+    # Of one of the same name that has ended.
+    port_file.unlink(missing_ok=True)
+    command = [*wrapper, options.build_dir / "bin" / "predictd", "--model-repository", repository]
+    command += ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--port-file", port_file]
+    command += shlex.split(options.predictd_flags) if flags is None else flags
+    with ServerProcess(name, [str(part) for part in command], folder / f"{stem}.log", port_file) as server:
         wait_until_serving(server)
         yield server
 

@@ -13,6 +13,12 @@ START_SECONDS = 60
 STOP_SECONDS = 15
 
 
+def cpu_seconds(pid: int) -> float:
+    """User and system time of all threads of a process since its start."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class ServerProcess:
     """One server, from its start to its exit. A context manager: leaving it ends the process.
 
@@ -41,8 +47,7 @@ class ServerProcess:
 
     def cpu_seconds(self) -> float:
         """User and system time of all its threads since its start."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.pid)
 
     def log_tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-10:])

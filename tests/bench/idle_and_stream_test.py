@@ -1,0 +1,176 @@
+"""Tests of `tracing`, `memory`, `connections` and `streaming`: they judge right, and nothing broken looks fast.
+
+PREDICTD_BUILD_DIR names the build folder; the ones that run servers need bench_echo_server there.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from bench import connections, memory, streaming, tracing
+from bench.contestants import Sample
+from bench.failure import BenchFailure
+from bench.idlers import Crowd, descriptor_limit, idle, parse_counts
+from bench.load import Point, Report
+from bench.messages import PREDICT_STREAM, WIDTH, PredictMessages
+from bench.servers import ServerProcess
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ["PREDICTD_BUILD_DIR"])
+ECHO = BUILD / "tests" / "bench" / "bench_echo_server"
+ROLLUP = """\
+55f0c0000000-7fff00000000 ---p 00000000 00:00 0                          [rollup]
+Rss:              144000 kB
+Pss:              130000 kB
+Private_Clean:     60000 kB
+Private_Dirty:     70000 kB
+Anonymous:         68000 kB
+"""
+
+
+def streaming_bench(subject: str, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench", "streaming", "--no-build", "--build-dir", str(BUILD), "--quick"]
+    return subprocess.run([*command, "--subject-cmd", subject, *more], capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(name="messages")
+def make_messages(tmp_path: Path) -> PredictMessages:
+    return PredictMessages(ROOT, tmp_path)
+
+
+# --- tracing ---
+
+
+@pytest.mark.parametrize("traced", [100, 60, 140])
+def test_a_share_of_traced_calls_near_the_one_asked_for_is_reported(traced: int):
+    assert tracing.require_share("otlp", traced, 10_000, 0.01) == traced / 10_000
+
+
+@pytest.mark.parametrize(("traced", "calls"), [(40, 10_000), (160, 10_000), (19, 1_900), (0, 10_000)])
+def test_lost_and_unwanted_spans_are_an_error(traced: int, calls: int):
+    with pytest.raises(BenchFailure, match="spans were lost"):
+        tracing.require_share("otlp", traced, calls, 0.01)
+
+
+def test_the_tracing_ratio_is_to_the_same_round_without_an_exporter():
+    samples = {tracing.PLAIN: [100, 50], tracing.OTLP: [50, 50]}
+    tally = tracing.Tally({name: [Sample(rate, 1.0, []) for rate in rates] for name, rates in samples.items()})
+    assert tally.ratios(tracing.OTLP) == [0.5, 1.0]
+
+
+def test_a_text_is_counted_also_when_the_file_is_missing(tmp_path: Path):
+    spans = tmp_path / "spans"
+    assert tracing.count(spans, '"kind":2,') == 0
+    spans.write_text('{"kind":2,"kind":1,}\n{"kind":2,}')
+    assert tracing.count(spans, '"kind":2,') == 2
+
+
+# --- memory ---
+
+
+def test_reads_the_parts_of_a_processes_memory():
+    parts = memory.Memory.parse(ROLLUP).parts
+    assert parts == {"Rss": 144000 << 10, "Pss": 130000 << 10, "Private": 130000 << 10, "Anonymous": 68000 << 10}
+
+
+def test_memory_of_this_process_is_counted():
+    before = memory.Memory.of(os.getpid()).parts["Anonymous"]
+    block = np.ones(32 << 20, dtype=np.uint8)
+    assert 30 << 20 < memory.Memory.of(os.getpid()).parts["Anonymous"] - before < 40 << 20
+    assert block[0] == 1
+
+
+def test_growth_is_the_slope_after_the_first_steps():
+    calls = list(range(100_000, 1_100_000, 100_000))
+    warming_up_then_flat = [100e6, 150e6] + [150e6] * 8
+    assert memory.slope_per_million(calls, warming_up_then_flat) == pytest.approx(0, abs=1)
+    leaking_ten_bytes_a_call = [100e6 + 10 * made for made in calls]
+    assert memory.slope_per_million(calls, leaking_ten_bytes_a_call) == pytest.approx(10e6)
+
+
+# --- connections ---
+
+
+def test_the_ratios_of_connections_are_to_the_same_round_without_idle_ones():
+    samples = {connections.ALONE: [(100, 10), (50, 20)], "idle": [(50, 40), (25, 20)]}
+    made = {name: [Sample(rate, 1.0, [p99] * 10) for rate, p99 in rows] for name, rows in samples.items()}
+    rounds = connections.Rounds(made)
+    assert rounds.rate_ratio("idle") == 0.5
+    assert rounds.latency_ratio("idle", 0.99) == 2.5
+
+
+def test_counts_of_the_idle_clients_are_read():
+    assert parse_counts("held connections=10 streams=50\n", "held") == (10, 50)
+    with pytest.raises(BenchFailure, match="expected"):
+        parse_counts("", "open")
+
+
+def test_more_connections_than_the_limit_allows_are_refused():
+    with pytest.raises(BenchFailure, match="ulimit"):
+        descriptor_limit(1 << 40)
+
+
+@pytest.fixture(name="echo")
+def start_echo(tmp_path: Path):
+    with ServerProcess("echo", [str(ECHO)], tmp_path / "echo.log") as server:
+        yield server
+
+
+def test_idle_connections_and_unread_streams_stay_open(echo: ServerProcess, messages: PredictMessages, tmp_path: Path):
+    message = tmp_path / "message.bin"
+    message.write_bytes(messages.stream_request(np.zeros((4, WIDTH), dtype=np.float32), chunk_rows=1))
+    with idle(echo.address, Crowd(30)), idle(echo.address, Crowd(3, 5, PREDICT_STREAM, message, no_window=True)):
+        files = len(list(Path(f"/proc/{echo.pid}/fd").iterdir()))
+    assert files > 33
+
+
+def test_streams_that_the_server_ends_are_noticed(echo: ServerProcess, messages: PredictMessages, tmp_path: Path):
+    message = tmp_path / "message.bin"
+    message.write_bytes(messages.stream_request(np.zeros((4, WIDTH), dtype=np.float32), chunk_rows=1))
+    with pytest.raises(BenchFailure, match=r"of \(2, 4\) .* \(2, 0\) were left"):
+        with idle(echo.address, Crowd(2, 2, PREDICT_STREAM, message)):
+            # Answered after those that came before it.
+            with grpc.insecure_channel(echo.address) as channel:
+                list(channel.unary_stream(PREDICT_STREAM)(message.read_bytes(), timeout=10))
+
+
+# --- streaming ---
+
+
+def test_every_byte_of_streams_is_counted():
+    Report(1.0, 10, 0, 10 * (35_000 + 130 * 5)).require_full_answers(35_000, in_flight=0, messages=130)
+    with pytest.raises(BenchFailure, match="ended with gRPC errors"):
+        Report(1.0, 10, 0, 10 * (35_000 + 130 * 5) - 1).require_full_answers(35_000, in_flight=0, messages=130)
+
+
+def test_the_streaming_ratio_is_to_the_better_echo_of_the_same_round():
+    samples = [[streaming.Sample(rate, 1.0) for rate in row] for row in ([50, 100, 80], [60, 30, 40])]
+    assert streaming.Rounds(Point(1, 16), ["s", "a", "b"], samples).ratios() == [0.5, 1.5]
+
+
+def test_an_echo_against_the_echoes_streams(tmp_path: Path):
+    result_file = tmp_path / "result.json"
+    done = streaming_bench(f"{ECHO} --queues 1", "--points", "1x1,1x16", "--json", str(result_file))
+    assert done.returncode == 0, done.stderr
+    result = json.loads(result_file.read_text())
+    assert done.stdout.splitlines()[-1] == f"streaming ratio={result['ratio']:.2f}"
+    assert [row["streams"] for row in result["points"]] == [1, 16]
+    assert all(server["messages_per_second"][0] > 0 for server in result["points"][0]["servers"].values())
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"), [("numbers", "wrong numbers"), ("status", "ended with gRPC errors"), ("short", "messages")]
+)
+def test_a_faulty_stream_gets_no_ratio(fault: str, line: str):
+    subject = shlex.join([sys.executable, "-m", "bench.faulty_echo", "--fault", fault])
+    done = streaming_bench(subject, "--points", "1x16")
+    assert done.returncode == 1
+    assert line in done.stderr
+    assert "ratio=" not in done.stdout
