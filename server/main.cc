@@ -1,6 +1,7 @@
 #include <absl/synchronization/mutex.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -23,6 +24,14 @@ LogOptions MakeLogOptions(const ServerConfig& config) {
   return options;
 }
 
+// A connection is an open file, and the limit that a process starts with is meant for programs that use select.
+void RaiseFileLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int Main(int argc, const char* const* argv) {
   int exit_code = 0;
   const std::optional<ServerConfig> config = ParseServerConfig(argc, argv, exit_code);
@@ -35,6 +44,7 @@ int Main(int argc, const char* const* argv) {
   sigaddset(&stop_signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  RaiseFileLimit();
 
   // gRPC locks absl::Mutex on every call, and Debian's build looks for deadlocks at each.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);

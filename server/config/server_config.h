@@ -33,7 +33,7 @@ struct ServerConfig {
   int64_t max_message_bytes = int64_t{64} << 20;
   int max_concurrent_streams = 10000;
   // Chunks of one stream that are queued, running or computed but not sent.
-  int stream_window = 4;
+  int stream_window = 32;
   // How long a stream may wait for its reader. Zero: for ever.
   absl::Duration stream_stall_timeout = absl::Seconds(30);
 

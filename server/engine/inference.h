@@ -26,6 +26,9 @@ struct InferenceRequest {
   int64_t priority = kDefaultPriority;
 };
 
+// Of the elements of all inputs.
+int64_t InputBytes(const InferenceRequest& request);
+
 // When things happened to a request, for trailers and spans.
 struct InferenceTimings {
   TimePoint enqueued;

@@ -37,6 +37,8 @@ class Job {
     TimePoint at;
     JobOrder order;
     int64_t bytes = 0;
+    // Whether it may be set apart because no run would end before its deadline.
+    bool refusable = true;
     // Null when it is in no queue.
     class JobGroup* group = nullptr;
     JobTree::Links links;

@@ -90,8 +90,10 @@ TimePoint JobQueue::WaitsUntil(const Job& first) const {
 JobQueue::Taken JobQueue::Take(TimePoint now, Duration shortest_run) {
   Taken taken;
   const auto set_apart = [&](Job& job) {
-    if (job.request.deadline > now + shortest_run) return false;
-    (job.request.deadline <= now ? taken.expired : taken.hopeless).push_back(Erase(job));
+    const bool expired = job.request.deadline <= now;
+    const bool hopeless = job.queued.refusable && job.request.deadline <= now + shortest_run;
+    if (!expired && !hopeless) return false;
+    (expired ? taken.expired : taken.hopeless).push_back(Erase(job));
     return true;
   };
   while (!order_.empty() && set_apart(*order_.top()->jobs.first())) {

@@ -45,15 +45,6 @@ JobQueue::Options ForSignature(JobQueue::Options options, const Signature& signa
   return options;
 }
 
-int64_t InputBytes(const InferenceRequest& request) {
-  int64_t bytes = 0;
-  for (const Tensor& input : request.inputs) {
-    if (input.dtype() != DType::kBytes) bytes += static_cast<int64_t>(input.byte_size());
-    for (const std::string& string : input.strings()) bytes += static_cast<int64_t>(string.size());
-  }
-  return bytes;
-}
-
 // When to try again, of something that takes that long to go by.
 absl::Duration RetryDelay(Duration time) {
   return std::clamp(absl::FromChrono(time), absl::Milliseconds(1), absl::Seconds(10));
@@ -104,8 +95,9 @@ void ModelRunner::Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_p
     MutexLock lock(self->mutex_);
     // Stopped before it got here: OnStop found nothing to remove and ends the job, or has ended it.
     if (stop.stopped()) return;
-    if (admission == Admission::kIfRoom) admitted = self->Admit(job->request, bytes, workers, now);
+    if (admission != Admission::kReplacement) admitted = self->Admit(job->request, bytes, admission, workers, now);
     if (admitted.ok()) {
+      job->queued.refusable = admission != Admission::kReplacement;
       self->observer_.OnQueuedChange(1);
       self->queue_.Push(job, std::move(key), bytes, now);
     }
@@ -118,8 +110,10 @@ void ModelRunner::Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_p
   scheduler.Ready(std::move(self));
 }
 
-absl::Status ModelRunner::Admit(const InferenceRequest& request, int64_t bytes, double workers, TimePoint now) const {
-  const bool room = queue_.HasRoom(bytes);
+absl::Status ModelRunner::Admit(const InferenceRequest& request, int64_t bytes, Admission admission, double workers,
+                                TimePoint now) const {
+  const bool spare = admission != Admission::kIfSpare || 2 * queue_.size() < queue_.options().capacity;
+  const bool room = spare && queue_.HasRoom(bytes);
   if (room && request.deadline == kNever) return absl::OkStatus();
   const LoadAhead load = {.rows_ahead = queue_.RowsAhead(request, now),
                           .rows = request.rows,

@@ -30,9 +30,12 @@ class RunnerObserver {
   virtual void OnDequeued(Duration waited) = 0;
 };
 
-// Whether a request may be refused because the queue is full.
+// Whether a request may be refused.
 enum class Admission {
+  // If the queue is full, or it would miss its deadline.
   kIfRoom,
+  // Also if the queue is half full: it can come later, and leaves the rest to those that cannot.
+  kIfSpare,
   // It takes the place of one of the same call that has just ended, which bounds how many there are.
   kReplacement,
 };
@@ -86,8 +89,8 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   void RunBatch(const Jobs& jobs);
   absl::StatusOr<std::vector<Tensor>> Compute(const Jobs& jobs, int64_t rows);
   // Whether there is room for the request and time to answer it, with so many workers.
-  absl::Status Admit(const InferenceRequest& request, int64_t bytes, double workers, TimePoint now) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Admit(const InferenceRequest& request, int64_t bytes, Admission admission, double workers,
+                     TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // How long until a worker is free.
   Duration UntilFree(double workers, TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

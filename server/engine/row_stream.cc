@@ -10,11 +10,26 @@
 
 namespace predictd {
 
+namespace {
+
+// What the inputs of all chunks of a window may have, unless there are few.
+constexpr int64_t kWindowBytes = int64_t{1} << 20;
+constexpr int64_t kFewChunks = 4;
+
+int64_t Window(const InferenceRequest& request, const RowStream::Options& options) {
+  const int64_t bytes_of_chunk = InputBytes(request) * options.chunk_rows / std::max<int64_t>(1, request.rows);
+  const int64_t fit = std::max(kFewChunks, kWindowBytes / std::max<int64_t>(1, bytes_of_chunk));
+  return std::min<int64_t>(options.window, fit);
+}
+
+}  // namespace
+
 struct RowStream::State {
   State(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options, StopSource& stop)
       : runner(std::move(runner)),
         request(std::move(request)),
         options(options),
+        window(Window(this->request, options)),
         stop(stop),
         total((this->request.rows + options.chunk_rows - 1) / options.chunk_rows) {}
 
@@ -43,6 +58,7 @@ struct RowStream::State {
   const std::shared_ptr<ModelRunner> runner;
   const InferenceRequest request;
   const Options options;
+  const int64_t window;
   StopSource& stop;
   const int64_t total;
 
@@ -62,27 +78,37 @@ struct RowStream::State {
 RowStream::RowStream(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options,
                      StopSource& stop)
     : state_(std::make_shared<State>(std::move(runner), std::move(request), options, stop)) {
-  for (int i = 0; i < options.window; ++i) Launch(state_, Admission::kIfRoom);
+  Launch(state_, Admission::kIfRoom);
+  for (int64_t i = 1; i < state_->window; ++i) Launch(state_, Admission::kIfSpare);
 }
 
 int64_t RowStream::total_chunks() const {
   return state_->total;
 }
 
+bool RowStream::ready() const {
+  MutexLock lock(state_->mutex);
+  return state_->HasNext();
+}
+
 Task<std::optional<RowStream::Chunk>> RowStream::Next() {
   State& state = *state_;
   co_await State::Wait{state, /*drain=*/false};
   std::optional<Chunk> chunk;
+  bool grows = false;
   {
     MutexLock lock(state.mutex);
     if (state.done.empty()) co_return std::nullopt;
     auto node = state.done.extract(state.done.begin());
     ++state.taken;
+    grows = state.active + static_cast<int64_t>(state.done.size()) + 1 < state.window;
     const int64_t first_row = node.key() * state.options.chunk_rows;
     const int64_t rows = std::min(state.options.chunk_rows, state.request.rows - first_row);
     chunk = Chunk{first_row, rows, std::move(node.mapped())};
   }
   Launch(state_, Admission::kReplacement);
+  // One that found no room in the beginning.
+  if (grows) Launch(state_, Admission::kIfSpare);
   co_return chunk;
 }
 
@@ -112,6 +138,7 @@ Task<> RowStream::RunChunk(std::shared_ptr<State> state, int64_t index, Admissio
   InferenceRequest chunk;
   chunk.rows = std::min(state->options.chunk_rows, state->request.rows - first_row);
   chunk.deadline = state->request.deadline;
+  chunk.priority = state->request.priority;
   chunk.inputs = state->runner->signature().batched ? SliceRows(state->request.inputs, first_row, chunk.rows)
                                                     : state->request.inputs;
   absl::StatusOr<InferenceResult> result;
@@ -127,7 +154,7 @@ Task<> RowStream::RunChunk(std::shared_ptr<State> state, int64_t index, Admissio
     --state->active;
     const bool others = state->active > 0 || state->taken + static_cast<int64_t>(state->done.size()) > 0;
     const bool full = absl::IsResourceExhausted(result.status()) && !state->stop.stopped();
-    if (full && admission == Admission::kIfRoom && others) {
+    if (full && admission != Admission::kReplacement && others) {
       state->refused.push_back(index);
     } else {
       state->done.emplace(index, std::move(result));

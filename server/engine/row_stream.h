@@ -14,15 +14,15 @@ namespace predictd {
 
 // Runs the rows of one big request in chunks and hands out the results one by one.
 //
-// At most `window` chunks are queued, running or computed but not yet taken: whoever reads slowly stops the work
-// instead of piling up results. Used by one coroutine; the chunks themselves end on any thread.
+// At most `window` chunks are queued, running or computed but not yet taken, and fewer if they are large: whoever reads
+// slowly stops the work instead of piling up results. Used by one coroutine; the chunks themselves end on any thread.
 class RowStream {
  public:
   struct Options {
     int64_t chunk_rows = 1;
     // Results in the order of their rows, or as they complete.
     bool ordered = true;
-    int window = 4;
+    int window = 32;
   };
 
   struct Chunk {
@@ -35,6 +35,9 @@ class RowStream {
   RowStream(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options, StopSource& stop);
 
   int64_t total_chunks() const;
+
+  // Whether Next would return without waiting.
+  bool ready() const;
 
   // The next result; nullopt after the last one. A chunk's error is in the chunk, and the others go on. If the model's
   // queue is full, the stream goes on with fewer chunks at a time; only when it has none at all is that an error.

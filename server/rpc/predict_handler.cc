@@ -48,12 +48,12 @@ Task<absl::Status> SendRows(Call& call, const DecodedPredictStream& request, Row
     if (chunk->result.ok()) call.AddInference(chunk->result->timings);
     absl::StatusOr<grpc::ByteBuffer> message = EncodeRows(request.predict, *chunk);
     if (!message.ok()) co_return message.status();
-    reading = co_await writer.Write(*message);
+    reading = co_await writer.Write(*message, rows.ready());
   }
   if (reading) {
     absl::StatusOr<grpc::ByteBuffer> summary = EncodeStreamSummary(rows_ok, rows_failed);
     if (!summary.ok()) co_return summary.status();
-    reading = co_await writer.Write(*summary);
+    reading = co_await writer.Write(*summary, /*more_follows=*/true);
   }
   if (call.stop().stopped()) co_return StopStatus(call.stop().reason(), "the stream");
   co_return reading ? absl::OkStatus() : StopStatus(StopReason::kCancelled, "the stream");

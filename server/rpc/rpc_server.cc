@@ -80,11 +80,16 @@ struct RpcServer::Impl {
   std::vector<StreamMethod> stream_methods;
   std::vector<BidiMethod> bidi_methods;
   std::unique_ptr<grpc::Server> server;
+  // The last one is for endless methods alone: Debian's gRPC looks through all tags of a queue at each event, and ten
+  // thousand health watches would slow every call of their loop.
   std::vector<std::unique_ptr<EventLoop>> loops;
   int port = 0;
   bool drained = false;
 
   Impl(RpcEnvironment& environment, const Catalog& catalog, int stream_window);
+  // Starts to wait for calls of those methods that belong to the loop; on its thread.
+  template <class Methods, class Serve>
+  void Accept(EventLoop& loop, const Methods& methods, Serve serve);
   void StopCalls(bool endless_only);
   void WaitUntilAllEnded() const;
 };
@@ -146,6 +151,14 @@ RpcServer::Impl::Impl(RpcEnvironment& environment, const Catalog& catalog, int s
                           reflect});
 }
 
+template <class Methods, class Serve>
+void RpcServer::Impl::Accept(EventLoop& loop, const Methods& methods, Serve serve) {
+  const bool for_endless = &loop == loops.back().get();
+  for (const auto& method : methods) {
+    if (method.method.endless() == for_endless) Detach(serve(loop, environment, method));
+  }
+}
+
 // Stops the calls that live on the loops, all or only the endless ones.
 void RpcServer::Impl::StopCalls(bool endless_only) {
   for (auto& loop : loops) {
@@ -174,7 +187,6 @@ RpcServer::~RpcServer() {
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& options, RpcEnvironment& environment,
                                                             const Catalog& catalog, WorkerPool& pool,
                                                             const std::function<void()>& on_loop_start) {
-  RouteLibraryLogs();
   auto impl = std::make_unique<Impl>(environment, catalog, options.stream_window);
   grpc::ServerBuilder builder;
   Configure(options, builder);
@@ -187,17 +199,21 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& optio
   for (int i = 0; i < options.loops; ++i) {
     impl->loops.push_back(std::make_unique<EventLoop>(builder.AddCompletionQueue(), pool, *environment.metrics));
   }
+  // Not polled for connections.
+  impl->loops.push_back(std::make_unique<EventLoop>(builder.AddCompletionQueue(/*is_frequently_polled=*/false), pool,
+                                                    *environment.metrics));
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr || impl->port == 0) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen, ": is the address in use?"));
   }
   Impl* server = impl.get();
+  RouteLibraryLogs([server] { server->loops.back()->Post([server] { server->health.SetNotServing(); }); });
   for (auto& loop : impl->loops) {
     loop->Start([server, on_loop_start, &loop = *loop] {
       on_loop_start();
-      for (const UnaryMethod& method : server->unary_methods) Detach(ServeUnary(loop, server->environment, method));
-      for (const StreamMethod& method : server->stream_methods) Detach(ServeStream(loop, server->environment, method));
-      for (const BidiMethod& method : server->bidi_methods) Detach(ServeBidi(loop, server->environment, method));
+      server->Accept(loop, server->unary_methods, ServeUnary);
+      server->Accept(loop, server->stream_methods, ServeStream);
+      server->Accept(loop, server->bidi_methods, ServeBidi);
     });
   }
   return std::unique_ptr<RpcServer>(new RpcServer(std::move(impl)));
@@ -234,6 +250,7 @@ void RpcServer::Drain(absl::Duration grace) {
 }
 
 void RpcServer::Stop() {
+  RouteLibraryLogs();
   for (auto& loop : impl_->loops) loop->Shutdown();
 }
 

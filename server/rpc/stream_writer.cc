@@ -45,9 +45,11 @@ void StreamWriter::Check() {
   if (call_.stop().stopped() && waited >= kStoppedGrace) call_.context().TryCancel();
 }
 
-Task<bool> StreamWriter::Write(const grpc::ByteBuffer& message) {
+Task<bool> StreamWriter::Write(const grpc::ByteBuffer& message, bool more_follows) {
   waiting_since_.store(steady_clock::now().time_since_epoch().count(), std::memory_order_release);
-  Operation write([this, &message](void* tag) { transport_.Write(message, tag); });
+  grpc::WriteOptions options;
+  if (more_follows) options.set_buffer_hint();
+  Operation write([this, &message, options](void* tag) { transport_.Write(message, options, tag); });
   const bool ok = co_await write;
   waiting_since_.store(0, std::memory_order_release);
   co_return ok;

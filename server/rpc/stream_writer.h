@@ -23,8 +23,9 @@ class StreamWriter {
   // Starts watching the reader; on the call's loop.
   void Begin();
 
-  // Sends one message and waits until the transport took it. False: the call is over, nobody reads.
-  Task<bool> Write(const grpc::ByteBuffer& message);
+  // Sends one message and waits until the transport took it. False: the call is over, nobody reads. If more follows at
+  // once, the transport may keep the message for a moment and send them together.
+  Task<bool> Write(const grpc::ByteBuffer& message, bool more_follows = false);
 
   grpc::ServerAsyncWriter<grpc::ByteBuffer>& transport() { return transport_; }
 

@@ -87,7 +87,7 @@ TEST(ConfigHelpTest, HelpGoesToStdoutAndExitsWithZero) {
   EXPECT_EQ(parsed.err, "");
   for (const char* option :
        {"--model-repository DIR", "--listen ADDRESS [127.0.0.1:8500]", "--drain-grace DURATION [30s]",
-        "--stream-window N [4]", "--config FILE", "Exit codes", "PREDICTD_LISTEN"}) {
+        "--stream-window N [32]", "--config FILE", "Exit codes", "PREDICTD_LISTEN"}) {
     EXPECT_NE(parsed.out.find(option), std::string::npos) << option;
   }
 }

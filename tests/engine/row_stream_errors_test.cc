@@ -52,7 +52,7 @@ TEST_F(RowStreamErrorsTest, ErrorOfOneChunkIsReportedForItsRowsAndTheRestGoOn) {
 // Every capacity, with and without others in the queue: no chunk is lost, none is refused while others of its stream
 // are on their way, and the stream always comes to its end.
 TEST_F(RowStreamErrorsTest, StreamThatFindsLittleRoomGoesOnWithFewerChunks) {
-  for (size_t capacity = 1; capacity <= 10; ++capacity) {
+  for (size_t capacity = 1; capacity <= 20; ++capacity) {
     for (const bool ordered : {true, false}) {
       SCOPED_TRACE(testing::Message() << "capacity " << capacity << (ordered ? ", ordered" : ", unordered"));
       const auto runner = MakeRunner(FloatSignature(), capacity);
@@ -62,11 +62,34 @@ TEST_F(RowStreamErrorsTest, StreamThatFindsLittleRoomGoesOnWithFewerChunks) {
       model_.AwaitRuns(runs + 1);
       RowStream stream(runner, Rows(std::vector<float>(20, 1)), {.chunk_rows = 1, .ordered = ordered, .window = 8},
                        stop_);
-      EXPECT_EQ(runner->queued(), static_cast<int64_t>(std::min<size_t>(capacity, 8)));
+      // A stream leaves half of the queue to others.
+      EXPECT_EQ(runner->queued(), static_cast<int64_t>(std::min<size_t>((capacity + 1) / 2, 8)));
       model_.Release();
       EXPECT_EQ(AwaitCodes(stream), std::vector<absl::StatusCode>(20, kOk));
     }
   }
+}
+
+TEST_F(RowStreamErrorsTest, StreamThatFoundLittleRoomGrowsWhenThereIsMore) {
+  const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/1), /*queue_capacity=*/8);
+  model_.Block();
+  const PendingInference occupant(*runner, OneRow(0));
+  model_.AwaitRuns(1);
+  std::vector<std::unique_ptr<PendingInference>> others;
+  for (int i = 0; i < 7; ++i) others.push_back(std::make_unique<PendingInference>(*runner, OneRow(0)));
+  RowStream stream(runner, Rows(std::vector<float>(20, 1)), {.chunk_rows = 1, .window = 3}, stop_);
+  EXPECT_EQ(runner->queued(), 8);
+  others.clear();
+  // The occupant, and the stream's one chunk.
+  model_.ReleaseOne();
+  model_.ReleaseOne();
+  ASSERT_TRUE(AwaitNext(stream)->result.ok());
+  model_.AwaitRuns(3);
+  EXPECT_EQ(runner->queued(), 1);
+  model_.Release();
+  std::vector<absl::StatusCode> codes = AwaitCodes(stream);
+  codes[0] = kOk;
+  EXPECT_EQ(codes, std::vector<absl::StatusCode>(20, kOk));
 }
 
 TEST_F(RowStreamErrorsTest, OnlyTheFirstChunkIsRefusedIfThereIsNoRoomAtAll) {

@@ -256,6 +256,7 @@ def test_a_message_at_the_limit_is_read(server: PredictdProcess) -> None:
     ids=["longer than sent", "4 GiB", "unknown flag", "cut off", "cut in its prefix", "none"],
 )
 def test_a_malformed_message_ends_its_call(server: PredictdProcess, prefix: bytes, body: bytes) -> None:
+    server.wait_until_idle()
     before = server.resident_bytes()
     answered = server.metric("predictd_requests_total", method="Predict", code="OK")
     with RawHttp2(server.address) as connection:
