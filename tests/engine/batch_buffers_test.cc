@@ -118,7 +118,7 @@ TEST(BatchBuffersTest, ThreadsDoNotShareBlocksThatAreTaken) {
     std::optional<Tensor> kept;
     for (int i = 0; i < 2000; ++i) {
       std::byte* fill = nullptr;
-      const Tensor tensor = buffers.Allocate(DType::kUint8, {1000 * (i % 7 + 1)}, &fill);
+      const Tensor tensor = buffers.Allocate(DType::kUint8, {int64_t{1000} * (i % 7 + 1)}, &fill);
       std::memset(fill, thread, tensor.byte_size());
       kept = tensor.Rows(0, 10);
       std::this_thread::yield();

@@ -15,7 +15,9 @@ from predictd_process import DEMO_MODELS, PredictdProcess
 from protocol import (
     NUMPY_TYPES,
     Client,
+    PredictStreamRequest,
     Tensor,
+    collect,
     field_violations,
     float_tensor,
     predict_request,
@@ -226,6 +228,15 @@ def test_sequences_of_all_buckets_answer_as_alone(server: PredictdProcess) -> No
         run_in_batches(server, requests, some_batch_has_more_rows_than(1)), alone, strict=True
     ):
         assert_answers_agree(future.result(), expected)
+
+
+def test_streamed_sequences_are_padded_and_cut_back_chunk_by_chunk(client: Client) -> None:
+    [(tokens, bias)] = sequences([6], rows=5)
+    whole = to_arrays(client.predict(attention_request(tokens, bias)))["hidden"]
+    stream = client.predict_stream(PredictStreamRequest(predict=attention_request(tokens, bias), chunk_rows=2))
+    chunks = [to_arrays(rows)["hidden"] for rows in collect(stream)["rows"]]
+    assert [chunk.shape for chunk in chunks] == [(2, 6, 16), (2, 6, 16), (1, 6, 16)]
+    numpy.testing.assert_allclose(numpy.concatenate(chunks), whole, atol=TOLERANCE["FP32"])
 
 
 def test_nan_in_one_sequence_stays_there(server: PredictdProcess) -> None:
