@@ -13,7 +13,16 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from model_folder import TensorSpec, fingerprint, is_current, model_toml, write_atomically, write_stamp, write_text
+from model_folder import (
+    TensorSpec,
+    TomlValue,
+    fingerprint,
+    is_current,
+    model_toml,
+    write_atomically,
+    write_stamp,
+    write_text,
+)
 
 FILES = ("model.toml", "1/model.pt")
 SEED = 7
@@ -156,6 +165,95 @@ def export_multi(folder: Path) -> None:
     )
 
 
+def _save_attention(folder: Path, description: str, padded: bool) -> None:
+    import torch
+
+    width = 16
+
+    class Attention(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = torch.nn.Embedding(32, width)
+            self.query = torch.nn.Parameter(torch.randn(width, width) / width**0.5)
+            self.key = torch.nn.Parameter(torch.randn(width, width) / width**0.5)
+
+        def attend(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            scores = (x @ self.query.to(x.dtype)) @ (x @ self.key.to(x.dtype)).transpose(1, 2)
+            scores = scores.masked_fill(torch.logical_not(mask).unsqueeze(1), float("-inf"))
+            return torch.softmax(scores, dim=-1) @ x
+
+        def pool(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            hidden = self.attend(x, mask).masked_fill(torch.logical_not(mask).unsqueeze(2), 0.0)
+            return hidden.sum(dim=1) / mask.sum(dim=1, keepdim=True).to(x.dtype)
+
+        def forward(
+            self, tokens: torch.Tensor, mask: torch.Tensor, bias: torch.Tensor
+        ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+            x = self.embedding(tokens) + bias.unsqueeze(2)
+            return (
+                tokens,
+                self.attend(x, mask),
+                self.pool(x, mask),
+                self.pool(x.to(torch.float64), mask),
+                self.pool(x.to(torch.float16), mask),
+                self.pool(x.to(torch.bfloat16), mask),
+            )
+
+    # What fills up is a token and a bias as good as any: an answer that is right has not looked at them.
+    to_buckets = {"pad_to": (4, 16, 64), "pad_value": 3}
+    like_tokens = {"pad_like": "tokens", "pad_value": 5}
+    mask = {"mask_of": "tokens"}
+    cut_back = {"unpad": "tokens"}
+    none: dict[str, TomlValue] = {}
+    _save(
+        folder,
+        Attention(),
+        description,
+        [
+            TensorSpec("tokens", "INT64", [-1, -1], to_buckets if padded else none),
+            TensorSpec("mask", "BOOL", [-1, -1], mask if padded else none),
+            TensorSpec("bias", "FP32", [-1, -1], like_tokens if padded else none),
+        ],
+        [
+            TensorSpec("echo", "INT64", [-1, -1], cut_back if padded else none),
+            TensorSpec("hidden", "FP32", [-1, -1, width], cut_back if padded else none),
+            *(TensorSpec(f"pooled_{dtype.lower()}", dtype, [-1, width]) for dtype in ("FP32", "FP64", "FP16", "BF16")),
+        ],
+        max_batch_size=32,
+    )
+
+
+def export_attention(folder: Path) -> None:
+    """Attention over sequences that the server pads: an answer must not depend on who shares the batch."""
+    _save_attention(folder, "Attention over token sequences, padded to 4, 16 or 64.", padded=True)
+
+
+def export_attention_unpadded(folder: Path) -> None:
+    """The same network without padding, with the mask as an input: what the padded one is compared with."""
+    _save_attention(folder, "Attention over token sequences of any length.", padded=False)
+
+
+def export_aliases(folder: Path) -> None:
+    """Returns its input and a part of it: their memory is the request's, or the batch's."""
+    import torch
+
+    class Aliases(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+            return x, x[:, 1:], x.reshape(x.size(0), 2, 2)
+
+    _save(
+        folder,
+        Aliases(),
+        "Its input whole, in part and in another shape.",
+        [TensorSpec("x", "FP32", [-1, 4])],
+        [
+            TensorSpec("whole", "FP32", [-1, 4]),
+            TensorSpec("part", "FP32", [-1, 3]),
+            TensorSpec("pairs", "FP32", [-1, 2, 2]),
+        ],
+    )
+
+
 def export_broken(folder: Path) -> None:
     """Its model.pt is no model: loading it fails."""
     write_atomically(folder / "1" / "model.pt", lambda partial: partial.write_bytes(b"this is not a model\n" * 64))
@@ -240,6 +338,9 @@ EXPORTERS: dict[str, Callable[[Path], None]] = {
     "faulty": export_faulty,
     "fixed": export_fixed,
     "multi": export_multi,
+    "attention": export_attention,
+    "attention_unpadded": export_attention_unpadded,
+    "aliases": export_aliases,
     "broken": export_broken,
     "heavy_load": export_heavy_load,
     "encoder": export_encoder,
@@ -252,7 +353,7 @@ def _save(
     description: str,
     inputs: list[TensorSpec],
     outputs: list[TensorSpec],
-    **settings: bool | int | str,
+    **settings: TomlValue,
 ) -> None:
     import torch
 
@@ -266,7 +367,7 @@ def _write_toml(
     description: str,
     inputs: list[TensorSpec],
     outputs: list[TensorSpec],
-    **settings: bool | int | str,
+    **settings: TomlValue,
 ) -> None:
     write_text(folder / "model.toml", model_toml(description, inputs, outputs, **settings))
 

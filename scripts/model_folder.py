@@ -6,12 +6,14 @@ import hashlib
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 STAMP = ".export-stamp"
+
+TomlValue = bool | int | str | Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class TensorSpec:
     name: str
     dtype: str
     shape: Sequence[int]
+    # Further keys of its table: pad_to and the like.
+    settings: Mapping[str, TomlValue] = field(default_factory=dict)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -40,7 +44,7 @@ def model_toml(
     description: str,
     inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
-    **settings: bool | int | str,
+    **settings: TomlValue,
 ) -> str:
     """The text of a tensor model's model.toml; `settings` are the optional keys that differ from their defaults."""
     lines = ['kind = "tensor"', f"description = {_toml_value(description)}"]
@@ -48,15 +52,18 @@ def model_toml(
     for table, specs in (("inputs", inputs), ("outputs", outputs)):
         for spec in specs:
             lines += ["", f"[[{table}]]", f"name = {_toml_value(spec.name)}", f"dtype = {_toml_value(spec.dtype)}"]
-            lines.append(f"shape = [{', '.join(str(dim) for dim in spec.shape)}]")
+            lines.append(f"shape = {_toml_value(spec.shape)}")
+            lines += [f"{key} = {_toml_value(value)}" for key, value in spec.settings.items()]
     return "\n".join(lines) + "\n"
 
 
-def _toml_value(value: bool | int | str) -> str:
+def _toml_value(value: TomlValue) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
+    if not isinstance(value, str):
+        return f"[{', '.join(str(item) for item in value)}]"
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

@@ -121,6 +121,7 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   const auto init_thread = [threads = config.intra_op_threads] { InitTorchThread(threads); };
   WorkerPool pool({.workers = workers, .on_start = init_thread, .max_inline_cost = kMaxInlineCost});
 
+  const int loops = config.loops > 0 ? config.loops : std::max(1, Cores() / 2);
   RpcEnvironment environment;
   environment.default_deadline = config.default_deadline;
   environment.max_deadline = config.max_deadline;
@@ -130,7 +131,7 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   environment.metrics = &rpc_metrics;
   absl::StatusOr<std::unique_ptr<RpcServer>> started =
       RpcServer::Start({.listen = config.listen,
-                        .loops = config.loops > 0 ? config.loops : std::max(1, Cores() / 2),
+                        .loops = loops,
                         .max_message_bytes = config.max_message_bytes,
                         .max_concurrent_streams = config.max_concurrent_streams,
                         .stream_window = config.stream_window},
@@ -145,9 +146,10 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   {
     const Loader loader(
         catalog, pool,
-        [workers, init_thread](const VersionEntry& version, const Signature& signature) {
+        // Loops run cheap models, too.
+        [runners = workers + loops, init_thread](const VersionEntry& version, const Signature& signature) {
           init_thread();
-          return LoadTorchModel(version, signature, workers);
+          return LoadTorchModel(version, signature, runners);
         },
         [&](const ServedModel& model, const ServedVersion& version, std::unique_ptr<Model> loaded) {
           const ModelConfig& config = model.config();

@@ -6,20 +6,23 @@
 
 #include "absl/container/inlined_vector.h"
 #include "absl/types/span.h"
+#include "server/engine/batch_buffers.h"
 #include "server/engine/inference.h"
 #include "server/engine/job.h"
 #include "server/model/signature.h"
 
 namespace predictd {
 
-// Requests of one batched model can run together if their keys are equal: all extents but the first of each input. Only
-// those that the signature leaves open count, so that most models have one key.
+// Requests of one batched model can run together if their keys are equal: all extents but the first of each input, once
+// it is padded. Only those that the signature leaves open count, so that most models have one key.
 using BatchKey = absl::InlinedVector<int64_t, 4>;
 BatchKey KeyOf(const InferenceRequest& request, const Signature& signature);
 
-// The inputs of all jobs, stacked along the first dimension. A single job's inputs are passed on without a copy, unless
-// they are not aligned well enough for vector loads.
-std::vector<Tensor> StackInputs(absl::Span<const std::shared_ptr<Job>> jobs);
+// The model's arguments: the inputs of all jobs, padded, stacked along the first dimension in memory of `buffers`, and
+// the masks. A single job's input is passed on without a copy, unless it is padded or not aligned well enough for
+// vector loads. The jobs can share a batch.
+std::vector<Tensor> StackInputs(absl::Span<const std::shared_ptr<Job>> jobs, const Padding& padding,
+                                BatchBuffers& buffers);
 
 // The rows [first, first + rows) of each output, sharing the memory.
 std::vector<Tensor> SliceRows(absl::Span<const Tensor> tensors, int64_t first, int64_t rows);

@@ -9,8 +9,11 @@
 namespace predictd {
 namespace {
 
-// TorchScript's profiling executor needs two runs of a shape before it has its final code.
-constexpr int kWarmUpRounds = 3;
+// TorchScript's profiling executor needs two runs of a shape before it has its final code; compiled models have it.
+int WarmUpRounds(Backend backend) {
+  return backend == Backend::kTorchScript ? 3 : 1;
+}
+
 // Loading gives way to serving.
 constexpr int kNiceness = 10;
 
@@ -51,16 +54,17 @@ absl::StatusOr<std::shared_ptr<ModelRunner>> Loader::Load(const ServedModel& mod
   if (!loaded.ok()) return loaded.status();
   std::shared_ptr<ModelRunner> runner = make_runner_(model, version, *std::move(loaded));
   if (!model.config().warmup) return runner;
-  if (absl::Status status = WarmUp(*runner); !status.ok()) return status;
+  const int rounds = WarmUpRounds(version.entry().backend);
+  if (absl::Status status = WarmUp(*runner, {.rounds = rounds}); !status.ok()) return status;
   return runner;
 }
 
-absl::Status Loader::WarmUp(ModelRunner& runner) {
+absl::Status Loader::WarmUp(ModelRunner& runner, const WarmUpOptions& options) {
   // One worker after the other, so that the rest go on serving.
   for (int worker = 0; worker < pool_.workers(); ++worker) {
     std::promise<absl::Status> promise;
     std::future<absl::Status> done = promise.get_future();
-    pool_.RunOn(worker, [&promise, &runner] { promise.set_value(runner.WarmUp(kWarmUpRounds)); });
+    pool_.RunOn(worker, [&promise, &runner, &options] { promise.set_value(runner.WarmUp(options)); });
     if (absl::Status status = done.get(); !status.ok()) {
       return absl::Status(status.code(), "warm-up on zeros failed (warmup = false in model.toml skips it): " +
                                              std::string(status.message()));

@@ -32,7 +32,7 @@ class Loader {
  private:
   void Run();
   absl::StatusOr<std::shared_ptr<ModelRunner>> Load(const ServedModel& model, const ServedVersion& version);
-  absl::Status WarmUp(ModelRunner& runner);
+  absl::Status WarmUp(ModelRunner& runner, const WarmUpOptions& options);
 
   Catalog& catalog_;
   WorkerPool& pool_;

@@ -13,20 +13,6 @@ namespace predictd {
 
 namespace {
 
-// Warm-up takes no batch whose inputs have more elements than this.
-constexpr int64_t kMaxWarmUpElements = int64_t{1} << 26;
-
-// Of all inputs together, with open dimensions as 1.
-int64_t ElementsOfRow(const Signature& signature) {
-  int64_t elements = 0;
-  for (const TensorSpec& spec : signature.inputs) {
-    Shape shape = spec.shape;
-    std::replace(shape.begin(), shape.end(), int64_t{-1}, int64_t{1});
-    elements += ElementCount(shape).value_or(kMaxWarmUpElements);
-  }
-  return std::max<int64_t>(1, elements);
-}
-
 // What stands in for an observer that nobody gave.
 class NoObserver final : public RunnerObserver {
   void OnQueuedChange(int64_t /*by*/) override {}
@@ -203,10 +189,11 @@ void ModelRunner::RunBatch(const Jobs& jobs) {
     }
     return;
   }
+  const Padding& padding = signature_.padding;
   if (jobs.size() == 1) {
     timings.enqueued = jobs[0]->queued.at;
     if (outputs.ok()) {
-      jobs[0]->Complete(InferenceResult{*std::move(outputs), timings});
+      jobs[0]->Complete(InferenceResult{CutOutputs(padding, jobs[0]->request.inputs, *std::move(outputs)), timings});
     } else {
       jobs[0]->Complete(std::move(outputs).status());
     }
@@ -216,46 +203,23 @@ void ModelRunner::RunBatch(const Jobs& jobs) {
   for (const auto& job : jobs) {
     const int64_t rows = job->request.rows;
     timings.enqueued = job->queued.at;
-    job->Complete(InferenceResult{SliceRows(*outputs, first, rows), timings});
+    std::vector<Tensor> slices = SliceRows(*outputs, first, rows);
+    job->Complete(InferenceResult{CutOutputs(padding, job->request.inputs, std::move(slices)), timings});
     first += rows;
   }
 }
 
 absl::StatusOr<std::vector<Tensor>> ModelRunner::Compute(const Jobs& jobs, int64_t rows) {
-  const std::vector<Tensor> inputs = StackInputs(jobs);
+  const std::vector<Tensor> inputs = StackInputs(jobs, signature_.padding, buffers_);
   absl::StatusOr<std::vector<Tensor>> outputs = model_->Run(inputs);
   if (!outputs.ok()) return outputs;
-  if (absl::Status status = CheckOutputs(signature_, rows, *outputs); !status.ok()) return status;
+  if (absl::Status status = CheckOutputs(signature_, rows, jobs.front()->request.inputs, *outputs); !status.ok())
+    return status;
   return outputs;
 }
 
-absl::Status ModelRunner::WarmUp(int rounds) {
-  std::vector<int64_t> sizes = {1};
-  const int64_t most = std::min(signature_.max_batch_size, kMaxWarmUpElements / ElementsOfRow(signature_));
-  if (most > 1) sizes.push_back(most);
-  for (int64_t rows : sizes) {
-    InferenceRequest request;
-    request.rows = rows;
-    for (const TensorSpec& spec : signature_.inputs) {
-      Shape shape = spec.shape;
-      std::replace(shape.begin(), shape.end(), int64_t{-1}, int64_t{1});
-      if (signature_.batched) shape[0] = rows;
-      const int64_t elements = ElementCount(shape).value_or(0);
-      if (spec.dtype == DType::kBytes) {
-        request.inputs.emplace_back(shape, std::make_shared<std::vector<std::string>>(elements));
-      } else {
-        std::byte* fill = nullptr;
-        request.inputs.push_back(Tensor::Allocate(spec.dtype, shape, &fill));
-        std::fill_n(fill, request.inputs.back().byte_size(), std::byte{0});
-      }
-    }
-    const Jobs jobs = {std::make_shared<Job>(std::move(request))};
-    for (int i = 0; i < rounds; ++i) {
-      absl::StatusOr<std::vector<Tensor>> outputs = Compute(jobs, rows);
-      if (!outputs.ok()) return outputs.status();
-    }
-  }
-  return absl::OkStatus();
+absl::Status ModelRunner::WarmUp(const WarmUpOptions& options) {
+  return predictd::WarmUp(*model_, signature_, options, clock_);
 }
 
 int64_t ModelRunner::queued() const {

@@ -11,9 +11,11 @@
 #include "server/async/mutex.h"
 #include "server/async/stop.h"
 #include "server/async/worker_pool.h"
+#include "server/engine/batch_buffers.h"
 #include "server/engine/batch_cost.h"
 #include "server/engine/inference.h"
 #include "server/engine/job_queue.h"
+#include "server/engine/warm_up.h"
 #include "server/model/model.h"
 #include "server/model/signature.h"
 
@@ -68,9 +70,8 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   // `stop` outlives the await.
   Inference Infer(InferenceRequest request, StopSource& stop, Admission admission = Admission::kIfRoom);
 
-  // Runs the model on zeros, on this thread, `rounds` times for each of the smallest and the largest batch. Returns
-  // what the model returned if that was an error or not what its signature says.
-  absl::Status WarmUp(int rounds);
+  // Runs the model on zeros, on this thread, as WarmUp in warm_up.h.
+  absl::Status WarmUp(const WarmUpOptions& options);
 
   void RunStep() override;
   // Of the batch that would be taken now, from those that ran.
@@ -100,6 +101,7 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   WorkScheduler& scheduler_;
   const Clock& clock_;
 
+  BatchBuffers buffers_;
   BatchCost cost_;
 
   mutable Mutex mutex_;

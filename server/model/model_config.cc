@@ -5,12 +5,11 @@
 #include <algorithm>
 #include <fstream>
 #include <functional>
-#include <initializer_list>
-#include <set>
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "server/model/signature_config.h"
+#include "server/model/table_reader.h"
 
 namespace predictd {
 namespace {
@@ -25,112 +24,6 @@ constexpr absl::Duration kMaxQueueDelay = absl::Seconds(10);
 // What is less would hold next to nothing, and is rather a number of another unit.
 constexpr int64_t kMinResponseCacheBytes = int64_t{64} << 10;
 constexpr int64_t kMaxResponseCacheBytes = int64_t{1} << 40;
-constexpr int64_t kMaxElements = int64_t{1} << 31;
-
-absl::Status BadKey(absl::string_view key, absl::string_view expected) {
-  return absl::InvalidArgumentError(absl::StrCat(key, ": expected ", expected));
-}
-
-// Reads the keys of one table and then complains about those that nobody asked for. The first error sticks.
-class TableReader {
- public:
-  TableReader(const toml::table& table, std::string prefix) : table_(table), prefix_(std::move(prefix)) {}
-
-  template <class T>
-  void Read(absl::string_view key, absl::string_view expected, T& value,
-            const std::function<bool(const T&)>& valid = {}) {
-    const toml::node* node = Find(key);
-    if (node == nullptr) return;
-    const std::optional<T> read = node->value_exact<T>();
-    if (!read.has_value() || (valid && !valid(*read))) return Fail(key, expected);
-    value = *read;
-  }
-
-  const toml::node* Find(absl::string_view key) {
-    known_.insert(std::string(key));
-    return table_.get(std::string_view(key.data(), key.size()));
-  }
-
-  void Fail(absl::string_view key, absl::string_view expected) {
-    if (status_.ok()) status_ = BadKey(absl::StrCat(prefix_, key), expected);
-  }
-  void Fail(absl::Status status) {
-    if (status_.ok()) status_ = std::move(status);
-  }
-
-  absl::Status Finish() const {
-    if (!status_.ok()) return status_;
-    for (const auto& [key, node] : table_) {
-      if (!known_.contains(std::string(key.str()))) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(prefix_, std::string(key.str()), ": unknown key; known are ", absl::StrJoin(known_, ", ")));
-      }
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  const toml::table& table_;
-  const std::string prefix_;
-  std::set<std::string> known_;
-  absl::Status status_;
-};
-
-absl::StatusOr<TensorSpec> ReadSpec(const toml::table& table, const std::string& prefix, bool batched) {
-  TableReader reader(table, prefix);
-  TensorSpec spec;
-  std::string dtype;
-  reader.Read<std::string>("name", "a name", spec.name);
-  reader.Read<std::string>("dtype", "a name of a type", dtype);
-  if (spec.name.empty()) reader.Fail("name", "a name");
-  if (const std::optional<DType> parsed = ParseDType(dtype)) {
-    spec.dtype = *parsed;
-  } else {
-    reader.Fail("dtype", "one of BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64, BYTES");
-  }
-  constexpr absl::string_view kShape = "a list of extents, each -1 (any) or at least 1";
-  const toml::node* shape = reader.Find("shape");
-  if (shape == nullptr || !shape->is_array()) {
-    reader.Fail("shape", kShape);
-  } else {
-    for (const toml::node& extent : *shape->as_array()) {
-      const std::optional<int64_t> value = extent.value_exact<int64_t>();
-      if (!value.has_value() || (*value < 1 && *value != -1)) {
-        reader.Fail("shape", kShape);
-        break;
-      }
-      spec.shape.push_back(*value);
-    }
-  }
-  // Open dimensions count as 1: the least that a request can hold.
-  Shape smallest = spec.shape;
-  std::replace(smallest.begin(), smallest.end(), int64_t{-1}, int64_t{1});
-  if (ElementCount(smallest).value_or(kMaxElements + 1) > kMaxElements) {
-    reader.Fail("shape", absl::StrCat("at most ", kMaxElements, " elements, which is more than a message can hold"));
-  }
-  if (batched && (spec.shape.empty() || spec.shape[0] != -1)) {
-    reader.Fail("shape", "-1 first, as the model is batched (or set batched = false)");
-  }
-  if (absl::Status status = reader.Finish(); !status.ok()) return status;
-  return spec;
-}
-
-absl::StatusOr<std::vector<TensorSpec>> ReadSpecs(const toml::node* node, const std::string& key, bool batched) {
-  const std::string expected = absl::StrCat("at least one [[", key, "]] table");
-  if (node == nullptr || !node->is_array() || node->as_array()->empty()) return BadKey(key, expected);
-  std::vector<TensorSpec> specs;
-  for (const toml::node& entry : *node->as_array()) {
-    if (!entry.is_table()) return BadKey(key, expected);
-    const std::string prefix = absl::StrCat(key, "[", specs.size(), "].");
-    absl::StatusOr<TensorSpec> spec = ReadSpec(*entry.as_table(), prefix, batched);
-    if (!spec.ok()) return spec.status();
-    for (const TensorSpec& other : specs) {
-      if (other.name == spec->name) return BadKey(prefix + "name", "a name that no other has");
-    }
-    specs.push_back(*std::move(spec));
-  }
-  return specs;
-}
 
 absl::StatusOr<VersionPolicy> ReadVersionPolicy(const toml::node& node) {
   VersionPolicy policy;
@@ -245,11 +138,9 @@ absl::StatusOr<ModelConfig> ModelConfig::Parse(absl::string_view text) {
     absl::StatusOr<VersionPolicy> read = ReadVersionPolicy(*policy);
     read.ok() ? void(config.version_policy = *read) : reader.Fail(read.status());
   }
-  for (auto [key, specs] :
-       {std::pair("inputs", &config.signature.inputs), std::pair("outputs", &config.signature.outputs)}) {
-    absl::StatusOr<std::vector<TensorSpec>> read = ReadSpecs(reader.Find(key), key, config.signature.batched);
-    read.ok() ? void(*specs = *std::move(read)) : reader.Fail(read.status());
-  }
+  const toml::node* inputs = reader.Find("inputs");
+  const toml::node* outputs = reader.Find("outputs");
+  reader.Fail(ReadTensors(inputs, outputs, config.signature));
   if (absl::Status status = reader.Finish(); !status.ok()) return status;
   return config;
 }

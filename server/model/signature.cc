@@ -50,7 +50,8 @@ absl::StatusOr<Shape> ResolveShape(const TensorSpec& spec, absl::Span<const int6
   return Shape(given.begin(), given.end());
 }
 
-absl::Status CheckOutputs(const Signature& signature, int64_t rows, absl::Span<const Tensor> outputs) {
+absl::Status CheckOutputs(const Signature& signature, int64_t rows, absl::Span<const Tensor> inputs,
+                          absl::Span<const Tensor> outputs) {
   if (outputs.size() != signature.outputs.size()) {
     return absl::InternalError(
         absl::StrCat("the model returned ", outputs.size(), " outputs, its signature has ", signature.outputs.size()));
@@ -66,6 +67,15 @@ absl::Status CheckOutputs(const Signature& signature, int64_t rows, absl::Span<c
       return absl::InternalError(
           absl::StrCat("output ", spec.name, " has ", outputs[i].shape()[0], " rows for an input of ", rows));
     }
+  }
+  for (const PaddedOutput& padded : signature.padding.outputs) {
+    const PaddedLength& length = signature.padding.lengths[padded.length];
+    const int64_t wanted = length.BucketFor(RequestLength(length, inputs));
+    const int64_t got = outputs[padded.output].shape()[padded.dimension];
+    if (got == wanted) continue;
+    return absl::InternalError(absl::StrCat("output ", signature.outputs[padded.output].name, " has ", got,
+                                            " in dimension ", padded.dimension, ", where ", length.name,
+                                            " was padded to ", wanted));
   }
   return absl::OkStatus();
 }

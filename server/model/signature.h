@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/model/padding.h"
 #include "server/model/tensor.h"
 
 namespace predictd {
@@ -18,10 +19,15 @@ struct TensorSpec {
 
 // What a model takes and gives. If batched, the first dimension of every input and output counts independent rows.
 struct Signature {
+  // What callers send: the model's arguments but for the masks that padding adds.
   std::vector<TensorSpec> inputs;
   std::vector<TensorSpec> outputs;
   bool batched = true;
   int64_t max_batch_size = 64;
+  // Of batched models only.
+  Padding padding = {};
+
+  size_t arguments() const { return inputs.size() + padding.masks.size(); }
 };
 
 // The shape of an input of `elements` elements, given what the caller said of it. `given` must agree with the spec in
@@ -29,8 +35,10 @@ struct Signature {
 // INVALID_ARGUMENT says what was expected and what came.
 absl::StatusOr<Shape> ResolveShape(const TensorSpec& spec, absl::Span<const int64_t> given, int64_t elements);
 
-// Whether what a model returned keeps its promise; INTERNAL says which output does not and how.
-absl::Status CheckOutputs(const Signature& signature, int64_t rows, absl::Span<const Tensor> outputs);
+// Whether what a model returned keeps its promise; INTERNAL says which output does not and how. `inputs` are those of
+// any request of the batch: all are padded to the same lengths.
+absl::Status CheckOutputs(const Signature& signature, int64_t rows, absl::Span<const Tensor> inputs,
+                          absl::Span<const Tensor> outputs);
 
 }  // namespace predictd
 

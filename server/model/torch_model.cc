@@ -40,7 +40,7 @@ class TorchScriptModel final : public Model {
       std::vector<c10::IValue> stack;
       stack.reserve(inputs.size() + 1);
       for (const Tensor& input : inputs) stack.push_back(ToIValue(input));
-      return FromIValue(forward_(std::move(stack)), signature_, inputs);
+      return FromIValue(forward_(std::move(stack)), signature_);
     });
   }
 
@@ -63,7 +63,7 @@ class AotInductorModel final : public Model {
       for (const Tensor& input : inputs) arguments.push_back(ViewAsTorch(input));
       std::vector<Tensor> outputs;
       for (at::Tensor& result : loader_.boxed_run(std::move(arguments))) {
-        absl::StatusOr<Tensor> output = FromTorch(std::move(result), inputs);
+        absl::StatusOr<Tensor> output = FromTorch(std::move(result));
         if (!output.ok()) return output.status();
         outputs.push_back(*std::move(output));
       }
@@ -80,9 +80,9 @@ absl::StatusOr<std::unique_ptr<Model>> LoadTorchScript(const std::string& file, 
   module.eval();
   if (!module.find_method("forward").has_value()) return absl::InternalError("the module has no forward method");
   const size_t arguments = module.get_method("forward").function().getSchema().arguments().size() - 1;
-  if (arguments != signature.inputs.size()) {
+  if (arguments != signature.arguments()) {
     return absl::InternalError(
-        absl::StrCat("forward takes ", arguments, " arguments, model.toml has ", signature.inputs.size(), " inputs"));
+        absl::StrCat("forward takes ", arguments, " arguments, model.toml has ", signature.arguments(), " inputs"));
   }
   return std::make_unique<TorchScriptModel>(torch::jit::freeze(module), signature);
 }

@@ -54,12 +54,6 @@ std::optional<DType> FromScalarType(c10::ScalarType type) {
   return std::nullopt;
 }
 
-bool LiesIn(const void* data, const Tensor& input) {
-  if (input.dtype() == DType::kBytes) return false;
-  const auto* byte = static_cast<const std::byte*>(data);
-  return std::less_equal<>()(input.data(), byte) && std::less<>()(byte, input.data() + input.byte_size());
-}
-
 Tensor FromStrings(const c10::List<std::string>& list) {
   auto strings = std::make_shared<std::vector<std::string>>();
   strings->reserve(list.size());
@@ -72,8 +66,8 @@ bool IsStringList(const c10::IValue& value) {
   return value.isList() && value.toListRef().empty() == false && value.toListRef()[0].isString();
 }
 
-absl::StatusOr<Tensor> FromOne(const c10::IValue& value, const TensorSpec& spec, absl::Span<const Tensor> inputs) {
-  if (value.isTensor()) return FromTorch(value.toTensor(), inputs);
+absl::StatusOr<Tensor> FromOne(const c10::IValue& value, const TensorSpec& spec) {
+  if (value.isTensor()) return FromTorch(value.toTensor());
   if (spec.dtype == DType::kBytes && value.isList()) {
     if (value.toListRef().empty()) return FromStrings(c10::List<std::string>());
     if (IsStringList(value)) return FromStrings(value.to<c10::List<std::string>>());
@@ -116,7 +110,10 @@ absl::StatusOr<std::vector<c10::IValue>> Unpack(const c10::IValue& value, const 
 at::Tensor ViewAsTorch(const Tensor& tensor) {
   const c10::IntArrayRef shape(tensor.shape().data(), tensor.shape().size());
   // LibTorch has no read-only tensors; a model that writes to its input writes to the request's own memory.
-  return at::from_blob(const_cast<std::byte*>(tensor.data()), shape, ToScalarType(tensor.dtype()));
+  return at::for_blob(const_cast<std::byte*>(tensor.data()), shape)
+      .context(new Tensor(tensor), [](void* owner) { delete static_cast<Tensor*>(owner); })
+      .options(ToScalarType(tensor.dtype()))
+      .make_tensor();
 }
 
 c10::IValue ToIValue(const Tensor& tensor) {
@@ -127,32 +124,25 @@ c10::IValue ToIValue(const Tensor& tensor) {
   return list;
 }
 
-absl::StatusOr<Tensor> FromTorch(at::Tensor tensor, absl::Span<const Tensor> inputs) {
+absl::StatusOr<Tensor> FromTorch(at::Tensor tensor) {
   const std::optional<DType> dtype = FromScalarType(tensor.scalar_type());
   if (!dtype.has_value() || !tensor.device().is_cpu() || tensor.layout() != c10::kStrided) {
     return absl::InternalError(absl::StrCat("the model returned a tensor that cannot be served: ", tensor.toString()));
   }
   tensor = tensor.contiguous();
-  for (const Tensor& input : inputs) {
-    if (LiesIn(tensor.const_data_ptr(), input)) {
-      tensor = tensor.clone();
-      break;
-    }
-  }
   Shape shape(tensor.sizes().begin(), tensor.sizes().end());
   const void* data = tensor.const_data_ptr();
   auto owner = std::make_shared<const at::Tensor>(std::move(tensor));
   return Tensor(*dtype, std::move(shape), data, std::move(owner));
 }
 
-absl::StatusOr<std::vector<Tensor>> FromIValue(const c10::IValue& value, const Signature& signature,
-                                               absl::Span<const Tensor> inputs) {
+absl::StatusOr<std::vector<Tensor>> FromIValue(const c10::IValue& value, const Signature& signature) {
   absl::StatusOr<std::vector<c10::IValue>> values = Unpack(value, signature);
   if (!values.ok()) return values.status();
   std::vector<Tensor> outputs;
   outputs.reserve(values->size());
   for (size_t i = 0; i < values->size(); ++i) {
-    absl::StatusOr<Tensor> output = FromOne((*values)[i], signature.outputs[i], inputs);
+    absl::StatusOr<Tensor> output = FromOne((*values)[i], signature.outputs[i]);
     if (!output.ok()) return output.status();
     outputs.push_back(*std::move(output));
   }

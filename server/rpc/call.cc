@@ -170,8 +170,8 @@ void Call::End() {
   const TimePoint ended = steady_clock::now();
   const int code = std::clamp(static_cast<int>(status_.error_code()), 0, 16);
   const RpcMetrics::Series& series = method_.series(model_);
-  series.ended_by_code[code]->Increment();
-  series.seconds->Observe(std::chrono::duration<double>(ended - arrived_).count());
+  series.ended(code).Increment();
+  series.seconds().Observe(std::chrono::duration<double>(ended - arrived_).count());
   method_.in_flight().Decrement();
   environment_.ended.fetch_add(1, std::memory_order_relaxed);
 

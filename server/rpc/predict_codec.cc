@@ -81,6 +81,9 @@ class PredictReader {
                   absl::StrCat("expected 1 to ", max_rows, " rows, got ", rows, advice));
     }
     decoded_.inference.rows = rows;
+    for (const LengthError& error : CheckLengths(signature().padding, inputs)) {
+      errors_.Add(InputPath(signature().inputs[error.input].name) + ".shape", error.message);
+    }
   }
 
   const Signature& signature() const { return decoded_.model->config().signature; }

@@ -45,13 +45,19 @@ RpcMetrics::RpcMetrics(MetricsRegistry& registry)
                                    ExponentialBounds(0.00001, 2, 18))
                      .With()) {}
 
-RpcMetrics::Series RpcMetrics::MakeSeries(absl::string_view method, absl::string_view model) {
-  Series series{};
-  for (size_t code = 0; code < kCodeNames.size(); ++code) {
-    series.ended_by_code[code] = &requests_.With({View(method), View(model), View(kCodeNames[code])});
-  }
-  series.seconds = &seconds_.With({View(method), View(model)});
-  return series;
+RpcMetrics::Series::Series(RpcMetrics& metrics, absl::string_view method, absl::string_view model)
+    : requests_(metrics.requests_),
+      method_(method),
+      model_(model),
+      seconds_(metrics.seconds_.With({View(method), View(model)})) {}
+
+Counter& RpcMetrics::Series::ended(int code) const {
+  std::atomic<Counter*>& known = ended_[code];
+  if (Counter* counter = known.load(std::memory_order_acquire)) return *counter;
+  // Two threads at once get the same one.
+  Counter& counter = requests_.With({View(method_), View(model_), View(CodeName(code))});
+  known.store(&counter, std::memory_order_release);
+  return counter;
 }
 
 Gauge& RpcMetrics::InFlight(absl::string_view method) {

@@ -2,7 +2,7 @@
 #define PREDICTD_SERVER_RPC_RPC_METRICS_H_
 
 #include <array>
-#include <map>
+#include <atomic>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -17,14 +17,25 @@ class RpcMetrics final : public LoopObserver {
  public:
   explicit RpcMetrics(MetricsRegistry& registry);
 
-  // One method of one model, or of none.
-  struct Series {
-    std::array<Counter*, 17> ended_by_code;
-    Histogram* seconds;
+  // One method of one model, or of none. Most codes never occur, so a counter is made when its code first does: models
+  // x methods x codes would soon be more than a scrape should have.
+  class Series {
+   public:
+    Series(RpcMetrics& metrics, absl::string_view method, absl::string_view model);
+
+    // Takes a lock once for each code.
+    Counter& ended(int code) const;
+    Histogram& seconds() const { return seconds_; }
+
+   private:
+    MetricFamily<Counter>& requests_;
+    const std::string method_;
+    const std::string model_;
+    Histogram& seconds_;
+    // By code; null until it has occurred.
+    mutable std::array<std::atomic<Counter*>, 17> ended_{};
   };
 
-  // Looked up once for each method and model, and kept. Takes a lock.
-  Series MakeSeries(absl::string_view method, absl::string_view model);
   Gauge& InFlight(absl::string_view method);
 
   void OnLag(Duration lag) override;

@@ -9,7 +9,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
-#include "server/rpc/half_float.h"
+#include "server/model/half_float.h"
 
 namespace predictd {
 namespace {

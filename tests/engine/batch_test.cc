@@ -28,6 +28,12 @@ Tensor Misaligned(Shape shape, const std::vector<float>& values, size_t offset) 
   return Tensor(DType::kFp32, std::move(shape), memory + offset, std::make_shared<Tensor>(backing));
 }
 
+// Without padding. The tensors outlive the buffers.
+std::vector<Tensor> Stack(const std::vector<std::shared_ptr<Job>>& jobs) {
+  BatchBuffers buffers;
+  return StackInputs(jobs, Padding(), buffers);
+}
+
 bool IsAligned16(const Tensor& tensor) {
   return reinterpret_cast<uintptr_t>(tensor.data()) % 16 == 0;
 }
@@ -35,7 +41,7 @@ bool IsAligned16(const Tensor& tensor) {
 TEST(StackInputsTest, SingleAlignedInputIsPassedOnWithoutACopy) {
   const Tensor input = Floats({2, 2}, {1, 2, 3, 4});
   const std::vector<std::shared_ptr<Job>> jobs = {MakeJob({input})};
-  const std::vector<Tensor> stacked = StackInputs(jobs);
+  const std::vector<Tensor> stacked = Stack(jobs);
   ASSERT_EQ(stacked.size(), 1U);
   EXPECT_EQ(stacked[0].data(), input.data());
   EXPECT_EQ(stacked[0].shape(), input.shape());
@@ -45,7 +51,7 @@ TEST(StackInputsTest, SingleMisalignedInputIsCopiedToAnAlignedPlace) {
   for (size_t offset = 0; offset < 64; ++offset) {
     const Tensor input = Misaligned({1, 3}, {1, 2, 3}, offset);
     const std::vector<std::shared_ptr<Job>> jobs = {MakeJob({input})};
-    const std::vector<Tensor> stacked = StackInputs(jobs);
+    const std::vector<Tensor> stacked = Stack(jobs);
     EXPECT_TRUE(IsAligned16(stacked[0])) << "offset " << offset;
     EXPECT_EQ(stacked[0].data() == input.data(), offset % 16 == 0) << "offset " << offset;
     EXPECT_EQ(Values(stacked[0]), Values(input)) << "offset " << offset;
@@ -55,7 +61,7 @@ TEST(StackInputsTest, SingleMisalignedInputIsCopiedToAnAlignedPlace) {
 
 TEST(StackInputsTest, MisalignedScalarIsCopied) {
   const std::vector<std::shared_ptr<Job>> jobs = {MakeJob({Misaligned({}, {5}, 4)})};
-  const std::vector<Tensor> stacked = StackInputs(jobs);
+  const std::vector<Tensor> stacked = Stack(jobs);
   EXPECT_TRUE(IsAligned16(stacked[0]));
   EXPECT_TRUE(stacked[0].shape().empty());
   EXPECT_EQ(Values(stacked[0]), std::vector<float>{5});
@@ -65,7 +71,7 @@ TEST(StackInputsTest, RowsOfAllJobsFollowEachOther) {
   const std::vector<std::shared_ptr<Job>> jobs = {MakeJob({Floats({1, 2}, {1, 2})}),
                                                   MakeJob({Floats({2, 2}, {3, 4, 5, 6})}),
                                                   MakeJob({Misaligned({1, 2}, {7, 8}, 4)})};
-  const std::vector<Tensor> stacked = StackInputs(jobs);
+  const std::vector<Tensor> stacked = Stack(jobs);
   EXPECT_EQ(stacked[0].shape(), (Shape{4, 2}));
   EXPECT_EQ(Values(stacked[0]), (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}));
   EXPECT_TRUE(IsAligned16(stacked[0]));
@@ -75,7 +81,7 @@ TEST(StackInputsTest, EveryInputIsStacked) {
   const std::vector<std::shared_ptr<Job>> jobs = {
       MakeJob({Floats({1, 1}, {1}), Floats({1, 2}, {10, 11}), Strings({1}, {"a"})}),
       MakeJob({Floats({1, 1}, {2}), Floats({1, 2}, {20, 21}), Strings({1}, {"b"})})};
-  const std::vector<Tensor> stacked = StackInputs(jobs);
+  const std::vector<Tensor> stacked = Stack(jobs);
   ASSERT_EQ(stacked.size(), 3U);
   EXPECT_EQ(Values(stacked[0]), (std::vector<float>{1, 2}));
   EXPECT_EQ(Values(stacked[1]), (std::vector<float>{10, 11, 20, 21}));
@@ -87,20 +93,20 @@ TEST(StackInputsTest, EveryInputIsStacked) {
 TEST(StackInputsTest, SingleTensorOfStringsIsPassedOnWithoutACopy) {
   const Tensor input = Strings({2, 1}, {"a", "b"});
   const std::vector<std::shared_ptr<Job>> jobs = {MakeJob({input})};
-  EXPECT_EQ(StackInputs(jobs)[0].strings().data(), input.strings().data());
+  EXPECT_EQ(Stack(jobs)[0].strings().data(), input.strings().data());
 }
 
 TEST(StackInputsTest, JobsWithoutRowsAddNothing) {
   const std::vector<std::shared_ptr<Job>> jobs = {MakeJob({Tensor(DType::kFp32, {0, 2}, nullptr, nullptr)}),
                                                   MakeJob({Floats({1, 2}, {1, 2})}), MakeJob({Floats({0, 2}, {})})};
-  const std::vector<Tensor> stacked = StackInputs(jobs);
+  const std::vector<Tensor> stacked = Stack(jobs);
   EXPECT_EQ(stacked[0].shape(), (Shape{1, 2}));
   EXPECT_EQ(Values(stacked[0]), (std::vector<float>{1, 2}));
 }
 
 TEST(StackInputsTest, StackOutlivesTheJobs) {
   std::vector<std::shared_ptr<Job>> jobs = {MakeJob({Floats({1, 1}, {1})}), MakeJob({Floats({1, 1}, {2})})};
-  const std::vector<Tensor> stacked = StackInputs(jobs);
+  const std::vector<Tensor> stacked = Stack(jobs);
   jobs.clear();
   EXPECT_EQ(Values(stacked[0]), (std::vector<float>{1, 2}));
 }

@@ -124,10 +124,19 @@ TEST_F(LoaderTest, WarmsUpOnEveryWorkerBeforeItPublishes) {
   loader_.reset();
   EXPECT_EQ(threads.size(), kWorkers);
   EXPECT_FALSE(published_early);
-  // On each worker three times the smallest and three times the largest batch.
-  EXPECT_EQ(model.batch_rows().size(), kWorkers * 6U);
+  // On each worker three times 1, 2 and 4 rows.
+  EXPECT_EQ(model.batch_rows().size(), kWorkers * 9U);
   pool_->Stop();
   catalog_.reset();
+}
+
+TEST_F(LoaderTest, CompiledModelIsWarmedUpOnceInEachSize) {
+  ModelEntry entry = Entry("a", {1});
+  entry.versions[0].backend = Backend::kAotInductor;
+  Start({entry});
+  AwaitTold(1);
+  loader_.reset();
+  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 4, 2}));
 }
 
 TEST_F(LoaderTest, WarmUpCanBeSwitchedOff) {

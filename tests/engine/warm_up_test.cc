@@ -1,6 +1,11 @@
+#include "server/engine/warm_up.h"
+
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/engine/model_runner.h"
@@ -9,31 +14,80 @@
 namespace predictd {
 namespace {
 
-using WarmUpTest = RunnerTest;
-
-TEST_F(WarmUpTest, RunsTheSmallestAndTheLargestBatch) {
-  const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/16));
-  EXPECT_EQ(runner->WarmUp(/*rounds=*/2), absl::OkStatus());
-  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 1, 16, 16}));
+std::vector<int64_t> PlannedRows(const Signature& signature) {
+  std::vector<int64_t> rows;
+  for (const WarmUpBatch& batch : PlanWarmUp(signature)) rows.push_back(batch.rows);
+  return rows;
 }
 
-TEST_F(WarmUpTest, RunsASingleSizeIfThereIsOnlyOne) {
-  const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/1));
-  EXPECT_EQ(runner->WarmUp(/*rounds=*/3), absl::OkStatus());
-  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 1, 1}));
+// x FP32[-1,-1] and z FP32[-1,-1], padded apart, a mask of x between them -> y FP32[-1,-1].
+Signature PaddedSignature(std::vector<int64_t> x, std::vector<int64_t> z, int64_t max_batch_size) {
+  Signature signature = FloatSignature(max_batch_size);
+  signature.inputs.push_back({"z", DType::kFp32, {-1, -1}});
+  signature.padding.lengths = {{0, "x", 1, std::move(x)}, {1, "z", 1, std::move(z)}};
+  signature.padding.inputs = {{0, 1, 0}, {1, 1, 1}};
+  signature.padding.masks = {{1, 0, DType::kInt64}};
+  return signature;
+}
+
+TEST(PlanWarmUpTest, HasEveryPowerOfTwoAndTheLargest) {
+  EXPECT_EQ(PlannedRows(FloatSignature(/*max_batch_size=*/1)), (std::vector<int64_t>{1}));
+  EXPECT_EQ(PlannedRows(FloatSignature(/*max_batch_size=*/2)), (std::vector<int64_t>{1, 2}));
+  EXPECT_EQ(PlannedRows(FloatSignature(/*max_batch_size=*/16)), (std::vector<int64_t>{1, 16, 2, 4, 8}));
+  EXPECT_EQ(PlannedRows(FloatSignature(/*max_batch_size=*/17)), (std::vector<int64_t>{1, 17, 2, 4, 8, 16}));
 }
 
 // 2^25 elements for each row, and at most 2^26 for a batch.
-TEST_F(WarmUpTest, BatchOfHugeInputsIsSmallerThanTheLargest) {
-  const TensorSpec huge = {"x", DType::kBool, {-1, int64_t{1} << 25}};
-  const auto runner = MakeRunner({{huge}, {huge}, /*batched=*/true, /*max_batch_size=*/64});
-  EXPECT_EQ(runner->WarmUp(/*rounds=*/1), absl::OkStatus());
-  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 2}));
+TEST(PlanWarmUpTest, BatchOfHugeInputsIsSmallerThanTheLargest) {
+  const TensorSpec huge = {"x", DType::kBool, {-1, (int64_t{1} << 25) - 1}};
+  EXPECT_EQ(PlannedRows({{huge}, {huge}, /*batched=*/true, /*max_batch_size=*/64}), (std::vector<int64_t>{1, 2}));
+}
+
+TEST(PlanWarmUpTest, HasEverySizeOfEveryLength) {
+  const std::vector<WarmUpBatch> expected = {{1, {16, 8}}, {4, {16, 8}},       {1, {32, 8}},
+                                             {4, {32, 8}}, {2, {16, 8}, true}, {2, {32, 8}, true}};
+  EXPECT_EQ(PlanWarmUp(PaddedSignature({16, 32}, {8}, /*max_batch_size=*/4)), expected);
+}
+
+TEST(PlanWarmUpTest, IsBounded) {
+  std::vector<int64_t> buckets(64);
+  std::iota(buckets.begin(), buckets.end(), 1);
+  EXPECT_EQ(PlanWarmUp(PaddedSignature(buckets, {1}, /*max_batch_size=*/1 << 20)).size(), 64U);
+}
+
+using WarmUpTest = RunnerTest;
+
+TEST_F(WarmUpTest, RunsEachBatchAsOftenAsItIsTold) {
+  const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/4));
+  EXPECT_EQ(runner->WarmUp({.rounds = 2}), absl::OkStatus());
+  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 1, 4, 4, 2, 2}));
+}
+
+// A model that needs a second for each row.
+class SlowWarmUpTest : public RunnerTest {
+ protected:
+  SlowWarmUpTest()
+      : RunnerTest([this](absl::Span<const Tensor> inputs) {
+          clock_.Advance(std::chrono::seconds(inputs[0].shape()[0]));
+          return FakeModel::Echo(inputs);
+        }) {}
+};
+
+TEST_F(SlowWarmUpTest, LeavesOutOptionalBatchesWhenTheTimeIsSpent) {
+  const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/16));
+  EXPECT_EQ(runner->WarmUp({.rounds = 1, .budget = std::chrono::seconds(20)}), absl::OkStatus());
+  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 16, 2, 4})) << "23 seconds after the last one";
+}
+
+TEST_F(SlowWarmUpTest, RunsTheSmallestAndTheLargestInAnyCase) {
+  const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/16));
+  EXPECT_EQ(runner->WarmUp({.rounds = 1, .budget = Duration::zero()}), absl::OkStatus());
+  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 16}));
 }
 
 TEST_F(WarmUpTest, IsNotReportedToTheObserver) {
   const auto runner = MakeRunner();
-  EXPECT_EQ(runner->WarmUp(/*rounds=*/1), absl::OkStatus());
+  EXPECT_EQ(runner->WarmUp({.rounds = 1}), absl::OkStatus());
   EXPECT_EQ(observer_.batches(), 0);
   EXPECT_EQ(runner->StepCost(), Duration::max());
 }
@@ -53,7 +107,7 @@ TEST(WarmUpInputsTest, AreZerosOfTheSignaturesShapes) {
   const ManualClock clock;
   WorkerPool pool({.workers = 1});
   const auto runner = std::make_shared<ModelRunner>(model.Make(), signature, ModelRunner::Options{}, pool, clock);
-  EXPECT_EQ(runner->WarmUp(/*rounds=*/1), absl::OkStatus());
+  EXPECT_EQ(runner->WarmUp({.rounds = 1}), absl::OkStatus());
   ASSERT_EQ(seen.size(), 3U);
   EXPECT_EQ(seen[0].shape(), (Shape{2, 3, 1}));
   EXPECT_EQ(Values(seen[0]), std::vector<float>(6, 0.0F));
@@ -61,6 +115,23 @@ TEST(WarmUpInputsTest, AreZerosOfTheSignaturesShapes) {
   EXPECT_EQ(seen[1].data()[1], std::byte{0});
   EXPECT_EQ(seen[2].shape(), (Shape{2, 2}));
   EXPECT_EQ(seen[2].strings(), absl::MakeConstSpan(std::vector<std::string>(4)));
+}
+
+// The model gets the mask that callers do not send; everything is there, so it is all ones.
+TEST(WarmUpInputsTest, HaveTheLengthsOfTheBatchAndItsMask) {
+  std::vector<std::vector<Shape>> seen;
+  FakeModel model([&seen](absl::Span<const Tensor> inputs) -> absl::StatusOr<std::vector<Tensor>> {
+    std::vector<Shape>& shapes = seen.emplace_back();
+    for (const Tensor& input : inputs) shapes.push_back(input.shape());
+    for (int64_t i = 0; i < inputs[1].elements(); ++i) {
+      if (reinterpret_cast<const int64_t*>(inputs[1].data())[i] != 1) return absl::InternalError("not all ones");
+    }
+    return std::vector<Tensor>{inputs[0]};
+  });
+  const ManualClock clock;
+  const std::unique_ptr<Model> made = model.Make();
+  EXPECT_EQ(WarmUp(*made, PaddedSignature({16}, {8}, /*max_batch_size=*/2), {.rounds = 1}, clock), absl::OkStatus());
+  EXPECT_EQ(seen, (std::vector<std::vector<Shape>>{{{1, 16}, {1, 16}, {1, 8}}, {{2, 16}, {2, 16}, {2, 8}}}));
 }
 
 TEST(WarmUpInputsTest, ModelWithoutBatchesGetsItsShapeAsItIs) {
@@ -74,7 +145,7 @@ TEST(WarmUpInputsTest, ModelWithoutBatchesGetsItsShapeAsItIs) {
   const ManualClock clock;
   WorkerPool pool({.workers = 1});
   const auto runner = std::make_shared<ModelRunner>(model.Make(), signature, ModelRunner::Options{}, pool, clock);
-  EXPECT_EQ(runner->WarmUp(/*rounds=*/1), absl::OkStatus());
+  EXPECT_EQ(runner->WarmUp({.rounds = 1}), absl::OkStatus());
   EXPECT_EQ(seen, std::vector<Shape>{(Shape{4, 1})});
 }
 
@@ -89,11 +160,11 @@ class FailingWarmUpTest : public RunnerTest {
 };
 
 TEST_F(FailingWarmUpTest, ReturnsWhatTheModelReturned) {
-  EXPECT_EQ(MakeRunner(FloatSignature(/*max_batch_size=*/2))->WarmUp(1), absl::InternalError("no pairs"));
+  EXPECT_EQ(MakeRunner(FloatSignature(/*max_batch_size=*/2))->WarmUp({}), absl::InternalError("no pairs"));
 }
 
 TEST_F(FailingWarmUpTest, SaysThatOutputsAreNotThoseOfTheSignature) {
-  EXPECT_EQ(MakeRunner(FloatSignature(/*max_batch_size=*/3))->WarmUp(1),
+  EXPECT_EQ(MakeRunner(FloatSignature(/*max_batch_size=*/3))->WarmUp({}),
             absl::InternalError("the model returned 0 outputs, its signature has 1"));
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -137,6 +138,37 @@ def trailer(call: Any, name: str) -> str | None:
         if key == name:
             return value
     return None
+
+
+def server_timing(call: Any) -> dict[str, float]:
+    """The trailer's durations in milliseconds, and the rows of the batch."""
+    text = trailer(call, "server-timing")
+    assert text is not None
+    timing = {}
+    for entry in text.split(", "):
+        found = re.fullmatch(r'(\w+);(?:dur=(\d+\.\d+)|desc="(\d+)")', entry)
+        assert found, text
+        timing[found[1]] = float(found[2] or found[3])
+    return timing
+
+
+_NUMPY_TYPES = (
+    "BOOL:? UINT8:u1 UINT16:u2 UINT32:u4 UINT64:u8 INT8:i1 INT16:i2 INT32:i4 "
+    "INT64:i8 FP16:f2 BF16:u2 FP32:f4 FP64:f8"
+)
+NUMPY_TYPES = dict(entry.split(":") for entry in _NUMPY_TYPES.split())
+
+
+def to_array(tensor: Any) -> numpy.ndarray:
+    """The elements of a tensor in the raw encoding, in its shape; BF16, which numpy has not, as float32."""
+    name = DataType.values_by_number[tensor.dtype].name.removeprefix("DATA_TYPE_")
+    array = numpy.frombuffer(tensor.raw, dtype=NUMPY_TYPES[name]).reshape(tensor.shape)
+    return (array.astype("u4") << 16).view("f4") if name == "BF16" else array
+
+
+def to_arrays(answer: Any) -> dict[str, numpy.ndarray]:
+    """The outputs of an answer in the raw encoding, by name."""
+    return {tensor.name: to_array(tensor) for tensor in answer.outputs}
 
 
 def raw_tensor(name: str, array: numpy.ndarray, **fields: Any) -> Any:

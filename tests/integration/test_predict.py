@@ -1,19 +1,17 @@
-"""Predict gives the right answers: every type and encoding, every kind of model, alone and in batches."""
+"""Predict gives the right answers: every type and encoding, every kind of model."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import struct
-from collections.abc import Callable
 from typing import Any
 
 import grpc
 import numpy
 import pytest
 
-from predictd_process import DEMO_MODELS, PredictdProcess, eventually
+from predictd_process import DEMO_MODELS, PredictdProcess
 from protocol import (
     PREDICT,
     Client,
@@ -26,8 +24,8 @@ from protocol import (
     predict_request,
     raw_tensor,
     rpc_error,
+    server_timing,
     slow_request,
-    trailer,
 )
 from raw_http2 import DATA, RawHttp2, encode_call, encode_message
 
@@ -277,18 +275,6 @@ def test_the_request_id_is_echoed(client: Client, request_id: str) -> None:
     assert answer.request_id == request_id
 
 
-def server_timing(call: Any) -> dict[str, float]:
-    """The trailer's durations in milliseconds, and the rows of the batch."""
-    text = trailer(call, "server-timing")
-    assert text is not None
-    timing = {}
-    for entry in text.split(", "):
-        found = re.fullmatch(r'(\w+);(?:dur=(\d+\.\d+)|desc="(\d+)")', entry)
-        assert found, text
-        timing[found[1]] = float(found[2] or found[3])
-    return timing
-
-
 def test_the_trailers_say_where_the_time_went(client: Client) -> None:
     _, call = client.predict_with_call(slow_request(40, rows=3))
     timing = server_timing(call)
@@ -352,130 +338,3 @@ def test_digits_are_read_as_well_as_by_the_exporter(client: Client, version: int
         correct += int((read == labels[rows]).sum())
     assert len(images) == expected["predictions"]
     assert correct == expected["correct"]
-
-
-# --- Batches ---
-
-
-def run_in_batches(server: PredictdProcess, requests: list[Any], formed: Callable[[list[Any]], bool]) -> list[Any]:
-    """The ended calls of requests that were sent while all workers were busy, so that they waited together. Tries again
-    with workers that are busy for longer if no batch was formed on a machine that is slow to send."""
-    client = server.client
-    for milliseconds in (150, 600, 2400):
-        held = [client.predict_future(slow_request(milliseconds, rows=4)) for _ in range(2)]
-        eventually(lambda held=held: all_run(server) or held[0].done(), 30, "the workers to be busy")
-        futures = [client.predict_future(request) for request in requests]
-        for future in (*held, *futures):
-            future.exception()
-        server.wait_until_idle()
-        if formed(futures):
-            return futures
-    raise AssertionError("no batch was formed")
-
-
-def all_run(server: PredictdProcess) -> bool:
-    return server.metric("predictd_requests_running", model="slow") == 2
-
-
-def some_batch_has_more_rows_than(rows: int) -> Callable[[list[Any]], bool]:
-    return lambda futures: max(server_timing(future)["batch"] for future in futures) > rows
-
-
-def images_of_each_digit() -> numpy.ndarray:
-    return numpy.load(HELD_OUT / "images.npy")[:24]
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_an_answer_does_not_depend_on_the_batch_it_ran_in(server: PredictdProcess, version: int) -> None:
-    client = server.client
-    images = images_of_each_digit()
-    # Requests of 1, 2 and 3 rows.
-    cuts = numpy.cumsum([0] + list(itertools.islice(itertools.cycle([1, 2, 3]), 12)))
-    requests = [
-        predict_request("digits", raw_tensor("image", images[a:b]), model_version=version)
-        for a, b in itertools.pairwise(cuts)
-    ]
-    alone = [client.predict(request) for request in requests]
-    for future, expected in zip(run_in_batches(server, requests, some_batch_has_more_rows_than(3)), alone, strict=True):
-        answer = future.result()
-        numpy.testing.assert_allclose(floats(answer, 10), floats(expected, 10), atol=1e-6)
-        assert answer.outputs[1] == expected.outputs[1]
-
-
-def test_values_are_not_mixed_up_in_batches_of_many_types(server: PredictdProcess) -> None:
-    random = numpy.random.default_rng(7)
-    widths = {name: len(to_bytes(values, layout)) // 6 for name, (_, values, layout) in EXACT.items() if name != "BOOL"}
-    requests = []
-    for rows in (1, 5, 2, 9, 3):
-        inputs = [
-            Tensor(name=f"{name.lower()}_in", raw=random.bytes(rows * 3 * width)) for name, width in widths.items()
-        ]
-        inputs.append(Tensor(name="bool_in", raw=bytes(random.integers(0, 2, rows * 3).tolist())))
-        requests.append(predict_request("types", *inputs))
-    for request, future in zip(
-        requests, run_in_batches(server, requests, some_batch_has_more_rows_than(9)), strict=True
-    ):
-        sent = {tensor.name: tensor.raw for tensor in request.inputs}
-        assert {tensor.name.replace("_out", "_in"): tensor.raw for tensor in future.result().outputs} == sent
-
-
-def test_requests_of_different_widths_wait_together_and_run_apart(server: PredictdProcess) -> None:
-    widths = [1, 1, 1, 2, 2, 5, 1, 0, 5]
-    requests = [
-        predict_request("multi", raw_tensor("ids", numpy.full((2, width), i)), float_tensor("scale", [[1], [10]]))
-        for i, width in enumerate(widths)
-    ]
-    futures = run_in_batches(server, requests, some_batch_has_more_rows_than(2))
-    for i, (width, future) in enumerate(zip(widths, futures, strict=True)):
-        output = future.result().outputs[0]
-        values = output.float_values or numpy.frombuffer(output.raw, dtype=numpy.float32)
-        assert list(values) == [i * width, 10 * i * width]
-
-
-def test_a_model_without_rows_is_not_batched(server: PredictdProcess) -> None:
-    requests = [
-        predict_request("fixed", float_tensor("a", numpy.ones((2, 3))), Tensor(name="b", int64_values=[i]))
-        for i in range(8)
-    ]
-
-    def waited(futures: list[Any]) -> bool:
-        return max(server_timing(future)["queue"] for future in futures) > 1
-
-    for i, future in enumerate(run_in_batches(server, requests, waited)):
-        assert list(future.result().outputs[0].float_values) == [i] * 6
-        assert server_timing(future)["batch"] == 1
-
-
-def test_a_failing_request_does_not_fail_those_it_was_batched_with(server: PredictdProcess) -> None:
-    values = [1.0, 4.0, -1.0, 9.0, 16.0, -4.0, 25.0]
-    requests = [predict_request("faulty", float_tensor("x", [[value]])) for value in values]
-    rows_before = server.metric("predictd_batch_rows_sum", model="faulty")
-
-    # Some of them first together, and then each alone.
-    def ran_more_than_once(futures: list[Any]) -> bool:
-        nonlocal rows_before
-        before, rows_before = rows_before, server.metric("predictd_batch_rows_sum", model="faulty")
-        return rows_before - before > len(futures)
-
-    for value, future in zip(values, run_in_batches(server, requests, ran_more_than_once), strict=True):
-        if value < 0:
-            assert future.exception().code() == grpc.StatusCode.INTERNAL
-        else:
-            assert list(future.result().outputs[0].float_values) == [value**0.5]
-
-
-def test_many_clients_at_once_get_their_own_answers(server: PredictdProcess) -> None:
-    rows = numpy.random.default_rng(8).standard_normal((400, 1, 64)).astype(numpy.float32)
-    channels = [server.new_channel() for _ in range(4)]
-    clients = [Client(channel) for channel in channels]
-    expected = [floats(clients[0].predict(predict_request("linear", raw_tensor("x", row))))[0] for row in rows[:50]]
-    futures = [
-        clients[i % 4].predict_future(predict_request("linear", raw_tensor("x", row), request_id=str(i)))
-        for i, row in enumerate(rows)
-    ]
-    answers = [future.result() for future in futures]
-    assert [answer.request_id for answer in answers] == [str(i) for i in range(400)]
-    for answer, alone in zip(answers[:50], expected, strict=True):
-        numpy.testing.assert_allclose(floats(answer)[0], alone, atol=1e-6)
-    for channel in channels:
-        channel.close()

@@ -120,7 +120,7 @@ const BadFile kBadFiles[] = {
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, 2147483649]}])", kTooLarge),
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, 9223372036854775807, 9223372036854775807]}])", kTooLarge),
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1], rank = 1}])",
-           "inputs[0].rank: unknown key; known are dtype, name, shape"),
+           "inputs[0].rank: unknown key; known are dtype, mask_of, name, pad_like, pad_to, pad_value, shape"),
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1]}, {name = "x", dtype = "FP32", shape = [-1]}])",
            "inputs[1].name: expected a name that no other has"),
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1]}, {name = "z", dtype = "FP32", shape = [-1, 0]}])",

@@ -99,7 +99,7 @@ TEST_P(CheckOutputsTest, SaysWhichPromiseIsBroken) {
   Signature signature;
   signature.batched = c.batched;
   signature.outputs = {{"scores", DType::kFp32, {-1, 2}}, {"label", DType::kBytes, {-1}}};
-  const absl::Status status = CheckOutputs(signature, c.rows, c.outputs);
+  const absl::Status status = CheckOutputs(signature, c.rows, {}, c.outputs);
   EXPECT_EQ(status, c.error == nullptr ? absl::OkStatus() : absl::InternalError(c.error)) << c.what;
 }
 

@@ -1,5 +1,5 @@
-#ifndef PREDICTD_SERVER_RPC_HALF_FLOAT_H_
-#define PREDICTD_SERVER_RPC_HALF_FLOAT_H_
+#ifndef PREDICTD_SERVER_MODEL_HALF_FLOAT_H_
+#define PREDICTD_SERVER_MODEL_HALF_FLOAT_H_
 
 #include <bit>
 #include <cmath>
@@ -29,4 +29,4 @@ inline uint16_t FloatToBf16(float value) {
 
 }  // namespace predictd
 
-#endif  // PREDICTD_SERVER_RPC_HALF_FLOAT_H_
+#endif  // PREDICTD_SERVER_MODEL_HALF_FLOAT_H_

@@ -1,4 +1,4 @@
-#include "server/rpc/half_float.h"
+#include "server/model/half_float.h"
 
 #include <gtest/gtest.h>
 

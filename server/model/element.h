@@ -1,0 +1,23 @@
+#ifndef PREDICTD_SERVER_MODEL_ELEMENT_H_
+#define PREDICTD_SERVER_MODEL_ELEMENT_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "server/model/dtype.h"
+
+namespace predictd {
+
+// One element as it lies in a tensor: the first ByteWidth(dtype) bytes.
+using ElementBytes = std::array<std::byte, 8>;
+
+// The number as an element of that type; nullopt if the type cannot hold it: beyond its range, a fraction for an
+// integer, a BOOL that is neither 0 nor 1, or BYTES. Floats are rounded to the nearest.
+std::optional<ElementBytes> ToElement(DType dtype, int64_t value);
+std::optional<ElementBytes> ToElement(DType dtype, double value);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_MODEL_ELEMENT_H_

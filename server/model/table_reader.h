@@ -1,0 +1,56 @@
+#ifndef PREDICTD_SERVER_MODEL_TABLE_READER_H_
+#define PREDICTD_SERVER_MODEL_TABLE_READER_H_
+
+// Parses tables of model.toml. Private to the predictd_model target, like the TOML library.
+
+#include <toml++/toml.h>
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace predictd {
+
+// "key: expected ...".
+absl::Status BadKey(absl::string_view key, absl::string_view expected);
+
+// Reads the keys of one table and then complains about those that nobody asked for. The first error sticks.
+class TableReader {
+ public:
+  // Keys are called by their name with the prefix, as in "inputs[0].shape". The table outlives the reader.
+  TableReader(const toml::table& table, std::string prefix) : table_(table), prefix_(std::move(prefix)) {}
+
+  // Leaves `value` alone if the key is not there.
+  template <class T>
+  void Read(absl::string_view key, absl::string_view expected, T& value,
+            const std::function<bool(const T&)>& valid = {}) {
+    const toml::node* node = Find(key);
+    if (node == nullptr) return;
+    const std::optional<T> read = node->value_exact<T>();
+    if (!read.has_value() || (valid && !valid(*read))) return Fail(key, expected);
+    value = *read;
+  }
+
+  // nullptr if the key is not there.
+  const toml::node* Find(absl::string_view key);
+
+  void Fail(absl::string_view key, absl::string_view expected);
+  void Fail(absl::Status status);
+
+  // The first error, or one that names an unknown key.
+  absl::Status Finish() const;
+
+ private:
+  const toml::table& table_;
+  const std::string prefix_;
+  std::set<std::string> known_;
+  absl::Status status_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_MODEL_TABLE_READER_H_
