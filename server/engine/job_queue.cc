@@ -77,6 +77,7 @@ int64_t JobQueue::RowsToTake(int64_t waiting, const Job& first, TimePoint now) c
     if (rows <= waiting) preferred = std::max(preferred, rows);
   }
   if (preferred > 0) return preferred;
+  if (options_.max_delay == Duration::zero()) return options_.max_rows;
   return now >= WaitsUntil(first) ? options_.max_rows : 0;
 }
 

@@ -81,9 +81,12 @@ void ModelRunner::Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_p
     MutexLock lock(self->mutex_);
     // Stopped before it got here: OnStop found nothing to remove and ends the job, or has ended it.
     if (stop.stopped()) return;
-    if (admission != Admission::kReplacement) admitted = self->Admit(job->request, bytes, admission, workers, now);
+    // An idle model takes what comes: an estimate that is wrong would otherwise refuse everything, and never be put
+    // right.
+    const bool idle = self->queue_.size() == 0 && self->running_until_.empty();
+    job->queued.refusable = admission != Admission::kReplacement && !idle;
+    if (job->queued.refusable) admitted = self->Admit(job->request, bytes, admission, workers, now);
     if (admitted.ok()) {
-      job->queued.refusable = admission != Admission::kReplacement;
       self->observer_.OnQueuedChange(1);
       self->queue_.Push(job, std::move(key), bytes, now);
     }
@@ -219,7 +222,7 @@ absl::StatusOr<std::vector<Tensor>> ModelRunner::Compute(const Jobs& jobs, int64
 }
 
 absl::Status ModelRunner::WarmUp(const WarmUpOptions& options) {
-  return predictd::WarmUp(*model_, signature_, options, clock_);
+  return predictd::WarmUp(*model_, signature_, options, clock_, cost_);
 }
 
 int64_t ModelRunner::queued() const {

@@ -65,8 +65,8 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   // `co_await runner.Infer(...)` is an absl::StatusOr<InferenceResult>, and continues on the thread that ended it:
   //   the worker, with the outputs or INTERNAL (the cause in the message is for the log only);
   //   the thread that stopped `stop`, at once, whatever the workers do, with its StopStatus;
-  //   this thread, with RESOURCE_EXHAUSTED and advice on when to retry, if the queue is full or the request would not
-  //   be answered before its deadline.
+  //   this thread, with RESOURCE_EXHAUSTED and advice on when to retry, if the queue is full or, beside others, the
+  //   request would not be answered before its deadline.
   // `stop` outlives the await.
   Inference Infer(InferenceRequest request, StopSource& stop, Admission admission = Admission::kIfRoom);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <coroutine>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "server/async/mutex.h"
@@ -35,8 +36,23 @@ struct RowStream::State {
 
   // Whether Next would return something without waiting.
   bool HasNext() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    // What was refused is not started again, and whoever waits for it is to see the stop.
+    if (stop.stopped() && active == 0) return true;
     if (done.empty()) return taken == total;
     return !options.ordered || done.begin()->first == taken;
+  }
+
+  // The chunk to start next, which counts as active from now on; nullopt if all have been started.
+  std::optional<int64_t> Reserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    std::optional<int64_t> index;
+    if (!refused.empty()) {
+      index = *refused.begin();
+      refused.erase(refused.begin());
+    } else if (launched < total) {
+      index = launched++;
+    }
+    if (index.has_value()) ++active;
+    return index;
   }
 
   // Suspends until HasNext, or (drain) until no chunk runs.
@@ -68,7 +84,7 @@ struct RowStream::State {
   // Queued or running.
   int64_t active ABSL_GUARDED_BY(mutex) = 0;
   // Refused for want of room, to be started again when another has ended.
-  std::vector<int64_t> refused ABSL_GUARDED_BY(mutex);
+  std::set<int64_t> refused ABSL_GUARDED_BY(mutex);
   // Computed but not taken, by index.
   std::map<int64_t, absl::StatusOr<InferenceResult>> done ABSL_GUARDED_BY(mutex);
   std::coroutine_handle<> waiter ABSL_GUARDED_BY(mutex);
@@ -117,20 +133,12 @@ Task<> RowStream::Drain() {
 }
 
 void RowStream::Launch(const std::shared_ptr<State>& state, Admission admission) {
-  int64_t index = 0;
+  std::optional<int64_t> index;
   {
     MutexLock lock(state->mutex);
-    if (!state->refused.empty()) {
-      index = state->refused.back();
-      state->refused.pop_back();
-    } else if (state->launched < state->total) {
-      index = state->launched++;
-    } else {
-      return;
-    }
-    ++state->active;
+    index = state->Reserve();
   }
-  Detach(RunChunk(state, index, admission));
+  if (index.has_value()) Detach(RunChunk(state, *index, admission));
 }
 
 Task<> RowStream::RunChunk(std::shared_ptr<State> state, int64_t index, Admission admission) {
@@ -149,21 +157,25 @@ Task<> RowStream::RunChunk(std::shared_ptr<State> state, int64_t index, Admissio
   }
 
   std::coroutine_handle<> waiter;
+  std::optional<int64_t> next;
   {
     MutexLock lock(state->mutex);
     --state->active;
     const bool others = state->active > 0 || state->taken + static_cast<int64_t>(state->done.size()) > 0;
     const bool full = absl::IsResourceExhausted(result.status()) && !state->stop.stopped();
     if (full && admission != Admission::kReplacement && others) {
-      state->refused.push_back(index);
+      state->refused.insert(index);
     } else {
       state->done.emplace(index, std::move(result));
     }
     if (state->waiter && (state->waiter_drains ? state->active == 0 : state->HasNext())) {
       waiter = std::exchange(state->waiter, nullptr);
     }
+    // What the reader waits for was refused, and nothing is on its way whose end would start it again.
+    if (state->active == 0 && !state->HasNext()) next = state->Reserve();
   }
   if (waiter) waiter.resume();
+  if (next.has_value()) Detach(RunChunk(state, *next, Admission::kReplacement));
 }
 
 }  // namespace predictd

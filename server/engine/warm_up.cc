@@ -59,7 +59,9 @@ Tensor Zeros(DType dtype, Shape shape) {
   return zeros;
 }
 
-absl::Status RunBatch(Model& model, const Signature& signature, const WarmUpBatch& batch, int rounds) {
+// How long the last of the runs took.
+absl::StatusOr<Duration> RunBatch(Model& model, const Signature& signature, const WarmUpBatch& batch, int rounds,
+                                  const Clock& clock) {
   InferenceRequest request;
   request.rows = batch.rows;
   for (size_t i = 0; i < signature.inputs.size(); ++i) {
@@ -68,13 +70,16 @@ absl::Status RunBatch(Model& model, const Signature& signature, const WarmUpBatc
   BatchBuffers buffers;
   const std::shared_ptr<Job> job = std::make_shared<Job>(std::move(request));
   const std::vector<Tensor> arguments = StackInputs({&job, 1}, signature.padding, buffers);
+  Duration took{};
   for (int i = 0; i < rounds; ++i) {
+    const TimePoint start = clock.Now();
     absl::StatusOr<std::vector<Tensor>> outputs = model.Run(arguments);
+    took = clock.Now() - start;
     if (!outputs.ok()) return outputs.status();
     absl::Status status = CheckOutputs(signature, batch.rows, job->request.inputs, *outputs);
     if (!status.ok()) return status;
   }
-  return absl::OkStatus();
+  return took;
 }
 
 }  // namespace
@@ -95,11 +100,14 @@ std::vector<WarmUpBatch> PlanWarmUp(const Signature& signature) {
   return batches;
 }
 
-absl::Status WarmUp(Model& model, const Signature& signature, const WarmUpOptions& options, const Clock& clock) {
+absl::Status WarmUp(Model& model, const Signature& signature, const WarmUpOptions& options, const Clock& clock,
+                    BatchCost& cost) {
   const TimePoint start = clock.Now();
   for (const WarmUpBatch& batch : PlanWarmUp(signature)) {
     if (batch.optional && clock.Now() - start >= options.budget) return absl::OkStatus();
-    if (absl::Status status = RunBatch(model, signature, batch, options.rounds); !status.ok()) return status;
+    const absl::StatusOr<Duration> took = RunBatch(model, signature, batch, options.rounds, clock);
+    if (!took.ok()) return took.status();
+    cost.Record(batch.rows, *took);
   }
   return absl::OkStatus();
 }

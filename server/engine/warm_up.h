@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "server/async/clock.h"
+#include "server/engine/batch_cost.h"
 #include "server/model/model.h"
 #include "server/model/signature.h"
 
@@ -33,9 +34,10 @@ struct WarmUpOptions {
   Duration budget = std::chrono::seconds(5);
 };
 
-// Runs the model on zeros, on this thread, in the planned batches. Returns what the model returned if that was an error
-// or not what its signature says.
-absl::Status WarmUp(Model& model, const Signature& signature, const WarmUpOptions& options, const Clock& clock);
+// Runs the model on zeros, on this thread, in the planned batches, and records what the last run of each cost. Returns
+// what the model returned if that was an error or not what its signature says.
+absl::Status WarmUp(Model& model, const Signature& signature, const WarmUpOptions& options, const Clock& clock,
+                    BatchCost& cost);
 
 }  // namespace predictd
 

@@ -7,6 +7,7 @@
 #include "server/engine/model_runner.h"
 #include "server/model/retry_advice.h"
 #include "tests/engine/runner_test.h"
+#include "tests/fakes/function_source.h"
 
 namespace predictd {
 namespace {
@@ -176,6 +177,17 @@ TEST_F(DeadlineAdmissionTest, HopelessRequestIsAnsweredWithoutARun) {
   EXPECT_TRUE(occupant_->Await().ok());
   EXPECT_EQ(hopeless->AwaitStatus().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(model_.batch_rows().size(), 2U);
+}
+
+TEST_F(DeadlineAdmissionTest, IdleModelRefusesNothing) {
+  model_.ReleaseOne();
+  EXPECT_TRUE(occupant_->Await().ok());
+  AwaitSleepingWorker(pool_);
+  // A tenth of what the last batch took: the model may have become faster.
+  const PendingInference quick(*runner_, Within(milliseconds(10)));
+  model_.AwaitRuns(3);
+  model_.Release();
+  EXPECT_TRUE(quick.Await().ok());
 }
 
 }  // namespace

@@ -79,6 +79,13 @@ TEST_F(SlowWarmUpTest, LeavesOutOptionalBatchesWhenTheTimeIsSpent) {
   EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 16, 2, 4})) << "23 seconds after the last one";
 }
 
+TEST_F(SlowWarmUpTest, TeachesWhatABatchCosts) {
+  const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/16));
+  EXPECT_EQ(runner->StepCost(), Duration::max());
+  EXPECT_EQ(runner->WarmUp({.rounds = 1}), absl::OkStatus());
+  EXPECT_EQ(runner->StepCost(), std::chrono::seconds(1));
+}
+
 TEST_F(SlowWarmUpTest, RunsTheSmallestAndTheLargestInAnyCase) {
   const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/16));
   EXPECT_EQ(runner->WarmUp({.rounds = 1, .budget = Duration::zero()}), absl::OkStatus());
@@ -89,7 +96,6 @@ TEST_F(WarmUpTest, IsNotReportedToTheObserver) {
   const auto runner = MakeRunner();
   EXPECT_EQ(runner->WarmUp({.rounds = 1}), absl::OkStatus());
   EXPECT_EQ(observer_.batches(), 0);
-  EXPECT_EQ(runner->StepCost(), Duration::max());
 }
 
 // Inputs of every kind; open extents are 1, elements are zeros or empty strings.
@@ -129,8 +135,10 @@ TEST(WarmUpInputsTest, HaveTheLengthsOfTheBatchAndItsMask) {
     return std::vector<Tensor>{inputs[0]};
   });
   const ManualClock clock;
+  BatchCost cost;
   const std::unique_ptr<Model> made = model.Make();
-  EXPECT_EQ(WarmUp(*made, PaddedSignature({16}, {8}, /*max_batch_size=*/2), {.rounds = 1}, clock), absl::OkStatus());
+  EXPECT_EQ(WarmUp(*made, PaddedSignature({16}, {8}, /*max_batch_size=*/2), {.rounds = 1}, clock, cost),
+            absl::OkStatus());
   EXPECT_EQ(seen, (std::vector<std::vector<Shape>>{{{1, 16}, {1, 16}, {1, 8}}, {{2, 16}, {2, 16}, {2, 8}}}));
 }
 

@@ -53,7 +53,7 @@ def check_still_blocked(server: PredictdProcess, workers: int) -> None:
 def check_is_advised_to_retry(error: grpc.RpcError) -> float:
     """A refusal for want of room must say when there may be some; returns that, in seconds."""
     assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, error
-    assert f"{QUEUE_CAPACITY} requests wait" in error.details()
+    assert f"{QUEUE_CAPACITY} requests of" in error.details()
     (retry,) = unpack(error_details(error), error_details_pb2.RetryInfo)
     seconds = retry.retry_delay.ToMilliseconds() / 1000
     assert 0 < seconds <= 10

@@ -39,14 +39,14 @@ def long_stream(chunks: int = CHUNKS) -> PredictStreamRequest:
 @pytest.fixture(scope="module", name="server")
 def fixture_server() -> Iterator[PredictdProcess]:
     """Waits for its readers longer than any test here does."""
-    with PredictdProcess(["linear"], flags=["--stream-stall-timeout=60s"]) as server:
+    with PredictdProcess(["linear"], flags=["--stream-stall-timeout=60s", "--stream-window=4"]) as server:
         yield server
 
 
 @pytest.fixture(scope="module", name="impatient")
 def fixture_impatient() -> Iterator[PredictdProcess]:
     """Ends a stream whose reader takes nothing for a second."""
-    with PredictdProcess(["linear"], flags=[f"--stream-stall-timeout={STALL_SECONDS:.0f}s"]) as server:
+    with PredictdProcess(["linear"], flags=[f"--stream-stall-timeout={STALL_SECONDS:.0f}s", "--stream-window=4"]) as server:
         yield server
 
 
