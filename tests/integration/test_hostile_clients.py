@@ -207,6 +207,8 @@ def test_streams_reset_as_fast_as_they_are_opened_leave_nothing_behind(server: P
                         for i in range(first, first + 200, 2)
                     )
                 )
+            # Until then the queue may be full.
+            server.wait_until_idle()
             connection.send(encode_call(6001, PREDICT) + encode_message(6001, LINEAR))
             connection.read_until(DATA, 6001)
         server.wait_until_idle()

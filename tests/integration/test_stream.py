@@ -297,5 +297,6 @@ def test_a_deadline_passes_in_the_queue_and_the_request_is_never_run() -> None:
 def test_a_stream_whose_deadline_has_passed_on_arrival_is_refused(server: PredictdProcess) -> None:
     for timeout in (0, 0.000001):
         error = rpc_error(lambda limit=timeout: list(server.client.predict_stream(slow_stream(10, 20), timeout=limit)))
-        assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        # The smallest time-out on the wire is a moment in which a busy server can refuse the call.
+        assert error.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
     server.wait_until_idle()
