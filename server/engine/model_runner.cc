@@ -188,6 +188,7 @@ void ModelRunner::RunBatch(const Jobs& jobs) {
   if (!outputs.ok() && jobs.size() > 1) {
     // One of them may be to blame: each on its own, so that only that one fails.
     for (const auto& job : jobs) {
+      if (job->request.deadline <= clock_.Now()) job->Complete(StopStatus(StopReason::kDeadline, "the batch"));
       if (!job->ended()) RunBatch({job});
     }
     return;
