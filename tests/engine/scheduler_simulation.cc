@@ -71,14 +71,14 @@ void SchedulerSimulation::MakeModel() {
 
 void SchedulerSimulation::StartVersion(SimulatedModel& model) {
   if (model.newest != nullptr) model.newest->Retire();
-  versions_.emplace_back(
-      model.options, SimulatedVersion::Host{.scheduler = scheduler_,
-                                            .findings = findings_,
-                                            .request = [this](int64_t id) -> SimulatedRequest& {
-                                              const auto last = static_cast<int64_t>(requests_.size()) - 1;
-                                              return requests_[std::clamp<int64_t>(id, 0, last)];
-                                            },
-                                            .cost = [this, &model](int64_t rows) { return Cost(model, rows); }});
+  versions_.emplace_back(model.options,
+                         SimulatedVersion::Host{.scheduler = scheduler_,
+                                                .findings = findings_,
+                                                .request = [this](int64_t id) -> SimulatedRequest& {
+                                                  const auto last = static_cast<int64_t>(requests_.size()) - 1;
+                                                  return requests_[std::clamp<int64_t>(id, 0, last)];
+                                                },
+                                                .cost = [this, &model](int64_t rows) { return Cost(model, rows); }});
   model.newest = &versions_.back();
 }
 
