@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <ostream>
 #include <sstream>
 #include <string>
 
@@ -70,6 +72,52 @@ TEST_P(SchedulerProperty, HoldsWhateverHappens) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shards, SchedulerProperty, testing::Range(0, kShards));
+
+// What admission comes to where it could know everything: one model, batches of one size take the same time, and every
+// request leaves the server the time of so many full batches (0: between 0 and 23).
+struct Admitted {
+  double load;
+  int batches_to_deadline;
+  // Of those that were admitted.
+  double most_missed;
+  // Of all.
+  double most_refused;
+};
+
+std::ostream& operator<<(std::ostream& out, const Admitted& c) {
+  return out << "load " << c.load << ", deadline " << c.batches_to_deadline;
+}
+
+class SchedulerAdmission : public testing::TestWithParam<Admitted> {};
+
+TEST_P(SchedulerAdmission, IsNeitherBlindNorParanoid) {
+  const Admitted& c = GetParam();
+  Simulation::Counts counts;
+  for (uint32_t seed = 0; seed < 40; ++seed) {
+    Simulation simulation({.seed = seed,
+                           .operations = 2000,
+                           .kinds = Simulation::kDeadlines,
+                           .load = c.load,
+                           .batches_to_deadline = c.batches_to_deadline});
+    ASSERT_EQ(simulation.Run(), "") << "seed " << seed;
+    counts += simulation.counts();
+  }
+  const auto sent = static_cast<double>(counts.sent);
+  const auto missed = static_cast<double>(counts.expired + counts.hopeless);
+  const auto refused = static_cast<double>(counts.refused);
+  EXPECT_LE(missed, c.most_missed * (sent - refused));
+  EXPECT_LE(refused, c.most_refused * sent);
+  // Of what the workers can do.
+  EXPECT_GE(static_cast<double>(counts.ok) * std::max(c.load, 1.0) / sent, 0.9);
+}
+
+// At four times what is possible those miss that come before anything is known of the costs, some 9 of each 2000.
+INSTANTIATE_TEST_SUITE_P(Loads, SchedulerAdmission,
+                         testing::Values(Admitted{0.7, 10, 0, 0.001}, Admitted{0.7, 5, 0, 0.003},
+                                         Admitted{0.9, 5, 0, 0.015}, Admitted{2, 5, 0.001, 1}, Admitted{4, 5, 0.02, 1},
+                                         // Later ones with earlier deadlines overtake.
+                                         Admitted{0.7, 0, 0.001, 0.04}, Admitted{2, 0, 0.01, 1},
+                                         Admitted{4, 0, 0.05, 1}));
 
 // One long run, or what the environment says.
 TEST(SchedulerReplay, Holds) {

@@ -143,8 +143,10 @@ void SchedulerSimulation::SendNew() {
   const int64_t rows = OneIn(30) ? 1 + Pick(40) : 1 + Pick(3);
   const int64_t width = OneIn(4) ? 1 + Pick(3) : 1;
   const int64_t priority = Pick(kMaxPriority + 1);
-  const Duration left = OneIn(20) ? Random(2 * unit_) : 4 * unit_ + Random(60 * unit_);
-  const bool has_deadline = !OneIn(4);
+  const Duration batch = models_[model].batch_cost + models_[model].options.max_rows * models_[model].row_cost;
+  Duration left = OneIn(20) ? Random(batch) : 3 * batch + Random(20 * batch);
+  if (options_.batches_to_deadline > 0) left = options_.batches_to_deadline * batch;
+  const bool has_deadline = !OneIn(4) || options_.batches_to_deadline > 0;
   const bool poisonous = OneIn(40);
   const bool sparing = OneIn(10);
   const int64_t followers = OneIn(10) ? 1 + Pick(4) : 0;

@@ -51,6 +51,8 @@ class SchedulerSimulation {
     uint32_t kinds = kAll;
     // Of what the workers can do, what is asked for; 0: by seed.
     double load = 0;
+    // Every request leaves the server the time of so many full batches; 0: by seed.
+    int batches_to_deadline = 0;
   };
 
   struct Counts {
@@ -107,7 +109,7 @@ class SchedulerSimulation {
   void Follow(SimulatedVersion& version, const SimulatedRequest& request);
 
   const Options options_;
-  std::mt19937 random_;
+  std::mt19937_64 random_;
   Findings findings_;
   Counts counts_;
   SimulatedScheduler scheduler_;
