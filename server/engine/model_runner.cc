@@ -127,11 +127,15 @@ Duration ModelRunner::UntilFree(double workers, TimePoint now) const {
 
 void ModelRunner::OnStop(Job& job, StopReason reason) {
   bool was_queued = false;
+  bool look_again = false;
   {
     MutexLock lock(mutex_);
     was_queued = queue_.Remove(job);
+    // What waits for a larger batch may have waited for this one's time to be over.
+    look_again = was_queued && queue_.size() > 0 && queue_.options().max_delay > Duration::zero();
   }
   if (was_queued) observer_.OnQueuedChange(-1);
+  if (look_again) scheduler_.Ready(shared_from_this());
   // The last thing: it may resume the coroutine, and with it end the job and this call's runner.
   job.Complete(StopStatus(reason, was_queued ? "the queue" : "the batch"));
 }
@@ -188,6 +192,7 @@ void ModelRunner::RunBatch(const Jobs& jobs) {
   if (!outputs.ok() && jobs.size() > 1) {
     // One of them may be to blame: each on its own, so that only that one fails.
     for (const auto& job : jobs) {
+      if (job->request.deadline <= clock_.Now()) job->Complete(StopStatus(StopReason::kDeadline, "the batch"));
       if (!job->ended()) RunBatch({job});
     }
     return;

@@ -49,6 +49,20 @@ TEST_F(RunnerFailureTest, MemberThatWasCancelledIsNotRunAgain) {
   EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 3, 1, 1}));
 }
 
+TEST_F(RunnerFailureTest, MemberWhoseDeadlineHasPassedIsNotRunAgain) {
+  const auto runner = MakeRunner();
+  const auto occupant = OccupyWorker(*runner);
+  const PendingInference bad(*runner, OneRow(-1));
+  const PendingInference late(*runner, OneRow(1, clock_.Now() + std::chrono::milliseconds(100)));
+  model_.ReleaseOne();
+  model_.AwaitRuns(2);
+  clock_.Advance(std::chrono::milliseconds(100));
+  model_.Release();
+  EXPECT_EQ(late.AwaitStatus().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(bad.AwaitStatus().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 2, 1}));
+}
+
 TEST_F(RunnerFailureTest, RequestsThatAreRunAgainAreCountedAsDequeuedOnce) {
   const auto runner = MakeRunner();
   const auto occupant = OccupyWorker(*runner);

@@ -5,9 +5,12 @@
 #include <memory>
 #include <random>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "server/engine/model_runner.h"
+#include "server/model/retry_advice.h"
 #include "tests/engine/runner_test.h"
 
 namespace predictd {
@@ -16,6 +19,8 @@ namespace {
 constexpr int kThreads = 3;
 constexpr int kRequests = 4000;
 constexpr size_t kInFlight = 32;
+
+using Runners = std::vector<std::shared_ptr<ModelRunner>>;
 
 // A request and what may become of it.
 struct Expected {
@@ -39,7 +44,7 @@ bool EndedWell(const Expected& e) {
     case absl::StatusCode::kDeadlineExceeded:
       return e.has_deadline || e.may_be_stopped;
     case absl::StatusCode::kResourceExhausted:
-      return true;
+      return RetryAfter(result.status()).has_value();
     default:
       return false;
   }
@@ -48,7 +53,7 @@ bool EndedWell(const Expected& e) {
 // Sends requests, keeps some of them in flight, and stops some of these; what callers do, seen from a runner.
 class Caller {
  public:
-  Caller(ModelRunner& runner, WorkerPool& pool, uint32_t seed) : runner_(runner), pool_(pool), random_(seed) {}
+  Caller(const Runners& runners, WorkerPool& pool, uint32_t seed) : runners_(runners), pool_(pool), random_(seed) {}
 
   // How many requests ended in a way that they should not.
   int Run() {
@@ -67,6 +72,8 @@ class Caller {
     while (!flying_.empty()) Land();
     return wrong_;
   }
+  // How many of them were refused because of their deadline.
+  int refused() const { return refused_; }
 
  private:
   void Send() {
@@ -76,9 +83,14 @@ class Caller {
     TimePoint deadline = kNever;
     if (random_() % 4 == 0) {
       e.has_deadline = true;
-      deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(random_() % 300);
+      deadline =
+          std::chrono::steady_clock::now() + std::chrono::microseconds(random_() % (random_() % 2 == 0 ? 10 : 1000));
     }
-    e.call = std::make_unique<PendingInference>(runner_, OneRow(e.value, deadline));
+    InferenceRequest request = OneRow(e.value, deadline);
+    request.priority = random_() % (kMaxPriority + 1);
+    ModelRunner& runner = *runners_[random_() % runners_.size()];
+    e.call = std::make_unique<PendingInference>(runner, std::move(request),
+                                                random_() % 8 == 0 ? Admission::kIfSpare : Admission::kIfRoom);
     flying_.push_back(std::move(e));
   }
 
@@ -91,14 +103,16 @@ class Caller {
 
   void Land() {
     if (!EndedWell(flying_.front())) ++wrong_;
+    if (absl::StartsWith(flying_.front().call->AwaitStatus().message(), "the request would miss")) ++refused_;
     flying_.pop_front();
   }
 
-  ModelRunner& runner_;
+  const Runners& runners_;
   WorkerPool& pool_;
   std::mt19937 random_;
   std::deque<Expected> flying_;
   int wrong_ = 0;
+  int refused_ = 0;
 };
 
 class RunnerStorm : public testing::TestWithParam<int> {};
@@ -108,16 +122,31 @@ TEST_P(RunnerStorm, EveryRequestEndsExactlyOnceAndTheCountersReturnToZero) {
   RecordingObserver observer;
   const SteadyClock clock;
   WorkerPool pool({.workers = GetParam(), .max_inline_cost = std::chrono::microseconds(50)});
-  const ModelRunner::Options options = {.queue = {.capacity = 48}, .observer = &observer};
-  const auto runner = std::make_shared<ModelRunner>(model.Make(), FloatSignature(8), options, pool, clock);
+  // One as it is by default, a heavy one that waits for larger batches, and one that has one worker at most.
+  const std::vector<ModelRunner::Options> options = {
+      {.queue = {.capacity = 48}, .observer = &observer},
+      {.queue = {.capacity = 48, .max_delay = std::chrono::microseconds(200), .preferred_rows = {4}},
+       .share = {.weight = 3},
+       .observer = &observer},
+      {.queue = {.capacity = 48}, .share = {.max_concurrency = 1}, .observer = &observer}};
+  Runners runners;
+  for (const auto& o : options) {
+    runners.push_back(std::make_shared<ModelRunner>(model.Make(), FloatSignature(8), o, pool, clock));
+  }
   std::atomic<int> wrong{0};
+  std::atomic<int> refused{0};
   std::vector<std::jthread> threads;
   for (int t = 0; t < kThreads; ++t) {
-    threads.emplace_back([&, t] { wrong += Caller(*runner, pool, 1000 * GetParam() + t).Run(); });
+    threads.emplace_back([&, t] {
+      Caller caller(runners, pool, 1000 * GetParam() + t);
+      wrong += caller.Run();
+      refused += caller.refused();
+    });
   }
   threads.clear();
   EXPECT_EQ(wrong, 0) << "seeds " << 1000 * GetParam() << " to " << 1000 * GetParam() + kThreads - 1;
-  EXPECT_EQ(runner->queued(), 0);
+  EXPECT_GT(refused, 0);
+  for (const auto& runner : runners) EXPECT_EQ(runner->queued(), 0);
   pool.Stop();
   EXPECT_EQ(observer.queued(), 0);
   EXPECT_EQ(observer.running(), 0);

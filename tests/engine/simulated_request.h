@@ -1,0 +1,56 @@
+#ifndef PREDICTD_TESTS_ENGINE_SIMULATED_REQUEST_H_
+#define PREDICTD_TESTS_ENGINE_SIMULATED_REQUEST_H_
+
+#include <cstdint>
+
+#include "server/async/clock.h"
+#include "server/async/stop.h"
+#include "server/engine/model_runner.h"
+#include "tests/fakes/tensors.h"
+
+namespace predictd {
+
+// A request of a simulation: what it asks for, and how far it got.
+struct SimulatedRequest {
+  enum class State { kArriving, kWaiting, kRunning, kEnded };
+
+  // Also the order of arrival, and the value of its elements.
+  int64_t id = 0;
+  int64_t rows = 1;
+  // Extent of the second dimension: only equal ones share a batch.
+  int64_t width = 1;
+  TimePoint deadline = kNever;
+  int64_t priority = kDefaultPriority;
+  Admission admission = Admission::kIfRoom;
+  // The model fails if it is in the batch.
+  bool poisonous = false;
+  // How many requests follow it as its replacements.
+  int64_t followers = 0;
+
+  State state = State::kArriving;
+  TimePoint arrived;
+  // When the last run that it was in began, and whether it was alone.
+  TimePoint started;
+  bool ran_alone = false;
+  bool cancelled = false;
+  int ends = 0;
+  StopSource stop;
+
+  int64_t bytes() const { return rows * width * static_cast<int64_t>(sizeof(float)); }
+  // Where JobQueue's comment says that it stands.
+  TimePoint due() const {
+    return std::min(deadline, arrived + JobQueue::kPatience) + (kMaxPriority - priority) * JobQueue::kLevel;
+  }
+  InferenceRequest Make() const {
+    InferenceRequest request;
+    request.inputs.push_back(Floats({rows, width}, std::vector<float>(rows * width, static_cast<float>(id))));
+    request.rows = rows;
+    request.deadline = deadline;
+    request.priority = priority;
+    return request;
+  }
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_TESTS_ENGINE_SIMULATED_REQUEST_H_
