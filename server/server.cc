@@ -26,9 +26,9 @@
 namespace predictd {
 namespace {
 
-// What a model may cost to be run by an event loop when it has nothing else to do: about as much as waking a worker,
-// and the bound that inline work adds to the loops' lag.
-constexpr Duration kMaxInlineCost = std::chrono::microseconds(50);
+// What batches may cost to be run by an event loop at the end of a burst: about as much as waking a worker and coming
+// back, and the bound that this adds to the loops' lag.
+constexpr Duration kMaxInlineCost = std::chrono::microseconds(200);
 
 int Cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));

@@ -80,16 +80,11 @@ struct RpcServer::Impl {
   std::vector<StreamMethod> stream_methods;
   std::vector<BidiMethod> bidi_methods;
   std::unique_ptr<grpc::Server> server;
-  // The last one is for endless methods alone: Debian's gRPC looks through all tags of a queue at each event, and ten
-  // thousand health watches would slow every call of their loop.
   std::vector<std::unique_ptr<EventLoop>> loops;
   int port = 0;
   bool drained = false;
 
   Impl(RpcEnvironment& environment, const Catalog& catalog, int stream_window);
-  // Starts to wait for calls of those methods that belong to the loop; on its thread.
-  template <class Methods, class Serve>
-  void Accept(EventLoop& loop, const Methods& methods, Serve serve);
   void StopCalls(bool endless_only);
   void WaitUntilAllEnded() const;
 };
@@ -151,14 +146,6 @@ RpcServer::Impl::Impl(RpcEnvironment& environment, const Catalog& catalog, int s
                           reflect});
 }
 
-template <class Methods, class Serve>
-void RpcServer::Impl::Accept(EventLoop& loop, const Methods& methods, Serve serve) {
-  const bool for_endless = &loop == loops.back().get();
-  for (const auto& method : methods) {
-    if (method.method.endless() == for_endless) Detach(serve(loop, environment, method));
-  }
-}
-
 // Stops the calls that live on the loops, all or only the endless ones.
 void RpcServer::Impl::StopCalls(bool endless_only) {
   for (auto& loop : loops) {
@@ -199,9 +186,6 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& optio
   for (int i = 0; i < options.loops; ++i) {
     impl->loops.push_back(std::make_unique<EventLoop>(builder.AddCompletionQueue(), pool, *environment.metrics));
   }
-  // Not polled for connections.
-  impl->loops.push_back(std::make_unique<EventLoop>(builder.AddCompletionQueue(/*is_frequently_polled=*/false), pool,
-                                                    *environment.metrics));
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr || impl->port == 0) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen, ": is the address in use?"));
@@ -211,9 +195,9 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& optio
   for (auto& loop : impl->loops) {
     loop->Start([server, on_loop_start, &loop = *loop] {
       on_loop_start();
-      server->Accept(loop, server->unary_methods, ServeUnary);
-      server->Accept(loop, server->stream_methods, ServeStream);
-      server->Accept(loop, server->bidi_methods, ServeBidi);
+      for (const UnaryMethod& method : server->unary_methods) Detach(ServeUnary(loop, server->environment, method));
+      for (const StreamMethod& method : server->stream_methods) Detach(ServeStream(loop, server->environment, method));
+      for (const BidiMethod& method : server->bidi_methods) Detach(ServeBidi(loop, server->environment, method));
     });
   }
   return std::unique_ptr<RpcServer>(new RpcServer(std::move(impl)));
