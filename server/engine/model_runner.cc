@@ -116,7 +116,7 @@ absl::Status ModelRunner::Admit(const InferenceRequest& request, int64_t bytes, 
     return WithRetryAfter(absl::ResourceExhaustedError(message), RetryDelay(time));
   }
   const Duration left = request.deadline - now;
-  if (!WouldMissDeadline(time, left)) return absl::OkStatus();
+  if (!margin_.WouldMiss(time, left)) return absl::OkStatus();
   return MissError(time, left);
 }
 
@@ -135,6 +135,7 @@ void ModelRunner::OnStop(Job& job, StopReason reason) {
     look_again = was_queued && queue_.size() > 0 && queue_.options().max_delay > Duration::zero();
   }
   if (was_queued) observer_.OnQueuedChange(-1);
+  if (reason == StopReason::kDeadline && job.queued.refusable) margin_.OnMissed();
   if (look_again) scheduler_.Ready(shared_from_this());
   // The last thing: it may resume the coroutine, and with it end the job and this call's runner.
   job.Complete(StopStatus(reason, was_queued ? "the queue" : "the batch"));
@@ -169,7 +170,10 @@ void ModelRunner::RunStep() {
     scheduler_.Ready(shared_from_this());
   }
   for (const auto& job : taken.expired) job->Complete(StopStatus(StopReason::kDeadline, "the queue"));
-  for (const auto& job : taken.hopeless) job->Complete(MissError(2 * shortest_run, job->request.deadline - now));
+  for (const auto& job : taken.hopeless) {
+    margin_.OnMissed();
+    job->Complete(MissError(2 * shortest_run, job->request.deadline - now));
+  }
   if (taken.batch.empty()) return;
   for (const auto& job : taken.batch) observer_.OnDequeued(now - job->queued.at);
   RunBatch(taken.batch);
@@ -187,6 +191,9 @@ void ModelRunner::RunBatch(const Jobs& jobs) {
   observer_.OnRunningChange(-static_cast<int64_t>(jobs.size()));
 
   cost_.Record(timings.batch_rows, timings.ended - timings.started);
+  for (const auto& job : jobs) {
+    if (job->queued.refusable && job->request.deadline != kNever && !job->ended()) margin_.OnMet();
+  }
   observer_.OnBatch(timings.batch_rows, timings.ended - timings.started);
 
   if (!outputs.ok() && jobs.size() > 1) {

@@ -11,6 +11,7 @@
 #include "server/async/mutex.h"
 #include "server/async/stop.h"
 #include "server/async/worker_pool.h"
+#include "server/engine/admission.h"
 #include "server/engine/batch_buffers.h"
 #include "server/engine/batch_cost.h"
 #include "server/engine/inference.h"
@@ -103,6 +104,7 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
 
   BatchBuffers buffers_;
   BatchCost cost_;
+  DeadlineMargin margin_;
 
   mutable Mutex mutex_;
   JobQueue queue_ ABSL_GUARDED_BY(mutex_);

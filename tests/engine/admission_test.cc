@@ -140,14 +140,14 @@ class DeadlineAdmissionTest : public AdmissionTest {
 };
 
 TEST_F(DeadlineAdmissionTest, RequestThatWouldMissItsDeadlineIsRefusedAtOnce) {
-  // One batch runs and its own comes next: 200 ms, and half as much again must fit.
-  const PendingInference refused(*runner_, Within(milliseconds(299)));
+  // One batch runs and its own comes next: 200 ms, and an eighth more must fit.
+  const PendingInference refused(*runner_, Within(milliseconds(224)));
   ASSERT_TRUE(refused.ended());
   EXPECT_EQ(refused.AwaitStatus().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(refused.AwaitStatus().message(),
-            "the request would miss its deadline: an answer takes about 200ms, and 299ms are left");
+            "the request would miss its deadline: an answer takes about 200ms, and 224ms are left");
   EXPECT_EQ(RetryAfter(refused.AwaitStatus()), absl::Milliseconds(200));
-  waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(300))));
+  waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(225))));
   EXPECT_FALSE(waiting_[0]->ended());
 }
 
@@ -155,18 +155,18 @@ TEST_F(DeadlineAdmissionTest, OnlyWhatRunsBeforeCounts) {
   for (int i = 0; i < 20; ++i) waiting_.push_back(std::make_unique<PendingInference>(*runner_, OneRow(1)));
   waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(300))));
   EXPECT_FALSE(waiting_.back()->ended());
-  waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(440))));
+  waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(330))));
   EXPECT_FALSE(waiting_.back()->ended());
   // Now a batch is ahead that it cannot join: 300 ms.
-  EXPECT_TRUE(PendingInference(*runner_, Within(milliseconds(449))).ended());
-  waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(450))));
+  EXPECT_TRUE(PendingInference(*runner_, Within(milliseconds(337))).ended());
+  waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(338))));
   EXPECT_FALSE(waiting_.back()->ended());
 }
 
 TEST_F(DeadlineAdmissionTest, TimeThatTheRunningBatchHasHadIsTakenOff) {
   clock_.Advance(milliseconds(60));
-  EXPECT_TRUE(PendingInference(*runner_, Within(milliseconds(209))).ended());
-  waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(210))));
+  EXPECT_TRUE(PendingInference(*runner_, Within(milliseconds(157))).ended());
+  waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(158))));
   EXPECT_FALSE(waiting_[0]->ended());
 }
 

@@ -77,10 +77,30 @@ const AdmissionCase kCases[] = {
 
 INSTANTIATE_TEST_SUITE_P(Table, TimeToAnswerTest, testing::ValuesIn(kCases));
 
-TEST(WouldMissDeadlineTest, HalfAsMuchAgainMustFit) {
-  EXPECT_FALSE(WouldMissDeadline(milliseconds(10), milliseconds(15)));
-  EXPECT_TRUE(WouldMissDeadline(milliseconds(10), milliseconds(14)));
-  EXPECT_FALSE(WouldMissDeadline(Duration::zero(), Duration::zero()));
+TEST(DeadlineMarginTest, AnEighthMoreMustFitAtFirst) {
+  const DeadlineMargin margin;
+  EXPECT_FALSE(margin.WouldMiss(milliseconds(80), milliseconds(90)));
+  EXPECT_TRUE(margin.WouldMiss(milliseconds(80), milliseconds(89)));
+  EXPECT_FALSE(margin.WouldMiss(Duration::zero(), Duration::zero()));
+}
+
+TEST(DeadlineMarginTest, IsWidenedByMissesAndNarrowedByManyMoreAnswersInTime) {
+  DeadlineMargin margin;
+  for (int i = 0; i < 3; ++i) margin.OnMissed();
+  EXPECT_TRUE(margin.WouldMiss(milliseconds(80), milliseconds(113)));
+  EXPECT_FALSE(margin.WouldMiss(milliseconds(80), milliseconds(114)));
+  for (int i = 0; i < 99; ++i) margin.OnMet();
+  EXPECT_TRUE(margin.WouldMiss(milliseconds(80), milliseconds(90)));
+  margin.OnMet();
+  EXPECT_FALSE(margin.WouldMiss(milliseconds(80), milliseconds(90)));
+}
+
+TEST(DeadlineMarginTest, HasBounds) {
+  DeadlineMargin margin;
+  for (int i = 0; i < 1000; ++i) margin.OnMissed();
+  EXPECT_FALSE(margin.WouldMiss(milliseconds(80), milliseconds(120)));
+  for (int i = 0; i < 10'000; ++i) margin.OnMet();
+  EXPECT_TRUE(margin.WouldMiss(milliseconds(80), milliseconds(89)));
 }
 
 }  // namespace

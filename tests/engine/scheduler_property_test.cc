@@ -119,9 +119,9 @@ TEST_P(SchedulerAdmission, IsNeitherBlindNorParanoid) {
 INSTANTIATE_TEST_SUITE_P(
     Loads, SchedulerAdmission,
     testing::Values(Admitted{0.7, 10, 0, 0.001}, Admitted{0.7, 5, 0, 0.003}, Admitted{0.9, 5, 0, 0.015},
-                    Admitted{2, 5, 0.001, 1}, Admitted{4, 5, 0.02, 1},
+                    Admitted{2, 5, 0.04, 1}, Admitted{4, 5, 0.06, 1},
                     // Later ones with earlier deadlines overtake, and an idle model takes what comes.
-                    Admitted{0.7, 0, 0.01, 0.04}, Admitted{2, 0, 0.01, 1}, Admitted{4, 0, 0.05, 1}));
+                    Admitted{0.7, 0, 0.01, 0.04}, Admitted{2, 0, 0.04, 1}, Admitted{4, 0, 0.08, 1}));
 
 // One long run, or what the environment says.
 TEST(SchedulerReplay, Holds) {
