@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -224,6 +225,25 @@ def test_pings_without_end_get_a_goaway(server: PredictdProcess) -> None:
     with RawHttp2(server.address) as connection:
         connection.send(b"".join(encode_frame(PING, 0, 0, struct.pack(">Q", i)) for i in range(1000)))
         assert b"too_many_pings" in connection.read_until(GOAWAY).payload
+
+
+def test_a_server_without_files_for_connections_says_so_and_serves_those_it_has() -> None:
+    with PredictdProcess(["linear"]) as server, ExitStack() as connections:
+        server.client.predict(linear_request())
+        limit = open_files(server) + 10
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        host, _, port = server.address.rpartition(":")
+        for _ in range(20):
+            connections.enter_context(socket.create_connection((host, int(port)), timeout=10))
+        server.wait_for_log(lambda record: "no connection can be accepted any more" in record["msg"])
+        health = health_pb2_grpc.HealthStub(server.channel)
+        eventually(
+            lambda: health.Check(health_pb2.HealthCheckRequest(), timeout=10).status
+            == health_pb2.HealthCheckResponse.NOT_SERVING,
+            10,
+            "health to say NOT_SERVING",
+        )
+        server.client.predict(linear_request())
 
 
 # --- Messages that are not as they should be ---
