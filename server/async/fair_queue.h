@@ -32,6 +32,9 @@ class WorkSource {
   // About how long the next step will take. What is not known is long.
   virtual Duration StepCost() const { return Duration::max(); }
 
+  // Whether steps have taken about what StepCost says for a while: what did not must not run on an event loop.
+  virtual bool Steady() const { return true; }
+
  private:
   friend class FairQueue;
 

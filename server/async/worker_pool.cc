@@ -156,7 +156,7 @@ WorkerPool::Worker* WorkerPool::TakeSleeper() {
 FairQueue::Turn WorkerPool::TakeInline(Duration& budget) {
   MutexLock lock(mutex_);
   const WorkSource* next = sleepers_.empty() ? nullptr : ready_.Next();
-  if (next == nullptr) return {};
+  if (next == nullptr || !next->Steady()) return {};
   const Duration cost = next->StepCost();
   if (cost > budget) return {};
   budget -= cost;

@@ -21,6 +21,11 @@ class NoObserver final : public RunnerObserver {
   void OnDequeued(Duration /*waited*/) override {}
 };
 
+// The cost of a model may depend on what is sent, and warm-up sends zeros: only after so many batches in a row that
+// took no longer than this is its estimate taken for what the next one will take.
+constexpr int kSteadyRuns = 8;
+constexpr Duration kQuick = std::chrono::microseconds(500);
+
 RunnerObserver& OrNone(RunnerObserver* observer) {
   static NoObserver none;
   return observer == nullptr ? none : *observer;
@@ -146,6 +151,10 @@ Duration ModelRunner::StepCost() const {
   return cost > Duration::zero() ? cost : Duration::max();
 }
 
+bool ModelRunner::Steady() const {
+  return quick_runs_.load(std::memory_order_relaxed) >= kSteadyRuns;
+}
+
 void ModelRunner::RunStep() {
   JobQueue::Taken taken;
   bool more = false;
@@ -191,6 +200,8 @@ void ModelRunner::RunBatch(const Jobs& jobs) {
   observer_.OnRunningChange(-static_cast<int64_t>(jobs.size()));
 
   cost_.Record(timings.batch_rows, timings.ended - timings.started);
+  const bool quick = timings.ended - timings.started <= kQuick;
+  if (!quick || !Steady()) quick_runs_.store(quick ? quick_runs_ + 1 : 0, std::memory_order_relaxed);
   for (const auto& job : jobs) {
     if (job->queued.refusable && job->request.deadline != kNever && !job->ended()) margin_.OnMet();
   }

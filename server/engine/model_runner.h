@@ -1,6 +1,7 @@
 #ifndef PREDICTD_SERVER_ENGINE_MODEL_RUNNER_H_
 #define PREDICTD_SERVER_ENGINE_MODEL_RUNNER_H_
 
+#include <atomic>
 #include <coroutine>
 #include <memory>
 #include <optional>
@@ -77,6 +78,7 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   void RunStep() override;
   // Of the batch that would be taken now, from those that ran.
   Duration StepCost() const override;
+  bool Steady() const override;
 
   // How many requests wait.
   int64_t queued() const;
@@ -105,6 +107,8 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   BatchBuffers buffers_;
   BatchCost cost_;
   DeadlineMargin margin_;
+  // Batches for callers that ran since the last one that took long.
+  std::atomic<int> quick_runs_{0};
 
   mutable Mutex mutex_;
   JobQueue queue_ ABSL_GUARDED_BY(mutex_);

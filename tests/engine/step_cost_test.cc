@@ -69,7 +69,11 @@ TEST_F(StepCostTest, IsThatOfTheBatchThatWouldBeTaken) {
 
 TEST_F(StepCostTest, CheapModelAnswersOnTheThreadOfTheBurstWhileAWorkerSleeps) {
   const auto runner = MakeRunner();
-  Measure(*runner, microseconds(20));
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_FALSE(runner->Steady());
+    Measure(*runner, microseconds(20));
+  }
+  EXPECT_TRUE(runner->Steady());
   AwaitSleepingWorker(pool_);
   std::unique_ptr<PendingInference> first;
   std::unique_ptr<PendingInference> second;
@@ -83,7 +87,24 @@ TEST_F(StepCostTest, CheapModelAnswersOnTheThreadOfTheBurstWhileAWorkerSleeps) {
   ASSERT_TRUE(second->ended());
   EXPECT_EQ(first->thread(), std::this_thread::get_id());
   EXPECT_EQ(Values(second->Await()->outputs[0]), std::vector<float>{2});
-  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 2}));
+  EXPECT_EQ(model_.batch_rows().size(), 9U);
+  EXPECT_EQ(model_.batch_rows().back(), 2);
+}
+
+TEST_F(StepCostTest, ModelThatWasSlowOnceMustProveItselfAgain) {
+  const auto runner = MakeRunner();
+  for (int i = 0; i < 20; ++i) Measure(*runner, microseconds(20));
+  EXPECT_TRUE(runner->Steady());
+  Measure(*runner, microseconds(501));
+  EXPECT_FALSE(runner->Steady());
+  for (int i = 0; i < 8; ++i) Measure(*runner, microseconds(20));
+  EXPECT_TRUE(runner->Steady());
+}
+
+TEST_F(StepCostTest, WarmUpProvesNothing) {
+  const auto runner = MakeRunner();
+  EXPECT_TRUE(runner->WarmUp({.rounds = 10}).ok());
+  EXPECT_FALSE(runner->Steady());
 }
 
 TEST_F(StepCostTest, SlowModelNeverRunsOnTheThreadOfTheBurst) {
