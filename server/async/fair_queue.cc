@@ -42,6 +42,11 @@ WorkSource* FairQueue::Next() const {
   return next < listed_.size() ? listed_[next].get() : nullptr;
 }
 
+WorkSource* FairQueue::NextForWorker() const {
+  WorkSource* next = Next();
+  return next != nullptr && next->share_.workers_per_step <= free_ ? next : nullptr;
+}
+
 FairQueue::Turn FairQueue::Take() {
   const size_t next = NextIndex();
   Turn turn = {.source = std::move(listed_[next])};
@@ -49,17 +54,19 @@ FairQueue::Turn FairQueue::Take() {
   WorkSource& source = *turn.source;
   source.listed_ = false;
   ++source.running_;
+  free_ -= source.share_.workers_per_step;
   now_ = std::max(now_, source.virtual_nanos_);
   const Duration cost = source.StepCost();
   turn.charged = cost == Duration::max() ? kUnknownCost : cost;
-  source.virtual_nanos_ += Nanos(turn.charged) / source.share_.weight;
+  source.virtual_nanos_ += Nanos(turn.charged) * source.share_.workers_per_step / source.share_.weight;
   return turn;
 }
 
 void FairQueue::Ended(const Turn& turn, Duration took) {
   WorkSource& source = *turn.source;
   --source.running_;
-  source.virtual_nanos_ += Nanos(took - turn.charged) / source.share_.weight;
+  free_ += source.share_.workers_per_step;
+  source.virtual_nanos_ += Nanos(took - turn.charged) * source.share_.workers_per_step / source.share_.weight;
   if (source.running_ == 0 && !source.listed_) active_weight_ -= source.share_.weight;
 }
 

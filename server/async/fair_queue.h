@@ -17,6 +17,8 @@ class WorkSource {
     double weight = 1;
     // Steps that may run at once; 0: as many as there are workers.
     int max_concurrency = 0;
+    // Of how many workers a step takes the cores: more than 1 if it computes with several threads.
+    int workers_per_step = 1;
   };
 
   WorkSource() = default;
@@ -60,11 +62,18 @@ class FairQueue {
 
   bool empty() const { return listed_.empty(); }
 
+  // `workers` is how many there are.
+  explicit FairQueue(int workers) : free_(workers) {}
+
   // Returns false if the source stands in the queue already.
   bool Add(std::shared_ptr<WorkSource> source);
 
   // The source whose turn it is; null if all that are here run as often at once as they may.
   WorkSource* Next() const;
+
+  // The same for a worker; null also if its step needs more workers than are free. Those behind it wait with it, or it
+  // could wait for ever.
+  WorkSource* NextForWorker() const;
 
   // Takes Next() out. It must not be null.
   Turn Take();
@@ -81,6 +90,8 @@ class FairQueue {
   size_t NextIndex() const;
 
   std::vector<std::shared_ptr<WorkSource>> listed_;
+  // Workers that no step takes.
+  int free_;
   // The weight of all sources that stand here or run.
   double active_weight_ = 0;
   // The virtual time at which the last step was taken: where those who come back begin.

@@ -12,7 +12,7 @@ thread_local WorkerPool::WakeupBatch* current_batch = nullptr;
 
 }  // namespace
 
-WorkerPool::WorkerPool(Options options) : options_(std::move(options)) {
+WorkerPool::WorkerPool(Options options) : options_(std::move(options)), ready_(std::max(1, options_.workers)) {
   for (int i = 0; i < std::max(1, options_.workers); ++i) workers_.push_back(std::make_unique<Worker>());
   for (int i = 0; i < workers(); ++i) workers_[i]->thread = std::thread(&WorkerPool::Loop, this, i);
 }
@@ -26,7 +26,7 @@ void WorkerPool::Ready(std::shared_ptr<WorkSource> source) {
       ++current_batch->pending_;
       return;
     }
-    if (ready_.Next() != nullptr) sleeper = TakeSleeper();
+    if (ready_.NextForWorker() != nullptr) sleeper = TakeSleeper();
   }
   if (sleeper != nullptr) sleeper->wake.NotifyOne();
 }
@@ -84,21 +84,21 @@ void WorkerPool::Loop(int index) {
     Worker* successor = nullptr;
     {
       MutexLock lock(mutex_);
-      bool moved = MoveDue();
-      while (self.pinned.empty() && ready_.Next() == nullptr && !stopping_) {
+      MoveDue();
+      while (self.pinned.empty() && ready_.NextForWorker() == nullptr && !stopping_) {
         Sleep(self);
-        moved = MoveDue();
+        MoveDue();
       }
       if (!self.pinned.empty()) {
         pinned = std::move(self.pinned.front());
         self.pinned.pop_front();
         // This worker may have been woken for the next step, which another one can do meanwhile.
-        if (ready_.Next() != nullptr) successor = TakeSleeper();
-      } else if (ready_.Next() != nullptr) {
+        if (ready_.NextForWorker() != nullptr) successor = TakeSleeper();
+      } else if (ready_.NextForWorker() != nullptr) {
         turn = ready_.Take();
-        // Nobody else was woken for what has just become due, and it may be this worker that waits for what comes
-        // later.
-        if (moved || !later_.empty()) successor = TakeSleeper();
+        // Nobody else was woken for what has just become due or for what had to wait for a step of several workers, and
+        // it may be this worker that waits for what comes later.
+        if (!later_.empty() || ready_.NextForWorker() != nullptr) successor = TakeSleeper();
       } else {
         return;
       }
@@ -126,15 +126,13 @@ void WorkerPool::Sleep(Worker& self) {
   }
 }
 
-bool WorkerPool::MoveDue() {
-  if (later_.empty()) return false;
+void WorkerPool::MoveDue() {
+  if (later_.empty()) return;
   const TimePoint now = steady_clock::now();
-  bool moved = false;
   while (!later_.empty() && later_.begin()->first <= now) {
-    moved |= ready_.Add(std::move(later_.begin()->second));
+    ready_.Add(std::move(later_.begin()->second));
     later_.erase(later_.begin());
   }
-  return moved;
 }
 
 void WorkerPool::Run(const FairQueue::Turn& turn) {
@@ -168,7 +166,7 @@ void WorkerPool::WakeSleepers(int count) {
     Worker* sleeper = nullptr;
     {
       MutexLock lock(mutex_);
-      if (ready_.Next() == nullptr) return;
+      if (ready_.NextForWorker() == nullptr) return;
       sleeper = TakeSleeper();
     }
     if (sleeper == nullptr) return;

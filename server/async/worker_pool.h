@@ -96,8 +96,8 @@ class WorkerPool final : public WorkScheduler {
   void WakeSleepers(int count) ABSL_LOCKS_EXCLUDED(mutex_);
   // Waits until there may be something to do.
   void Sleep(Worker& self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Moves what is due now from `later_` to `ready_`; whether there was something.
-  bool MoveDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Moves what is due now from `later_` to `ready_`.
+  void MoveDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The sleeper that fell asleep last (its caches are the warmest), marked as awake; null if none sleeps.
   Worker* TakeSleeper() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -41,13 +41,13 @@ std::string RunAlways(FairQueue& queue, int steps, Duration took) {
 }
 
 TEST(FairQueueTest, EqualsTakeTurns) {
-  FairQueue queue;
+  FairQueue queue(4);
   for (char name : {'a', 'b', 'c'}) EXPECT_TRUE(queue.Add(std::make_shared<NamedSource>(name)));
   EXPECT_EQ(RunAlways(queue, 9, milliseconds(5)), "abcabcabc");
 }
 
 TEST(FairQueueTest, SourceStandsThereOnce) {
-  FairQueue queue;
+  FairQueue queue(4);
   const auto source = std::make_shared<NamedSource>('a');
   EXPECT_TRUE(queue.Add(source));
   EXPECT_FALSE(queue.Add(source));
@@ -58,7 +58,7 @@ TEST(FairQueueTest, SourceStandsThereOnce) {
 }
 
 TEST(FairQueueTest, TimeIsSharedByWeight) {
-  FairQueue queue;
+  FairQueue queue(4);
   queue.Add(std::make_shared<NamedSource>('a', WorkSource::Share{.weight = 3}));
   queue.Add(std::make_shared<NamedSource>('b'));
   const std::string names = RunAlways(queue, 400, milliseconds(5));
@@ -66,7 +66,7 @@ TEST(FairQueueTest, TimeIsSharedByWeight) {
 }
 
 TEST(FairQueueTest, TimeIsSharedNotSteps) {
-  FairQueue queue;
+  FairQueue queue(4);
   queue.Add(std::make_shared<NamedSource>('a'));
   queue.Add(std::make_shared<NamedSource>('b'));
   Duration had[2] = {};
@@ -81,7 +81,7 @@ TEST(FairQueueTest, TimeIsSharedNotSteps) {
 }
 
 TEST(FairQueueTest, IdleTimeEarnsOneTurnAndNoMore) {
-  FairQueue queue;
+  FairQueue queue(4);
   const auto rare = std::make_shared<NamedSource>('r');
   queue.Add(std::make_shared<NamedSource>('f'));
   RunAlways(queue, 100, milliseconds(10));
@@ -90,7 +90,7 @@ TEST(FairQueueTest, IdleTimeEarnsOneTurnAndNoMore) {
 }
 
 TEST(FairQueueTest, StepsThatRunAreChargedBeforeTheyEnd) {
-  FairQueue queue;
+  FairQueue queue(4);
   const auto flood = std::make_shared<NamedSource>('f', WorkSource::Share{}, milliseconds(100));
   const auto other = std::make_shared<NamedSource>('o', WorkSource::Share{}, milliseconds(1));
   queue.Add(flood);
@@ -103,7 +103,7 @@ TEST(FairQueueTest, StepsThatRunAreChargedBeforeTheyEnd) {
 }
 
 TEST(FairQueueTest, ConcurrencyIsBounded) {
-  FairQueue queue;
+  FairQueue queue(4);
   const auto source = std::make_shared<NamedSource>('a', WorkSource::Share{.max_concurrency = 1});
   queue.Add(source);
   const FairQueue::Turn running = queue.Take();
@@ -118,8 +118,34 @@ TEST(FairQueueTest, ConcurrencyIsBounded) {
   EXPECT_EQ(queue.Next(), source.get());
 }
 
+TEST(FairQueueTest, StepOfSeveralWorkersWaitsForThemAndOthersWaitWithIt) {
+  FairQueue queue(2);
+  const auto wide = std::make_shared<NamedSource>('w', WorkSource::Share{.workers_per_step = 2}, milliseconds(10));
+  const auto narrow = std::make_shared<NamedSource>('n', WorkSource::Share{}, milliseconds(10));
+  queue.Add(narrow);
+  const FairQueue::Turn first = queue.Take();
+  queue.Add(wide);
+  queue.Add(narrow);
+  EXPECT_EQ(queue.Next(), wide.get());
+  EXPECT_EQ(queue.NextForWorker(), nullptr);
+  queue.Ended(first, milliseconds(10));
+  EXPECT_EQ(queue.NextForWorker(), wide.get());
+  const FairQueue::Turn second = queue.Take();
+  EXPECT_EQ(queue.Next(), narrow.get());
+  EXPECT_EQ(queue.NextForWorker(), nullptr);
+  queue.Ended(second, milliseconds(10));
+  EXPECT_EQ(queue.NextForWorker(), narrow.get());
+}
+
+TEST(FairQueueTest, StepOfSeveralWorkersCountsForEachOfThem) {
+  FairQueue queue(2);
+  queue.Add(std::make_shared<NamedSource>('w', WorkSource::Share{.workers_per_step = 2}));
+  queue.Add(std::make_shared<NamedSource>('n'));
+  EXPECT_EQ(RunAlways(queue, 9, milliseconds(5)), "wnnwnnwnn");
+}
+
 TEST(FairQueueTest, PartIsByWeightAmongThoseThatWantSome) {
-  FairQueue queue;
+  FairQueue queue(4);
   const auto a = std::make_shared<NamedSource>('a', WorkSource::Share{.weight = 3});
   const auto b = std::make_shared<NamedSource>('b');
   EXPECT_EQ(queue.PartOf(*a), 1);

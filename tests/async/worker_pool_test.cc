@@ -61,6 +61,34 @@ TEST(WorkerPoolTest, HasAtLeastOneWorker) {
   EXPECT_EQ(pool.workers(), 1);
 }
 
+// Two workers, and steps of one or both that check how many run beside them.
+TEST(WorkerPoolTest, StepOfBothWorkersRunsAloneAndNobodyIsForgotten) {
+  WorkerPool pool({.workers = 2});
+  std::atomic<int> running{0};
+  std::atomic<int> together{0};
+  constexpr int kSteps = 500;
+  std::latch done(4 * kSteps);
+  const auto step = [&](int workers) {
+    if ((running += workers) > 2) ++together;
+    std::this_thread::yield();
+    running -= workers;
+    done.count_down();
+  };
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&, workers = 1 + i % 2] {
+      for (int s = 0; s < kSteps; ++s) {
+        const WorkSource::Share share = {.workers_per_step = workers};
+        const auto source =
+            std::make_shared<FunctionSource>([&, workers] { step(workers); }, std::chrono::milliseconds(1), share);
+        pool.Ready(source);
+      }
+    });
+  }
+  done.wait();
+  EXPECT_EQ(together, 0);
+}
+
 TEST(WorkerPoolTest, SourceThatIsReadyThreeTimesRunsOnce) {
   WorkerPool pool({.workers = 1});
   std::atomic<int> steps{0};

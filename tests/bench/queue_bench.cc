@@ -91,7 +91,7 @@ class IdleSource final : public WorkSource {
 
 // A turn, from when the source is ready to when its step has ended, beside others that are ready.
 void BM_FairQueueTurn(benchmark::State& state) {
-  FairQueue queue;
+  FairQueue queue(4);
   for (int64_t i = 0; i < state.range(0); ++i) queue.Add(std::make_shared<IdleSource>());
   for (auto _ : state) {
     const FairQueue::Turn turn = queue.Take();

@@ -14,7 +14,7 @@ class Bystander final : public WorkSource {
 
 SimulatedScheduler::SimulatedScheduler(int workers, int64_t max_steps, Findings& findings,
                                        std::function<void()> on_idle)
-    : workers_(workers), findings_(findings), on_idle_(std::move(on_idle)), steps_left_(max_steps) {}
+    : workers_(workers), findings_(findings), on_idle_(std::move(on_idle)), queue_(workers), steps_left_(max_steps) {}
 
 void SimulatedScheduler::Ready(std::shared_ptr<WorkSource> source) {
   const WorkSource& added = *source;

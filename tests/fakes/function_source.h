@@ -13,8 +13,8 @@ namespace predictd {
 // pool chooses.
 class FunctionSource final : public WorkSource {
  public:
-  explicit FunctionSource(std::function<void()> step, Duration cost = Duration::max())
-      : step_(std::move(step)), cost_(cost) {}
+  explicit FunctionSource(std::function<void()> step, Duration cost = Duration::max(), Share share = {})
+      : WorkSource(share), step_(std::move(step)), cost_(cost) {}
 
   void RunStep() override { step_(); }
   Duration StepCost() const override { return cost_; }
