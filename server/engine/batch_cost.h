@@ -21,6 +21,10 @@ class BatchCost {
   // as the nearest one.
   Duration Estimate(int64_t rows) const;
 
+  // The largest size, at most `limit`, at which a row costs about as little as at any: beyond it a batch only takes
+  // longer, as on a CPU whose cache it has left. `limit` while nothing is known of that.
+  int64_t RowsThatPay(int64_t limit) const;
+
  private:
   // Sizes up to 2^i.
   static constexpr size_t kBuckets = 21;
@@ -28,7 +32,10 @@ class BatchCost {
   struct Bucket {
     // 0: none ran.
     std::atomic<int64_t> nanos{0};
-    std::atomic<int64_t> rows{0};
+    // In parts of a row, or their average would stand still between whole ones.
+    std::atomic<int64_t> parts{0};
+
+    double rows() const;
   };
 
   std::array<Bucket, kBuckets> buckets_;

@@ -88,7 +88,7 @@ TimePoint JobQueue::WaitsUntil(const Job& first) const {
   return first.queued.at + std::min(options_.max_delay, half);
 }
 
-JobQueue::Taken JobQueue::Take(TimePoint now, Duration shortest_run) {
+JobQueue::Taken JobQueue::Take(TimePoint now, Duration shortest_run, int64_t most_rows) {
   Taken taken;
   const auto set_apart = [&](Job& job) {
     const bool expired = job.request.deadline <= now;
@@ -103,7 +103,7 @@ JobQueue::Taken JobQueue::Take(TimePoint now, Duration shortest_run) {
 
   JobGroup& group = *order_.top();
   const Job& first = *group.jobs.first();
-  const int64_t max_rows = RowsToTake(group.jobs.rows(), first, now);
+  const int64_t max_rows = std::min(RowsToTake(group.jobs.rows(), first, now), most_rows);
   if (max_rows == 0) {
     taken.look_again = WaitsUntil(first);
     return taken;

@@ -1,6 +1,7 @@
 #ifndef PREDICTD_SERVER_ENGINE_JOB_QUEUE_H_
 #define PREDICTD_SERVER_ENGINE_JOB_QUEUE_H_
 
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -67,9 +68,9 @@ class JobQueue {
   // Takes the job out; false if it is not in the queue (any more).
   bool Remove(Job& job);
 
-  // What a worker gets at `now`, if no run takes less than `shortest_run`.
+  // What a worker gets at `now`, if no run takes less than `shortest_run`, and more than `most_rows` do not pay.
   struct Taken {
-    // To run together: rows add up to at most max_rows (a single job may have more).
+    // To run together: rows add up to at most max_rows and most_rows (a single job may have more).
     std::vector<std::shared_ptr<Job>> batch;
     // To be answered, not run: the deadline has passed, or would before any run could end.
     std::vector<std::shared_ptr<Job>> expired;
@@ -77,7 +78,8 @@ class JobQueue {
     // Without a batch: when to look again, as the one that waits is small. kNever: nothing waits.
     TimePoint look_again = kNever;
   };
-  Taken Take(TimePoint now, Duration shortest_run = Duration::zero());
+  Taken Take(TimePoint now, Duration shortest_run = Duration::zero(),
+             int64_t most_rows = std::numeric_limits<int64_t>::max());
 
  private:
   struct ByFirst {

@@ -24,6 +24,8 @@ class NoObserver final : public RunnerObserver {
 // The cost of a model may depend on what is sent, and warm-up sends zeros: only after so many batches in a row that
 // took no longer than this is its estimate taken for what the next one will take.
 constexpr int kSteadyRuns = 8;
+// One batch in so many may be as large as the model allows: what it costs is known anew.
+constexpr uint32_t kExploreEvery = 64;
 constexpr Duration kQuick = std::chrono::microseconds(500);
 
 RunnerObserver& OrNone(RunnerObserver* observer) {
@@ -60,6 +62,7 @@ ModelRunner::ModelRunner(std::unique_ptr<Model> model, Signature signature, Opti
       observer_(OrNone(options.observer)),
       scheduler_(scheduler),
       clock_(clock),
+      max_delay_(options.queue.max_delay),
       queue_(ForSignature(std::move(options.queue), signature_)) {}
 
 ModelRunner::Inference ModelRunner::Infer(InferenceRequest request, StopSource& stop, Admission admission) {
@@ -79,7 +82,8 @@ void ModelRunner::Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_p
                           Admission admission) {
   BatchKey key = KeyOf(job->request, self->signature_);
   const int64_t bytes = InputBytes(job->request);
-  const double workers = self->scheduler_.WorkersFor(*self);
+  // Without a deadline only the advice on when to retry depends on it, and asking takes the lock that all share.
+  const double workers = job->request.deadline == kNever ? 1 : self->scheduler_.WorkersFor(*self);
   const TimePoint now = self->clock_.Now();
   absl::Status admitted;
   {
@@ -111,7 +115,7 @@ absl::Status ModelRunner::Admit(const InferenceRequest& request, int64_t bytes, 
   if (room && request.deadline == kNever) return absl::OkStatus();
   const LoadAhead load = {.rows_ahead = queue_.RowsAhead(request, now),
                           .rows = request.rows,
-                          .max_batch_rows = signature_.max_batch_size,
+                          .max_batch_rows = BatchRows(),
                           .workers = workers,
                           .until_free = UntilFree(workers, now)};
   const Duration time = TimeToAnswer(load, cost_);
@@ -123,6 +127,12 @@ absl::Status ModelRunner::Admit(const InferenceRequest& request, int64_t bytes, 
   const Duration left = request.deadline - now;
   if (!margin_.WouldMiss(time, left)) return absl::OkStatus();
   return MissError(time, left);
+}
+
+int64_t ModelRunner::BatchRows() const {
+  // Who says how long a batch may wait to become full wants it full.
+  if (max_delay_ > Duration::zero()) return signature_.max_batch_size;
+  return cost_.RowsThatPay(signature_.max_batch_size);
 }
 
 Duration ModelRunner::UntilFree(double workers, TimePoint now) const {
@@ -161,9 +171,11 @@ void ModelRunner::RunStep() {
   TimePoint until;
   const TimePoint now = clock_.Now();
   const Duration shortest_run = cost_.Estimate(1) / 2;
+  const bool explore = steps_.fetch_add(1, std::memory_order_relaxed) % kExploreEvery == 0;
+  const int64_t most_rows = explore ? signature_.max_batch_size : BatchRows();
   {
     MutexLock lock(mutex_);
-    taken = queue_.Take(now, shortest_run);
+    taken = queue_.Take(now, shortest_run, most_rows);
     more = queue_.size() > 0;
     if (!taken.batch.empty()) {
       int64_t rows = 0;
@@ -202,9 +214,6 @@ void ModelRunner::RunBatch(const Jobs& jobs) {
   cost_.Record(timings.batch_rows, timings.ended - timings.started);
   const bool quick = timings.ended - timings.started <= kQuick;
   if (!quick || !Steady()) quick_runs_.store(quick ? quick_runs_ + 1 : 0, std::memory_order_relaxed);
-  for (const auto& job : jobs) {
-    if (job->queued.refusable && job->request.deadline != kNever && !job->ended()) margin_.OnMet();
-  }
   observer_.OnBatch(timings.batch_rows, timings.ended - timings.started);
 
   if (!outputs.ok() && jobs.size() > 1) {
@@ -214,6 +223,9 @@ void ModelRunner::RunBatch(const Jobs& jobs) {
       if (!job->ended()) RunBatch({job});
     }
     return;
+  }
+  for (const auto& job : jobs) {
+    if (job->queued.refusable && job->request.deadline != kNever && !job->ended()) margin_.OnMet();
   }
   const Padding& padding = signature_.padding;
   if (jobs.size() == 1) {

@@ -95,6 +95,8 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   // Whether there is room for the request and time to answer it, with so many workers.
   absl::Status Admit(const InferenceRequest& request, int64_t bytes, Admission admission, double workers,
                      TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The most rows of a batch; beyond it a row gets no cheaper.
+  int64_t BatchRows() const;
   // How long until a worker is free.
   Duration UntilFree(double workers, TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -103,10 +105,13 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   RunnerObserver& observer_;
   WorkScheduler& scheduler_;
   const Clock& clock_;
+  const Duration max_delay_;
 
   BatchBuffers buffers_;
   BatchCost cost_;
   DeadlineMargin margin_;
+  // Steps taken, to look now and then whether larger batches pay by now.
+  std::atomic<uint32_t> steps_{0};
   // Batches for callers that ran since the last one that took long.
   std::atomic<int> quick_runs_{0};
 

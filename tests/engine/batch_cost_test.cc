@@ -44,6 +44,22 @@ TEST(BatchCostTest, SizesBeyondTheLastBucketCount) {
   EXPECT_EQ(cost.Estimate(int64_t{1} << 50), milliseconds(3));
 }
 
+TEST(BatchCostTest, RowsPayUntilTheyGetNoCheaper) {
+  BatchCost cost;
+  EXPECT_EQ(cost.RowsThatPay(64), 64);
+  cost.Record(1, milliseconds(10));
+  cost.Record(8, milliseconds(40));
+  EXPECT_EQ(cost.RowsThatPay(64), 64) << "nothing is known of 64";
+  // 10, 5, a little more than 5, and 6 ms a row.
+  cost.Record(16, milliseconds(81));
+  cost.Record(64, milliseconds(384));
+  EXPECT_EQ(cost.RowsThatPay(64), 16);
+  EXPECT_EQ(cost.RowsThatPay(10), 10);
+  EXPECT_EQ(cost.RowsThatPay(1), 1);
+  for (int i = 0; i < 100; ++i) cost.Record(64, milliseconds(320));
+  EXPECT_EQ(cost.RowsThatPay(64), 64);
+}
+
 struct AdmissionCase {
   const char* what;
   LoadAhead load;

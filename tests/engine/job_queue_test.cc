@@ -47,8 +47,8 @@ class Queue {
   Job& job(char name) { return *jobs_[names_.find(name)]; }
 
   // "abc", or "abc -d" if d has expired, or "abc ?d" if d is hopeless.
-  std::string Take(int now, int shortest_run = 0) {
-    const JobQueue::Taken taken = queue.Take(At(now), std::chrono::milliseconds(shortest_run));
+  std::string Take(int now, int shortest_run = 0, int64_t most_rows = 1'000) {
+    const JobQueue::Taken taken = queue.Take(At(now), std::chrono::milliseconds(shortest_run), most_rows);
     std::string text;
     for (const auto& job : taken.batch) text += Name(*job);
     if (!taken.expired.empty()) text += " -";
@@ -270,6 +270,14 @@ TEST(JobQueueTest, RemovingWhatIsNotInTheQueueSaysSo) {
   EXPECT_FALSE(queue.queue.Remove(queue.job('b')));
   Job never_queued(InferenceRequest{});
   EXPECT_FALSE(queue.queue.Remove(never_queued));
+}
+
+TEST(JobQueueTest, BatchHasNoMoreRowsThanPay) {
+  Queue queue({{'a'}, {'b'}, {'c'}, {'d', 5}, {'e'}}, {.max_rows = 8});
+  EXPECT_EQ(queue.Take(0, 0, /*most_rows=*/2), "ab");
+  EXPECT_EQ(queue.Take(0, 0, 2), "c");
+  EXPECT_EQ(queue.Take(0, 0, 2), "d") << "a single job may have more";
+  EXPECT_EQ(queue.Take(0, 0, 2), "e");
 }
 
 TEST(JobQueueTest, LaterJobWithAnEarlierDeadlineOvertakes) {
