@@ -1,0 +1,49 @@
+#ifndef PREDICTD_SERVER_GENERATION_SAMPLING_OPTIONS_H_
+#define PREDICTD_SERVER_GENERATION_SAMPLING_OPTIONS_H_
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace predictd {
+
+// How the next token of a sequence is chosen. Names and ranges are those of OpenAI's API where it has the option, else
+// vLLM's; by default tokens are drawn from the model's own distribution. Sampler says what is applied in which order.
+struct SamplingOptions {
+  // 0 is greedy: always the most likely token, and top_k, top_p, min_p and seed make no difference.
+  double temperature = 1;
+  // Only so many of the most likely tokens; 0 is all.
+  int64_t top_k = 0;
+  // Only the fewest most likely tokens that together have this probability.
+  double top_p = 1;
+  // Only tokens that are at least so likely in relation to the most likely one.
+  double min_p = 0;
+  // Divides the positive and multiplies the negative logits of tokens of the prompt and the output; 1 is off.
+  double repetition_penalty = 1;
+  // Taken from the logits of tokens of the output: once, and for each time that they occur.
+  double presence_penalty = 0;
+  double frequency_penalty = 0;
+  // The same seed gives the same tokens for the same logits, on any machine.
+  uint64_t seed = 0;
+  // Token ids, and what is added to their logits.
+  std::vector<std::pair<int32_t, float>> logit_bias = {};
+  // Whether each token comes with its log probability, and with those of how many of the most likely tokens.
+  bool logprobs = false;
+  int top_logprobs = 0;
+  // Whether tokens that end a text are tokens like all others. For whoever ends sequences: sampling itself does not
+  // know which tokens those are.
+  bool ignore_end = false;
+
+  // INVALID_ARGUMENT names the first field that is wrong, as "field: expected ..., got ...". `vocabulary_size` is the
+  // number of logits.
+  absl::Status Validate(int64_t vocabulary_size) const;
+};
+
+// The most top_logprobs.
+inline constexpr int kMaxTopLogprobs = 20;
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_GENERATION_SAMPLING_OPTIONS_H_

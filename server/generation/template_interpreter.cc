@@ -1,0 +1,422 @@
+#include "server/generation/template_interpreter.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/generation/template_access.h"
+#include "server/generation/template_arithmetic.h"
+#include "server/generation/template_functions.h"
+#include "server/generation/template_print.h"
+
+namespace predictd {
+namespace {
+
+// The innermost line that is known.
+absl::Status AtLine(const absl::Status& status, int line) {
+  constexpr absl::string_view kPrefix = "chat template, line ";
+  if (!absl::IsInternal(status) || absl::StartsWith(status.message(), kPrefix)) return status;
+  return absl::InternalError(absl::StrCat(kPrefix, line, ": ", status.message()));
+}
+
+}  // namespace
+
+// Counts what is nested, for as long as it lives.
+class TemplateInterpreter::Depth {
+ public:
+  explicit Depth(TemplateInterpreter& interpreter) : depth_(interpreter.depth_) { ++depth_; }
+  ~Depth() { --depth_; }
+  Depth(const Depth&) = delete;
+  Depth& operator=(const Depth&) = delete;
+
+ private:
+  int& depth_;
+};
+
+void TemplateInterpreter::SetVariable(absl::string_view name, TemplateValue value) {
+  const auto known = program_.names.find(std::string(name));
+  if (known != program_.names.end()) scope_->Set(&*known, std::move(value));
+}
+
+absl::StatusOr<TemplateString> TemplateInterpreter::Execute() {
+  const absl::StatusOr<Flow> flow = ExecuteBody(program_.body);
+  if (!flow.ok()) return flow.status();
+  return std::move(output_);
+}
+
+// --- Statements ---
+
+absl::StatusOr<TemplateInterpreter::Flow> TemplateInterpreter::ExecuteBody(const TemplateBody& body) {
+  const Depth depth(*this);
+  for (const TemplateStatement& statement : body) {
+    absl::Status charged = run_.Charge(1);
+    if (charged.ok() && depth_ > run_.limits().max_depth) charged = absl::InternalError("it is nested too deeply");
+    if (!charged.ok()) return AtLine(charged, statement.line);
+    const absl::StatusOr<Flow> flow =
+        std::visit([this](const auto& node) { return ExecuteNode(node); }, statement.node);
+    if (!flow.ok()) return AtLine(flow.status(), statement.line);
+    if (*flow != Flow::kNext) return flow;
+  }
+  return Flow::kNext;
+}
+
+absl::StatusOr<TemplateInterpreter::Flow> TemplateInterpreter::ExecuteNode(const OutputStatement& output) {
+  for (const auto& part : output.parts) {
+    const size_t before = output_.size();
+    if (const auto* data = std::get_if<TemplateString>(&part)) {
+      output_.Append(*data);
+    } else {
+      const Result value = Evaluate(*std::get<TemplateExpressionPtr>(part));
+      if (!value.ok()) return value.status();
+      if (absl::Status status = AppendText(*value, output_); !status.ok()) return status;
+    }
+    if (absl::Status status = run_.ChargeBytes(output_.size() - before); !status.ok()) return status;
+    if (output_.size() > run_.limits().max_output_bytes) {
+      return absl::InternalError(absl::StrCat("it writes more than ", run_.limits().max_output_bytes, " bytes"));
+    }
+  }
+  return Flow::kNext;
+}
+
+absl::StatusOr<TemplateInterpreter::Flow> TemplateInterpreter::ExecuteNode(const AssignStatement& assign) {
+  const Result value = Evaluate(*assign.value);
+  if (!value.ok()) return value.status();
+  if (absl::Status status = Assign(assign.target, *value); !status.ok()) return status;
+  return Flow::kNext;
+}
+
+absl::StatusOr<TemplateInterpreter::Flow> TemplateInterpreter::ExecuteNode(const IfStatement& statement) {
+  for (const auto& [test, body] : statement.branches) {
+    const Result passes = Evaluate(*test);
+    if (!passes.ok()) return passes.status();
+    if (IsTrue(*passes)) return ExecuteBody(body);
+  }
+  return ExecuteBody(statement.otherwise);
+}
+
+absl::StatusOr<TemplateInterpreter::Flow> TemplateInterpreter::ExecuteNode(const ForStatement& loop) {
+  TemplateScope* const outer = scope_;
+  scope_ = run_.NewScope(outer);
+  const absl::StatusOr<TemplateList*> items = LoopItems(loop);
+  absl::StatusOr<Flow> flow = items.ok() ? Loop(loop, **items) : items.status();
+  scope_ = outer;
+  if (flow.ok() && (*items)->items.empty()) flow = ExecuteBody(loop.otherwise);
+  return flow;
+}
+
+absl::StatusOr<TemplateList*> TemplateInterpreter::LoopItems(const ForStatement& loop) {
+  const Result value = Evaluate(*loop.items);
+  if (!value.ok()) return value.status();
+  const absl::StatusOr<TemplateList*> all = run_.Iterate(*value);
+  if (!all.ok()) return all;
+  // A copy: the body may change the list.
+  std::vector<TemplateValue> items;
+  for (const TemplateValue& item : (*all)->items) {
+    if (absl::Status status = run_.Charge(1); !status.ok()) return status;
+    if (loop.test != nullptr) {
+      if (absl::Status status = Assign(loop.target, item); !status.ok()) return status;
+      const Result passes = Evaluate(*loop.test);
+      if (!passes.ok()) return passes.status();
+      if (!IsTrue(*passes)) continue;
+    }
+    items.push_back(item);
+  }
+  return run_.NewList(std::move(items));
+}
+
+absl::StatusOr<TemplateInterpreter::Flow> TemplateInterpreter::Loop(const ForStatement& loop,
+                                                                    const TemplateList& items) {
+  static const std::string& loop_name = *new std::string("loop");
+  const auto known = program_.names.find(loop_name);
+  TemplateLoop* const variable = run_.NewLoop(items.items);
+  for (size_t i = 0; i < items.items.size(); ++i) {
+    // What the body assigns is gone with each item.
+    scope_->variables.clear();
+    variable->index = i;
+    if (known != program_.names.end()) scope_->Set(&*known, static_cast<const TemplateLoop*>(variable));
+    if (absl::Status status = Assign(loop.target, items.items[i]); !status.ok()) return status;
+    const absl::StatusOr<Flow> flow = ExecuteBody(loop.body);
+    if (!flow.ok()) return flow;
+    if (*flow == Flow::kBreak) break;
+  }
+  return Flow::kNext;
+}
+
+absl::StatusOr<TemplateInterpreter::Flow> TemplateInterpreter::ExecuteNode(const MacroStatement& macro) {
+  macros_.push_back({&macro, scope_});
+  scope_->Set(macro.name, static_cast<const TemplateMacro*>(&macros_.back()));
+  return Flow::kNext;
+}
+
+absl::Status TemplateInterpreter::Assign(const TemplateTarget& target, const TemplateValue& value) {
+  if (!target.items.empty()) {
+    const absl::StatusOr<TemplateList*> values = run_.Iterate(value);
+    if (!values.ok()) return values.status();
+    if ((*values)->items.size() != target.items.size()) {
+      return absl::InternalError(
+          absl::StrCat("cannot assign ", (*values)->items.size(), " values to ", target.items.size(), " names"));
+    }
+    for (size_t i = 0; i < target.items.size(); ++i) {
+      if (absl::Status status = Assign(target.items[i], (*values)->items[i]); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+  if (target.attribute.empty()) {
+    scope_->Set(target.name, value);
+    return absl::OkStatus();
+  }
+  const TemplateValue* object = scope_->Find(target.name);
+  if (object == nullptr || object->AsNamespace() == nullptr) {
+    return absl::InternalError(absl::StrCat("cannot assign to '", *target.name, ".", target.attribute,
+                                            "', as only a namespace has attributes that change"));
+  }
+  object->AsNamespace()->Set(target.attribute, value);
+  return absl::OkStatus();
+}
+
+// --- Expressions ---
+
+TemplateInterpreter::Result TemplateInterpreter::Evaluate(const TemplateExpression& expression) {
+  const Depth depth(*this);
+  absl::Status charged = run_.Charge(1);
+  if (charged.ok() && depth_ > run_.limits().max_depth) charged = absl::InternalError("it is nested too deeply");
+  if (!charged.ok()) return AtLine(charged, expression.line);
+  Result value = std::visit([this](const auto& node) { return EvaluateNode(node); }, expression.node);
+  if (!value.ok()) return AtLine(value.status(), expression.line);
+  return value;
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const NameExpression& name) {
+  if (const TemplateValue* value = scope_->Find(name.name)) return *value;
+  if (const TemplateOperation function = FindTemplateFunction(*name.name)) return function;
+  return TemplateUndefined{name.name};
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const AttributeExpression& attribute) {
+  const Result object = Evaluate(*attribute.object);
+  if (!object.ok()) return object;
+  return GetAttribute(run_, *object, attribute.name);
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const ItemExpression& item) {
+  const Result object = Evaluate(*item.object);
+  if (!object.ok()) return object;
+  const Result key = Evaluate(*item.key);
+  if (!key.ok()) return key;
+  return GetItem(run_, *object, *key);
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const SliceExpression& slice) {
+  const Result object = Evaluate(*slice.object);
+  if (!object.ok()) return object;
+  TemplateValue bounds[3] = {TemplateNone{}, TemplateNone{}, TemplateNone{}};
+  const TemplateExpression* expressions[] = {slice.start.get(), slice.stop.get(), slice.step.get()};
+  for (size_t i = 0; i < std::size(bounds); ++i) {
+    if (expressions[i] == nullptr) continue;
+    Result bound = Evaluate(*expressions[i]);
+    if (!bound.ok()) return bound;
+    bounds[i] = *std::move(bound);
+  }
+  return GetSlice(run_, *object, bounds[0], bounds[1], bounds[2]);
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const ListExpression& list) {
+  std::vector<TemplateValue> items;
+  for (const TemplateExpressionPtr& expression : list.items) {
+    Result item = Evaluate(*expression);
+    if (!item.ok()) return item;
+    items.push_back(*std::move(item));
+  }
+  return run_.NewList(std::move(items), list.is_tuple);
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const DictExpression& dict) {
+  TemplateDict* const result = run_.NewDict();
+  for (const auto& [key_expression, value_expression] : dict.entries) {
+    Result key = Evaluate(*key_expression);
+    if (!key.ok()) return key;
+    Result value = Evaluate(*value_expression);
+    if (!value.ok()) return value;
+    const auto entry = std::find_if(result->entries.begin(), result->entries.end(),
+                                    [&key](const auto& known) { return AreEqual(known.first, *key); });
+    if (entry != result->entries.end()) {
+      entry->second = *std::move(value);
+    } else {
+      result->entries.emplace_back(*std::move(key), *std::move(value));
+    }
+  }
+  return result;
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const ConditionalExpression& conditional) {
+  const Result passes = Evaluate(*conditional.test);
+  if (!passes.ok()) return passes;
+  if (IsTrue(*passes)) return Evaluate(*conditional.then);
+  return conditional.otherwise != nullptr ? Evaluate(*conditional.otherwise) : TemplateValue();
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const LogicalExpression& logical) {
+  Result left = Evaluate(*logical.left);
+  if (!left.ok() || IsTrue(*left) != logical.is_and) return left;
+  return Evaluate(*logical.right);
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const NotExpression& negation) {
+  const Result operand = Evaluate(*negation.operand);
+  if (!operand.ok()) return operand;
+  return !IsTrue(*operand);
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const NegativeExpression& negative) {
+  const Result operand = Evaluate(*negative.operand);
+  if (!operand.ok()) return operand;
+  return Negate(*operand);
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const ArithmeticExpression& arithmetic) {
+  const Result left = Evaluate(*arithmetic.left);
+  if (!left.ok()) return left;
+  const Result right = Evaluate(*arithmetic.right);
+  if (!right.ok()) return right;
+  return Calculate(run_, arithmetic.op, *left, *right);
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const ConcatenationExpression& concatenation) {
+  TemplateString text;
+  for (const TemplateExpressionPtr& expression : concatenation.parts) {
+    const Result part = Evaluate(*expression);
+    if (!part.ok()) return part;
+    if (absl::Status status = AppendText(*part, text); !status.ok()) return status;
+  }
+  if (absl::Status status = run_.ChargeBytes(text.size()); !status.ok()) return status;
+  return text;
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const ComparisonExpression& comparison) {
+  Result left = Evaluate(*comparison.first);
+  if (!left.ok()) return left;
+  for (const auto& [op, expression] : comparison.rest) {
+    Result right = Evaluate(*expression);
+    if (!right.ok()) return right;
+    const absl::StatusOr<bool> holds = Compare(op, *left, *right);
+    if (!holds.ok()) return holds.status();
+    if (!*holds) return false;
+    left = std::move(right);
+  }
+  return true;
+}
+
+absl::StatusOr<bool> TemplateInterpreter::Compare(ComparisonOperator op, const TemplateValue& left,
+                                                  const TemplateValue& right) {
+  const auto size_of = [](const TemplateValue& value) {
+    return value.AsText() != nullptr   ? value.AsText()->size() / TemplateRun::kBytesPerStep
+           : value.AsList() != nullptr ? value.AsList()->items.size()
+                                       : 0;
+  };
+  if (absl::Status status = run_.Charge(size_of(left) + size_of(right)); !status.ok()) return status;
+  const auto negated = [](absl::StatusOr<bool> holds) { return holds.ok() ? absl::StatusOr<bool>(!*holds) : holds; };
+  switch (op) {
+    case ComparisonOperator::kEqual:
+      return AreEqual(left, right);
+    case ComparisonOperator::kNotEqual:
+      return !AreEqual(left, right);
+    case ComparisonOperator::kLess:
+      return IsLess(left, right);
+    case ComparisonOperator::kLessOrEqual:
+      return negated(IsLess(right, left));
+    case ComparisonOperator::kGreater:
+      return IsLess(right, left);
+    case ComparisonOperator::kGreaterOrEqual:
+      return negated(IsLess(left, right));
+    case ComparisonOperator::kIn:
+      return Contains(right, left);
+    case ComparisonOperator::kNotIn:
+      return negated(Contains(right, left));
+  }
+  return false;
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const OperationExpression& operation) {
+  const Result operand = Evaluate(*operation.operand);
+  if (!operand.ok()) return operand;
+  const absl::StatusOr<TemplateArguments> arguments = EvaluateArguments(operation.arguments);
+  if (!arguments.ok()) return arguments.status();
+  return operation.operation(run_, *operand, *arguments);
+}
+
+TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const CallExpression& call) {
+  const Result callee = Evaluate(*call.callee);
+  if (!callee.ok()) return callee;
+  const absl::StatusOr<TemplateArguments> arguments = EvaluateArguments(call.arguments);
+  if (!arguments.ok()) return arguments.status();
+  if (const TemplateOperation function = callee->AsFunction()) return function(run_, TemplateValue(), *arguments);
+  if (const TemplateMethod* method = callee->AsMethod()) return method->operation(run_, method->self, *arguments);
+  if (const TemplateMacro* macro = callee->AsMacro()) return CallMacro(*macro, *arguments);
+  return absl::InternalError(absl::StrCat("cannot call ", Describe(*callee)));
+}
+
+absl::StatusOr<TemplateArguments> TemplateInterpreter::EvaluateArguments(const TemplateCallArguments& arguments) {
+  TemplateArguments values;
+  for (const TemplateExpressionPtr& expression : arguments.positional) {
+    Result value = Evaluate(*expression);
+    if (!value.ok()) return value.status();
+    values.positional.push_back(*std::move(value));
+  }
+  for (const auto& [name, expression] : arguments.named) {
+    Result value = Evaluate(*expression);
+    if (!value.ok()) return value.status();
+    values.named.emplace_back(name, *std::move(value));
+  }
+  return values;
+}
+
+// --- Macros ---
+
+TemplateInterpreter::Result TemplateInterpreter::CallMacro(const TemplateMacro& macro,
+                                                           const TemplateArguments& arguments) {
+  TemplateScope* const caller = std::exchange(scope_, run_.NewScope(macro.scope));
+  TemplateString outer = std::exchange(output_, TemplateString());
+  absl::Status status = BindParameters(*macro.statement, arguments, *scope_);
+  if (status.ok()) status = ExecuteBody(macro.statement->body).status();
+  scope_ = caller;
+  std::swap(output_, outer);
+  if (!status.ok()) return status;
+  return outer;
+}
+
+absl::Status TemplateInterpreter::BindParameters(const MacroStatement& macro, const TemplateArguments& arguments,
+                                                 TemplateScope& scope) {
+  const size_t count = macro.parameters.size();
+  if (arguments.positional.size() > count) {
+    return absl::InternalError(
+        absl::StrCat("the macro '", *macro.name, "' takes ", count, " arguments, got ", arguments.positional.size()));
+  }
+  std::vector<const TemplateValue*> given(count);
+  for (size_t i = 0; i < arguments.positional.size(); ++i) given[i] = &arguments.positional[i];
+  for (const auto& [name, value] : arguments.named) {
+    size_t i = 0;
+    while (i < count && *macro.parameters[i] != name) ++i;
+    if (i == count || given[i] != nullptr) {
+      return absl::InternalError(absl::StrCat("the macro '", *macro.name, "' has no open argument '", name, "'"));
+    }
+    given[i] = &value;
+  }
+  const size_t required = count - macro.defaults.size();
+  for (size_t i = 0; i < count; ++i) {
+    if (given[i] != nullptr) {
+      scope.Set(macro.parameters[i], *given[i]);
+    } else if (i < required) {
+      scope.Set(macro.parameters[i], TemplateUndefined{macro.parameters[i]});
+    } else {
+      Result value = Evaluate(*macro.defaults[i - required]);
+      if (!value.ok()) return value.status();
+      scope.Set(macro.parameters[i], *std::move(value));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace predictd

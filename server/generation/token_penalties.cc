@@ -1,0 +1,35 @@
+#include "server/generation/token_penalties.h"
+
+namespace predictd {
+
+TokenPenalties::TokenPenalties(const SamplingOptions& options, absl::Span<const int32_t> prompt)
+    : repeats_(options.repetition_penalty != 1),
+      counts_(options.presence_penalty != 0 || options.frequency_penalty != 0),
+      repetition_(static_cast<float>(options.repetition_penalty)),
+      presence_(options.presence_penalty),
+      frequency_(options.frequency_penalty) {
+  if (!repeats_) return;
+  for (int32_t id : prompt) Find(id);
+}
+
+void TokenPenalties::AddOutput(int32_t id) {
+  if (repeats_ || counts_) ++Find(id).count;
+}
+
+void TokenPenalties::Apply(absl::Span<float> logits) const {
+  for (const SeenToken& token : seen_) {
+    float& logit = logits[token.id];
+    if (repeats_) logit = logit > 0 ? logit / repetition_ : logit * repetition_;
+    if (counts_ && token.count > 0) {
+      logit = static_cast<float>(logit - (frequency_ * static_cast<double>(token.count) + presence_));
+    }
+  }
+}
+
+TokenPenalties::SeenToken& TokenPenalties::Find(int32_t id) {
+  const auto [entry, is_new] = places_.try_emplace(id, seen_.size());
+  if (is_new) seen_.push_back({id, 0});
+  return seen_[entry->second];
+}
+
+}  // namespace predictd
