@@ -9,12 +9,12 @@ A step is many small operators, and calling one takes longer than what it comput
 - Queries, keys and values come from one matrix, gate and up from another.
 - Pairs of elements are turned as complex numbers, in place, queries and keys at once.
 - A layer's cache is [slots, positions, K | V of all heads]. A step writes its rows in place, and attends to a strided view.
-- Query heads that share a key head are rows of one query. Attention's answer is then laid out by (row of the group, key head,
-  element), and the columns of the output matrix are in that order.
+- Query heads that share a key head are rows of one query. For that the elements of queries, and of attention's answers, are
+  ordered by (row of the group, key head, element).
 
-Attention sees whole blocks of positions, of which a mask hides the rest, so that a sequence's sums do not depend on how long its
-neighbours are. What is hidden is multiplied by zero, so it must be finite: `make_cache` leaves memory alone, and a step clears
-what it is the first to see. The last tensor of a cache says how many positions of each slot are clear or written.
+How far attention looks is the same for all sequences of a call; a mask hides what is not theirs. So that their sums do not depend
+on their neighbours' lengths all the same, it looks as far as the parts reach in which libraries sum. What is hidden is multiplied
+by zero, so it must be finite from the beginning.
 """
 
 from __future__ import annotations
@@ -23,6 +23,17 @@ from typing import List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
+
+
+def whole_span(positions: int) -> int:
+    """How far attention looks if it must see this many positions."""
+    # scaled_dot_product_attention takes 512 positions at a time, MKL sums up to 256 of them without a break, and 32 is twice
+    # the floats of the widest vectors.
+    whole = positions // 512 * 512
+    rest = positions - whole
+    if rest > 256:
+        return whole + 512
+    return whole + (rest + 31) // 32 * 32
 
 
 class PackedLinear(nn.Module):
@@ -94,7 +105,7 @@ class Layer(nn.Module):
         self.kv_heads = kv_heads
         self.group = group
         self.head_width = head_width
-        self.q_width = kv_heads * group * head_width
+        self.q_width = group * kv_heads * head_width
         self.k_width = kv_heads * head_width
 
     def forward(
@@ -118,20 +129,10 @@ class Layer(nn.Module):
         start = first_slot * positions * kv_width
         keys = kv.as_strided(shape, strides, start)
         values = kv.as_strided(shape, strides, start + self.k_width)
-        if rows == sequences:
-            queries = qkv.as_strided(
-                [sequences, self.kv_heads, self.group, self.head_width],
-                [row_width, self.group * self.head_width, self.head_width, 1],
-            )
-        else:
-            queries = (
-                qkv.as_strided(
-                    [sequences, self.kv_heads, rows // sequences, self.group, self.head_width],
-                    [rows // sequences * row_width, self.group * self.head_width, row_width, self.head_width, 1],
-                )
-                .contiguous()
-                .view(sequences, self.kv_heads, -1, self.head_width)
-            )
+        queries = qkv.narrow(1, 0, self.q_width)
+        if rows != sequences:
+            queries = queries.contiguous()
+        queries = queries.view(sequences, -1, self.kv_heads, self.head_width).transpose(1, 2)
         attended = nn.functional.scaled_dot_product_attention(queries, keys, values, mask)
         x = self.output(attended.transpose(1, 2).reshape(rows, self.q_width)).add_(x)
 
@@ -143,17 +144,15 @@ class Decoder(nn.Module):
     """See the top of this file. Calls that use the same cache must not overlap; others may."""
 
     def __init__(
-        self, embedding: Tensor, layers: List[Layer], norm: Norm, head: PackedLinear, turns: Tensor, block: int
+        self, embedding: Tensor, layers: List[Layer], norm: Norm, head: PackedLinear, turns: Tensor
     ) -> None:
-        """`turns` are [positions, head width]: cosine and sine for each pair of elements. `block` is how many positions
-        attention takes at a time."""
+        """`turns` are [positions, head width]: cosine and sine for each pair of elements."""
         super().__init__()
         self.register_buffer("embedding", embedding)
         self.register_buffer("turns", turns)
         self.layers = nn.ModuleList(layers)
         self.norm = norm
         self.head = head
-        self.block = block
         self.group = layers[0].group
         self.kv_width = 2 * layers[0].k_width
 
@@ -173,8 +172,7 @@ class Decoder(nn.Module):
             raise ValueError("a position is outside of the cache")
         if first_slot < 0 or first_slot + sequences > slots:
             raise ValueError("a slot is outside of the cache")
-        span = self.whole_blocks(end)
-        self.clear(cache, first_slot, first_slot + sequences, span)
+        span = whole_span(end)
 
         x = nn.functional.embedding(tokens.flatten(), self.embedding).float()
         turns = nn.functional.embedding(positions.flatten(), self.turns)
@@ -203,9 +201,13 @@ class Decoder(nn.Module):
         used."""
         if slots < 1 or max_length < 1 or max_length > self.turns.size(0):
             raise ValueError("the cache must have slots, and no more positions than the model's context")
-        capacity = self.whole_blocks(max_length)
-        cache = [torch.empty([slots, capacity, self.kv_width]) for _ in range(len(self.layers))]
-        cache.append(torch.zeros([slots], dtype=torch.int64))
+        cache: List[Tensor] = []
+        for _ in range(len(self.layers)):
+            kv = torch.empty([slots, whole_span(max_length), self.kv_width])
+            # Memory that is fresh from the system reads as zeros. Only what has been used before is cleared.
+            if not bool(kv.sum().isfinite()):
+                kv.zero_()
+            cache.append(kv)
         return cache
 
     @torch.jit.export
@@ -214,23 +216,5 @@ class Decoder(nn.Module):
         slots, capacity = cache[0].size(0), cache[0].size(1)
         if min(source, destination) < 0 or max(source, destination) >= slots or begin < 0 or end > capacity:
             raise ValueError("a slot or position is outside of the cache")
-        self.clear(cache, destination, destination + 1, begin)
-        for kv in cache[:-1]:
+        for kv in cache:
             kv[destination, begin:end].copy_(kv[source, begin:end])
-        clear = cache[-1]
-        clear[destination] = max(int(clear[destination]), end)
-
-    def clear(self, cache: List[Tensor], first_slot: int, last_slot: int, end: int) -> None:
-        """Makes the positions up to `end` of some slots finite where nothing has been written yet."""
-        clear = cache[-1]
-        if int(clear[first_slot:last_slot].min()) >= end:
-            return
-        for slot in range(first_slot, last_slot):
-            begin = int(clear[slot])
-            if begin < end:
-                for kv in cache[:-1]:
-                    kv[slot, begin:end].zero_()
-                clear[slot] = end
-
-    def whole_blocks(self, positions: int) -> int:
-        return (positions + self.block - 1) // self.block * self.block

@@ -10,8 +10,6 @@ from generator_export.checkpoint import Checkpoint
 from generator_export.decoder import Decoder, HeadNorm, Layer, Norm, PackedLinear
 from generator_export.errors import ExportError
 
-# Positions that attention takes at a time: a multiple of the widest vector's floats, so that blocks have no ragged end.
-BLOCK = 32
 LARGEST_HALF = torch.finfo(torch.float16).max
 
 
@@ -26,7 +24,6 @@ def build_decoder(checkpoint: Checkpoint) -> Decoder:
         Norm(architecture.width, architecture.norm_epsilon),
         _linear(checkpoint, "the head", head * _norm_factors(checkpoint, "norm")),
         _turns(architecture),
-        BLOCK,
     ).eval()
 
 
@@ -34,14 +31,14 @@ def _layer(checkpoint: Checkpoint, prefix: str) -> Layer:
     architecture = checkpoint.architecture
     norm = Norm(architecture.width, architecture.norm_epsilon)
     parts = {name: checkpoint.tensor(prefix + name) for name in ("q", "k", "v", "output", "gate", "up", "down")}
-    qkv = [_paired(architecture, parts["q"]), _paired(architecture, parts["k"]), parts["v"]]
+    qkv = torch.cat([_query(architecture, parts["q"]), _paired(architecture, parts["k"]), parts["v"]])
     attention_factors = _norm_factors(checkpoint, prefix + "attention_norm")
     feed_forward_factors = _norm_factors(checkpoint, prefix + "feed_forward_norm")
     return Layer(
         norm,
-        _linear(checkpoint, prefix + "qkv", torch.cat(qkv) * attention_factors, _qkv_bias(checkpoint, prefix)),
+        _linear(checkpoint, prefix + "qkv", qkv * attention_factors, _qkv_bias(checkpoint, prefix)),
         _head_norm(checkpoint, prefix),
-        _linear(checkpoint, prefix + "output", _by_row_of_group(architecture, parts["output"])),
+        _linear(checkpoint, prefix + "output", _by_group(architecture, parts["output"].T).T),
         _linear(checkpoint, prefix + "gate_up", torch.cat([parts["gate"], parts["up"]]) * feed_forward_factors),
         _linear(checkpoint, prefix + "down", parts["down"]),
         architecture.kv_heads,
@@ -60,7 +57,7 @@ def _qkv_bias(checkpoint: Checkpoint, prefix: str) -> Tensor | None:
     if not checkpoint.has(prefix + "q_bias"):
         return None
     q, k, v = (checkpoint.tensor(prefix + name) for name in ("q_bias", "k_bias", "v_bias"))
-    return torch.cat([_paired(checkpoint.architecture, q), _paired(checkpoint.architecture, k), v])
+    return torch.cat([_query(checkpoint.architecture, q), _paired(checkpoint.architecture, k), v])
 
 
 def _head_norm(checkpoint: Checkpoint, prefix: str) -> HeadNorm | None:
@@ -81,10 +78,14 @@ def _paired(architecture: Architecture, rows: Tensor) -> Tensor:
     return halves.transpose(1, 2).reshape(rows.shape)
 
 
-def _by_row_of_group(architecture: Architecture, output: Tensor) -> Tensor:
-    """Takes the columns from (key head, row of its group, element) to (row, key head, element)."""
-    shape = (output.size(0), architecture.kv_heads, -1, architecture.head_width)
-    return output.reshape(shape).transpose(1, 2).reshape(output.shape)
+def _by_group(architecture: Architecture, rows: Tensor) -> Tensor:
+    """Takes the rows from (key head, row of its group, element) to (row of a group, key head, element)."""
+    shape = (architecture.kv_heads, -1, architecture.head_width, *rows.shape[1:])
+    return rows.reshape(shape).transpose(0, 1).reshape(rows.shape)
+
+
+def _query(architecture: Architecture, rows: Tensor) -> Tensor:
+    return _by_group(architecture, _paired(architecture, rows))
 
 
 def _turns(architecture: Architecture) -> Tensor:

@@ -18,6 +18,8 @@ from torch import Tensor
 KINDS = ("llama", "qwen2", "qwen3")
 # Of weights in half precision, on logits between -8 and 8.
 TOLERANCE = 0.03
+# Of sums in another order: most are to the last bit the same, but that depends on processor, threads and libraries.
+ROUNDING = 1e-4
 LLAMA3_SCALING = {
     "rope_type": "llama3",
     "factor": 8.0,
@@ -111,23 +113,24 @@ def test_llama3_scaling_slows_down_the_slow_pairs(tmp_path: Path) -> None:
     check_against_reference(scaled, tmp_path / "out")
 
 
-@pytest.mark.parametrize("chunks", [(16,) * 12, (1,) * 192, (5, 128, 59), (191, 1)])
-def test_a_prompt_in_chunks_gives_the_same_bits(model: torch.jit.ScriptModule, chunks: tuple[int, ...]) -> None:
-    cache = model.make_cache(2, 256)
-    sequence = Sequence(192, seed=3)
-    assert torch.equal(sequence.run(model, cache, 1, *chunks), sequence.run(model, cache, 0, 192))
+@pytest.mark.parametrize("chunks", [(16,) * 64, (1,) * 300 + (724,), (5, 512, 507), (1023, 1)])
+def test_a_prompt_in_chunks_gives_the_same_answer(model: torch.jit.ScriptModule, chunks: tuple[int, ...]) -> None:
+    cache = model.make_cache(2, 1024)
+    sequence = Sequence(1024, seed=3)
+    whole = sequence.run(model, cache, 0, 1024)
+    torch.testing.assert_close(sequence.run(model, cache, 1, *chunks), whole, atol=ROUNDING, rtol=0)
 
 
 def test_a_sequence_does_not_depend_on_its_neighbours(model: torch.jit.ScriptModule) -> None:
-    lengths = (100, 1, 33, 250, 64, 7, 32, 31, 65, 128, 200, 12, 90, 255, 3, 17)
+    lengths = (100, 1, 33, 250, 256, 7, 32, 31, 300, 400, 511, 512, 90, 900, 530, 1000)
     sequences = [Sequence(length + 1, seed=length) for length in lengths]
-    alone_cache, cache = model.make_cache(1, 256), model.make_cache(16, 256)
+    alone_cache, cache = model.make_cache(1, 1100), model.make_cache(16, 1100)
     alone = [each.run(model, alone_cache, 0, length, 1) for each, length in zip(sequences, lengths)]
     for slot, (each, length) in enumerate(zip(sequences, lengths)):
         model(each.tokens[:, :length], each.positions[:, :length], slot, cache)
     tokens = torch.cat([each.tokens[:, -1:] for each in sequences])
     positions = torch.tensor(lengths).view(-1, 1)
-    assert torch.equal(model(tokens, positions, 0, cache), torch.cat(alone))
+    torch.testing.assert_close(model(tokens, positions, 0, cache), torch.cat(alone), atol=ROUNDING, rtol=0)
 
 
 def test_prompts_of_one_length_run_together(model: torch.jit.ScriptModule) -> None:
@@ -135,7 +138,7 @@ def test_prompts_of_one_length_run_together(model: torch.jit.ScriptModule) -> No
     cache = model.make_cache(8, 64)
     alone = [each.run(model, cache, 7, 40) for each in sequences]
     tokens, positions = (torch.cat([getattr(each, name) for each in sequences]) for name in ("tokens", "positions"))
-    torch.testing.assert_close(model(tokens, positions, 2, cache), torch.cat(alone), atol=1e-4, rtol=0)
+    torch.testing.assert_close(model(tokens, positions, 2, cache), torch.cat(alone), atol=ROUNDING, rtol=0)
 
 
 def test_a_copied_slot_goes_on_as_the_original(model: torch.jit.ScriptModule) -> None:
@@ -152,10 +155,15 @@ def test_a_copied_slot_goes_on_as_the_original(model: torch.jit.ScriptModule) ->
         )
 
 
-def test_memory_that_nobody_has_written_does_not_reach_an_answer(model: torch.jit.ScriptModule) -> None:
+def test_memory_that_was_something_else_does_not_reach_an_answer(model: torch.jit.ScriptModule) -> None:
+    def leave_rubbish() -> None:
+        rubbish = [torch.full([2, 256, 64], float("nan")) for _ in range(50)]
+        del rubbish
+
+    leave_rubbish()
+    assert any(torch.empty([2, 256, 64]).isnan().any() for _ in range(3))
+    leave_rubbish()
     cache = model.make_cache(2, 256)
-    for kv in cache[:-1]:
-        kv.fill_(float("nan"))
     long, short = Sequence(201, seed=7), Sequence(4, seed=8)
     long.run(model, cache, 0, 201)
     short.run(model, cache, 1, 4)
@@ -169,7 +177,7 @@ def test_a_new_cache_takes_no_memory(model: torch.jit.ScriptModule) -> None:
 
     before = resident_bytes()
     cache = model.make_cache(4000, 512)
-    assert sum(kv.nbytes for kv in cache) > 1 << 30
+    assert sum(kv.nbytes for kv in cache) > 1_500_000_000
     assert resident_bytes() - before < 64 << 20
 
 
@@ -183,7 +191,7 @@ def test_what_is_out_of_bounds_is_an_error(model: torch.jit.ScriptModule, token:
         model(torch.tensor([[token]]), torch.tensor([[position]]), slot, cache)
 
 
-@pytest.mark.parametrize(("slots", "length"), [(0, 10), (1, 0), (1, 513)])
+@pytest.mark.parametrize(("slots", "length"), [(0, 10), (1, 0), (1, 2049)])
 def test_a_cache_of_an_impossible_size_is_an_error(model: torch.jit.ScriptModule, slots: int, length: int) -> None:
     with pytest.raises((torch.jit.Error, RuntimeError)):
         model.make_cache(slots, length)

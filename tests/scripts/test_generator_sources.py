@@ -248,7 +248,7 @@ def test_end_tokens_come_from_where_generation_is_configured(tmp_path: Path) -> 
     ("arguments", "message"),
     [
         (["/nowhere.gguf", "out"], "/nowhere.gguf: there is no such file or folder"),
-        (["tiny", "out", "--max-length", "513"], "positions end at 512"),
+        (["tiny", "out", "--max-length", "2049"], "positions end at 2048"),
     ],
 )
 def test_errors_of_the_command_are_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:

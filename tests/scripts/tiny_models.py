@@ -39,7 +39,7 @@ def tiny_model(kind: str, **changes: Any) -> TinyModel:
         "num_key_value_heads": 2,
         "intermediate_size": 160,
         "vocab_size": VOCABULARY,
-        "max_position_embeddings": 512,
+        "max_position_embeddings": 2048,
         "rms_norm_eps": 1e-5,
         "rope_theta": 1000.0,
         "tie_word_embeddings": kind == "llama",
