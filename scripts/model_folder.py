@@ -47,17 +47,18 @@ def model_toml(
     **settings: TomlValue,
 ) -> str:
     """The text of a tensor model's model.toml; `settings` are the optional keys that differ from their defaults."""
-    lines = ['kind = "tensor"', f"description = {_toml_value(description)}"]
-    lines += [f"{key} = {_toml_value(value)}" for key, value in settings.items()]
+    lines = ['kind = "tensor"', f"description = {toml_value(description)}"]
+    lines += [f"{key} = {toml_value(value)}" for key, value in settings.items()]
     for table, specs in (("inputs", inputs), ("outputs", outputs)):
         for spec in specs:
-            lines += ["", f"[[{table}]]", f"name = {_toml_value(spec.name)}", f"dtype = {_toml_value(spec.dtype)}"]
-            lines.append(f"shape = {_toml_value(spec.shape)}")
-            lines += [f"{key} = {_toml_value(value)}" for key, value in spec.settings.items()]
+            lines += ["", f"[[{table}]]", f"name = {toml_value(spec.name)}", f"dtype = {toml_value(spec.dtype)}"]
+            lines.append(f"shape = {toml_value(spec.shape)}")
+            lines += [f"{key} = {toml_value(value)}" for key, value in spec.settings.items()]
     return "\n".join(lines) + "\n"
 
 
-def _toml_value(value: TomlValue) -> str:
+def toml_value(value: TomlValue) -> str:
+    """The value as TOML has it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):

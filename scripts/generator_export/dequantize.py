@@ -1,0 +1,70 @@
+"""The GGML tensor types that can be read, and their values as float32.
+
+Quantised types store blocks of 32 values with a scale in half precision. The 4-bit types keep value i in the low half of byte
+i and value i + 16 in its high half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy
+
+# Blocks, a row of bytes each, to a row of values each.
+Decode = Callable[[numpy.ndarray], numpy.ndarray]
+
+
+@dataclass(frozen=True)
+class TensorType:
+    name: str
+    block_values: int
+    block_bytes: int
+    decode: Decode
+
+
+def dequantize(raw: numpy.ndarray, tensor_type: TensorType) -> numpy.ndarray:
+    """The values of `raw`, an array of bytes, as a flat array of float32."""
+    return tensor_type.decode(raw.reshape(-1, tensor_type.block_bytes)).reshape(-1)
+
+
+def _as_floats(dtype: str) -> Decode:
+    return lambda blocks: blocks.view(dtype).astype(numpy.float32)
+
+
+def _bf16(blocks: numpy.ndarray) -> numpy.ndarray:
+    # The upper half of a float32.
+    return (blocks.view("<u2").astype(numpy.uint32) << 16).view(numpy.float32)
+
+
+def _halves(blocks: numpy.ndarray, first: int, count: int) -> numpy.ndarray:
+    """The `count` numbers in half precision from byte `first` of each block on."""
+    return blocks[:, first : first + 2 * count].copy().view("<f2").astype(numpy.float32)
+
+
+def _nibbles(blocks: numpy.ndarray) -> numpy.ndarray:
+    return numpy.concatenate((blocks & 15, blocks >> 4), axis=1).astype(numpy.float32)
+
+
+def _q4_0(blocks: numpy.ndarray) -> numpy.ndarray:
+    return (_nibbles(blocks[:, 2:]) - 8) * _halves(blocks, 0, 1)
+
+
+def _q4_1(blocks: numpy.ndarray) -> numpy.ndarray:
+    scale_and_minimum = _halves(blocks, 0, 2)
+    return _nibbles(blocks[:, 4:]) * scale_and_minimum[:, :1] + scale_and_minimum[:, 1:]
+
+
+def _q8_0(blocks: numpy.ndarray) -> numpy.ndarray:
+    return blocks[:, 2:].view(numpy.int8).astype(numpy.float32) * _halves(blocks, 0, 1)
+
+
+# By the numbers that GGML gives them.
+TENSOR_TYPES = {
+    0: TensorType("F32", 1, 4, _as_floats("<f4")),
+    1: TensorType("F16", 1, 2, _as_floats("<f2")),
+    2: TensorType("Q4_0", 32, 18, _q4_0),
+    3: TensorType("Q4_1", 32, 20, _q4_1),
+    8: TensorType("Q8_0", 32, 34, _q8_0),
+    30: TensorType("BF16", 1, 2, _bf16),
+}

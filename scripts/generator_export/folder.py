@@ -1,0 +1,51 @@
+"""Writes a generator folder: model.toml, and in the version's folder the module and what goes with the text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from generator_export.chat_template import chat_template_json
+from generator_export.errors import ExportError
+from generator_export.layout import build_decoder
+from generator_export.options import DEFAULT_LENGTH, FolderOptions
+from generator_export.source import Source
+from model_folder import toml_value, write_atomically, write_text
+
+def write_generator(source: Source, folder: Path, options: FolderOptions) -> list[str]:
+    """Writes all files; returns their names in `folder`. What can be refused is refused before anything is written."""
+    context = source.checkpoint.architecture.context_length
+    max_length = options.max_length or min(context, DEFAULT_LENGTH)
+    if max_length > context:
+        raise ExportError(f"{source.checkpoint.source}: positions end at {context}; --max-length {max_length} is beyond")
+    settings = generator_toml(source, max_length, options.slots)
+    version = folder / str(options.version)
+    files = {version / name: data for name, data in source.text.files.items()}
+    template = source.text.chat_template
+    if template is not None:
+        tree = chat_template_json(source.checkpoint.source, template, source.text.bos_token, source.text.eos_token)
+        files |= {version / "chat_template.jinja": template.encode(), version / "chat_template.json": tree}
+    module = torch.jit.script(build_decoder(source.checkpoint))
+    write_atomically(version / "model.pt", lambda partial: module.save(str(partial)))
+    for path, data in files.items():
+        write_atomically(path, lambda partial: partial.write_bytes(data))
+    write_text(folder / "model.toml", settings)
+    return [str(path.relative_to(folder)) for path in (folder / "model.toml", version / "model.pt", *files)]
+
+
+def generator_toml(source: Source, max_length: int, slots: int) -> str:
+    text = source.text
+    if not text.end_token_ids:
+        raise ExportError(f"{source.checkpoint.source}: does not say which token ends an answer")
+    settings = {
+        "vocabulary_size": source.checkpoint.architecture.vocabulary_size,
+        "max_length": max_length,
+        "slots": slots,
+        "end_token_ids": text.end_token_ids,
+        "add_bos": text.leading_token_id is not None,
+    }
+    if text.leading_token_id is not None:
+        settings["bos_token_id"] = text.leading_token_id
+    lines = [f"description = {toml_value(source.checkpoint.name)}", 'kind = "generator"', "", "[generator]"]
+    return "\n".join([*lines, *(f"{key} = {toml_value(value)}" for key, value in settings.items())]) + "\n"
