@@ -13,6 +13,8 @@
 #include "server/async/worker_pool.h"
 #include "server/engine/catalog.h"
 #include "server/engine/loader.h"
+#include "server/generator_loading.h"
+#include "server/generator_metrics.h"
 #include "server/model/repository.h"
 #include "server/model/torch_model.h"
 #include "server/response_cache_metrics.h"
@@ -98,6 +100,7 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   // In the order in which they depend on each other; destroyed in the opposite order.
   MetricsRegistry registry;
   RunnerMetrics runner_metrics(registry);
+  GeneratorMetrics generator_metrics(registry);
   ResponseCacheMetrics cache_metrics(registry);
   RpcMetrics rpc_metrics(registry);
   absl::StatusOr<std::unique_ptr<Tracer>> tracer = Tracer::Create(MakeTraceOptions(config));
@@ -161,6 +164,10 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
               .share = {.weight = config.weight, .max_concurrency = static_cast<int>(config.max_concurrency)},
               .observer = &runner_metrics.ForVersion(model.name(), version.entry().version)};
           return std::make_shared<ModelRunner>(std::move(loaded), config.signature, options, pool, clock);
+        },
+        [&](const ServedModel& model, const ServedVersion& version) {
+          GeneratorObserver& observer = generator_metrics.ForVersion(model.name(), version.entry().version);
+          return LoadGenerator(model.config(), version.entry(), pool, config.intra_op_threads, observer, clock);
         },
         [&](const ServedModel& model, const ServedVersion& version, const absl::Status& status) {
           ReportLoaded(catalog, rpc, model, version, status);

@@ -16,6 +16,9 @@
 
 namespace predictd {
 
+// In server/generation, which this does not know.
+class Generator;
+
 // How far a version is.
 enum class VersionState { kLoading, kReady, kFailed };
 
@@ -29,13 +32,15 @@ class ServedVersion {
   // Null if the model has none.
   const std::shared_ptr<ResponseCache>& cache() const { return cache_; }
   VersionState state() const { return state_.load(std::memory_order_acquire); }
-  // Only in kReady.
+  // Only in kReady: one of the two, by the model's kind; the other is null.
   const std::shared_ptr<ModelRunner>& runner() const { return runner_; }
+  const std::shared_ptr<Generator>& generator() const { return generator_; }
   // For callers: only in kFailed.
   const std::string& reason() const { return reason_; }
 
-  void SetReady(std::shared_ptr<ModelRunner> runner) {
+  void SetReady(std::shared_ptr<ModelRunner> runner, std::shared_ptr<Generator> generator = nullptr) {
     runner_ = std::move(runner);
+    generator_ = std::move(generator);
     state_.store(VersionState::kReady, std::memory_order_release);
   }
   void SetFailed(std::string reason) {
@@ -47,6 +52,7 @@ class ServedVersion {
   const VersionEntry entry_;
   const std::shared_ptr<ResponseCache> cache_;
   std::shared_ptr<ModelRunner> runner_;
+  std::shared_ptr<Generator> generator_;
   std::string reason_;
   std::atomic<VersionState> state_{VersionState::kLoading};
 };

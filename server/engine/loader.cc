@@ -19,11 +19,13 @@ constexpr int kNiceness = 10;
 
 }  // namespace
 
-Loader::Loader(Catalog& catalog, WorkerPool& pool, LoadFunction load, RunnerFactory make_runner, Observer observer)
+Loader::Loader(Catalog& catalog, WorkerPool& pool, LoadFunction load, RunnerFactory make_runner,
+               GeneratorFactory make_generator, Observer observer)
     : catalog_(catalog),
       pool_(pool),
       load_(std::move(load)),
       make_runner_(std::move(make_runner)),
+      make_generator_(std::move(make_generator)),
       observer_(std::move(observer)),
       thread_(&Loader::Run, this) {}
 
@@ -37,16 +39,22 @@ void Loader::Run() {
   for (const auto& [name, model] : catalog_.models()) {
     for (const auto& version : model.versions()) {
       if (stopping_) return;
-      absl::StatusOr<std::shared_ptr<ModelRunner>> runner = Load(model, *version);
-      const absl::Status status = runner.status();
-      if (status.ok()) {
-        version->SetReady(*std::move(runner));
-      } else {
-        version->SetFailed("the cause is in the server's log");
-      }
+      const absl::Status status = Bring(model, *version);
+      if (!status.ok()) version->SetFailed("the cause is in the server's log");
       observer_(model, *version, status);
     }
   }
+}
+
+absl::Status Loader::Bring(const ServedModel& model, ServedVersion& version) {
+  if (model.config().generator.has_value()) {
+    absl::StatusOr<std::shared_ptr<Generator>> generator = make_generator_(model, version);
+    if (generator.ok()) version.SetReady(nullptr, *std::move(generator));
+    return generator.status();
+  }
+  absl::StatusOr<std::shared_ptr<ModelRunner>> runner = Load(model, version);
+  if (runner.ok()) version.SetReady(*std::move(runner));
+  return runner.status();
 }
 
 absl::StatusOr<std::shared_ptr<ModelRunner>> Loader::Load(const ServedModel& model, const ServedVersion& version) {

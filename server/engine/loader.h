@@ -24,13 +24,20 @@ class Loader {
   using RunnerFactory =
       std::function<std::shared_ptr<ModelRunner>(const ServedModel&, const ServedVersion&, std::unique_ptr<Model>)>;
 
+  // Reads and warms up a generator.
+  using GeneratorFactory =
+      std::function<absl::StatusOr<std::shared_ptr<Generator>>(const ServedModel&, const ServedVersion&)>;
+
   // Starts at once. Catalog and pool outlive the loader.
-  Loader(Catalog& catalog, WorkerPool& pool, LoadFunction load, RunnerFactory make_runner, Observer observer);
+  Loader(Catalog& catalog, WorkerPool& pool, LoadFunction load, RunnerFactory make_runner,
+         GeneratorFactory make_generator, Observer observer);
   // Waits for the version that is being read; those after it stay in kLoading.
   ~Loader();
 
  private:
   void Run();
+  // Makes the version ready, or returns why not.
+  absl::Status Bring(const ServedModel& model, ServedVersion& version);
   absl::StatusOr<std::shared_ptr<ModelRunner>> Load(const ServedModel& model, const ServedVersion& version);
   absl::Status WarmUp(ModelRunner& runner, const WarmUpOptions& options);
 
@@ -38,6 +45,7 @@ class Loader {
   WorkerPool& pool_;
   const LoadFunction load_;
   const RunnerFactory make_runner_;
+  const GeneratorFactory make_generator_;
   const Observer observer_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;

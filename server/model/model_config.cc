@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "server/model/generator_reader.h"
 #include "server/model/signature_config.h"
 #include "server/model/table_reader.h"
 
@@ -76,6 +77,29 @@ void ReadBatching(TableReader& reader, ModelConfig& config) {
   }
 }
 
+// The keys that a generator does not have.
+void ReadTensorModel(TableReader& reader, ModelConfig& config) {
+  reader.Read<bool>("batched", "true or false", config.signature.batched);
+  reader.Read<int64_t>("queue_bytes", absl::StrCat("1 to ", kMaxQueueBytes), config.queue_bytes,
+                       [](const int64_t& value) { return value >= 1 && value <= kMaxQueueBytes; });
+  reader.Read<int64_t>("max_concurrency", absl::StrCat("0 to ", kMaxConcurrency), config.max_concurrency,
+                       [](const int64_t& value) { return value >= 0 && value <= kMaxConcurrency; });
+  reader.Read<int64_t>("response_cache_bytes",
+                       absl::StrCat("0 (no cache) or ", kMinResponseCacheBytes, " to ", kMaxResponseCacheBytes),
+                       config.response_cache_bytes, [](const int64_t& value) {
+                         return value == 0 || (value >= kMinResponseCacheBytes && value <= kMaxResponseCacheBytes);
+                       });
+  if (!config.signature.batched) config.signature.max_batch_size = 1;
+  const int64_t max_batch = config.signature.batched ? kMaxBatchSize : 1;
+  reader.Read<int64_t>(
+      "max_batch_size", config.signature.batched ? absl::StrCat("1 to ", max_batch) : "1, as batched = false",
+      config.signature.max_batch_size, [max_batch](const int64_t& value) { return value >= 1 && value <= max_batch; });
+  ReadBatching(reader, config);
+  const toml::node* inputs = reader.Find("inputs");
+  const toml::node* outputs = reader.Find("outputs");
+  reader.Fail(ReadTensors(inputs, outputs, config.signature));
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<int64_t>> VersionPolicy::Choose(std::vector<int64_t> existing) const {
@@ -112,35 +136,24 @@ absl::StatusOr<ModelConfig> ModelConfig::Parse(absl::string_view text) {
   ModelConfig config;
   TableReader reader(root, "");
   std::string kind = "tensor";
-  reader.Read<std::string>("kind", R"("tensor")", kind, [](const std::string& value) { return value == "tensor"; });
+  reader.Read<std::string>("kind", R"("tensor" or "generator")", kind,
+                           [](const std::string& value) { return value == "tensor" || value == "generator"; });
   reader.Read<std::string>("description", "a string", config.description);
-  reader.Read<bool>("batched", "true or false", config.signature.batched);
   reader.Read<bool>("warmup", "true or false", config.warmup);
   reader.Read<int64_t>("queue_capacity", absl::StrCat("1 to ", kMaxQueueCapacity), config.queue_capacity,
                        [](const int64_t& value) { return value >= 1 && value <= kMaxQueueCapacity; });
-  reader.Read<int64_t>("queue_bytes", absl::StrCat("1 to ", kMaxQueueBytes), config.queue_bytes,
-                       [](const int64_t& value) { return value >= 1 && value <= kMaxQueueBytes; });
-  reader.Read<int64_t>("max_concurrency", absl::StrCat("0 to ", kMaxConcurrency), config.max_concurrency,
-                       [](const int64_t& value) { return value >= 0 && value <= kMaxConcurrency; });
   ReadWeight(reader, config);
-  reader.Read<int64_t>("response_cache_bytes",
-                       absl::StrCat("0 (no cache) or ", kMinResponseCacheBytes, " to ", kMaxResponseCacheBytes),
-                       config.response_cache_bytes, [](const int64_t& value) {
-                         return value == 0 || (value >= kMinResponseCacheBytes && value <= kMaxResponseCacheBytes);
-                       });
-  if (!config.signature.batched) config.signature.max_batch_size = 1;
-  const int64_t max_batch = config.signature.batched ? kMaxBatchSize : 1;
-  reader.Read<int64_t>(
-      "max_batch_size", config.signature.batched ? absl::StrCat("1 to ", max_batch) : "1, as batched = false",
-      config.signature.max_batch_size, [max_batch](const int64_t& value) { return value >= 1 && value <= max_batch; });
-  ReadBatching(reader, config);
   if (const toml::node* policy = reader.Find("version_policy")) {
     absl::StatusOr<VersionPolicy> read = ReadVersionPolicy(*policy);
     read.ok() ? void(config.version_policy = *read) : reader.Fail(read.status());
   }
-  const toml::node* inputs = reader.Find("inputs");
-  const toml::node* outputs = reader.Find("outputs");
-  reader.Fail(ReadTensors(inputs, outputs, config.signature));
+  if (kind == "tensor") {
+    ReadTensorModel(reader, config);
+  } else if (absl::StatusOr<GeneratorConfig> generator = ReadGenerator(reader.Find("generator")); generator.ok()) {
+    config.generator = *std::move(generator);
+  } else {
+    reader.Fail(generator.status());
+  }
   if (absl::Status status = reader.Finish(); !status.ok()) return status;
   return config;
 }

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "server/model/generator_config.h"
 #include "server/model/signature.h"
 
 namespace predictd {
@@ -26,7 +28,10 @@ struct VersionPolicy {
 // One model's `model.toml`.
 struct ModelConfig {
   std::string description;
+  // Empty for a generator.
   Signature signature;
+  // What makes the model a generator.
+  std::optional<GeneratorConfig> generator;
   VersionPolicy version_policy;
   // Requests, and bytes of their inputs, that may wait, for each version.
   int64_t queue_capacity = 1024;

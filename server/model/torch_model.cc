@@ -5,29 +5,15 @@
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 #include <torch/script.h>
 
-#include <exception>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/async/mutex.h"
+#include "server/model/torch_errors.h"
 #include "server/model/torch_tensor.h"
 
 namespace predictd {
 namespace {
-
-// LibTorch throws; everything behind this boundary is a Status.
-template <class Function>
-auto CatchAll(Function function) -> decltype(function()) {
-  try {
-    return function();
-  } catch (const c10::Error& error) {
-    return absl::InternalError(error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    return absl::InternalError(error.what());
-  } catch (...) {
-    return absl::InternalError("the model threw something that is no exception");
-  }
-}
 
 class TorchScriptModel final : public Model {
  public:

@@ -129,6 +129,31 @@ void Call::AddInference(const InferenceTimings& timings) {
   }
 }
 
+void Call::AddGeneration(const GenerationTimings& timings, int64_t prompt_tokens) {
+  const TimePoint now = steady_clock::now();
+  // Where it had not come to is as long as it lasted.
+  const auto until = [now](TimePoint reached) { return reached == TimePoint() ? now : reached; };
+  const TimePoint started = until(timings.started);
+  const TimePoint first_token = until(timings.first_token);
+  const TimePoint last_token = timings.first_token == TimePoint() ? now : timings.last_token;
+  queue_ = started - timings.enqueued;
+  prefill_ = first_token - started;
+  generate_ = last_token - first_token;
+  generated_tokens_ = timings.generated_tokens;
+  if (!span_) return;
+  span_->AddPhase("queue", timings.enqueued, started);
+  const Field prompt[] = {{"gen_ai.usage.input_tokens", prompt_tokens},
+                          {"gen_ai.usage.cache_read.input_tokens", timings.cached_tokens}};
+  if (timings.started != TimePoint()) span_->AddPhase("prefill", started, first_token, prompt);
+  const Field answer[] = {{"gen_ai.usage.output_tokens", timings.generated_tokens}};
+  if (timings.first_token != TimePoint()) span_->AddPhase("decode", first_token, last_token, answer);
+  span_->SetAttribute("gen_ai.operation.name", "text_completion");
+  span_->SetAttribute("gen_ai.provider.name", "predictd");
+  if (model_ != nullptr) span_->SetAttribute("gen_ai.request.model", std::string_view(model_->name()));
+  span_->SetAttribute("gen_ai.usage.input_tokens", prompt_tokens);
+  span_->SetAttribute("gen_ai.usage.output_tokens", timings.generated_tokens);
+}
+
 void Call::AddCacheLookup(std::string_view outcome, TimePoint started, TimePoint ended) {
   cache_outcome_ = outcome;
   cache_ = ended - started;
@@ -154,8 +179,14 @@ std::string Call::ServerTiming() const {
     AppendMetric(", queue", queue_, timing);
     AppendMetric(", forward", forward_, timing);
   }
+  if (generated_tokens_ >= 0) {
+    AppendMetric(", queue", queue_, timing);
+    AppendMetric(", prefill", prefill_, timing);
+    AppendMetric(", generate", generate_, timing);
+  }
   AppendMetric(", total", closed_ - arrived_, timing);
   if (batch_rows_ > 0) absl::StrAppend(&timing, ", batch;desc=\"", batch_rows_, "\"");
+  if (generated_tokens_ >= 0) absl::StrAppend(&timing, ", tokens;desc=\"", generated_tokens_, "\"");
   return timing;
 }
 

@@ -14,6 +14,7 @@
 #include "server/async/timer_heap.h"
 #include "server/engine/catalog.h"
 #include "server/engine/inference.h"
+#include "server/generation/generation.h"
 #include "server/rpc/environment.h"
 #include "server/rpc/event_loop.h"
 #include "server/rpc/method.h"
@@ -47,6 +48,8 @@ class Call {
   // For the handler: where the time went. A stream adds many inferences.
   void AddDecode(TimePoint started, TimePoint ended);
   void AddInference(const InferenceTimings& timings);
+  // For the handler: what a generator did for it, and the tokens of the prompt.
+  void AddGeneration(const GenerationTimings& timings, int64_t prompt_tokens);
   // For the handler: what asking the response cache came to ("hit", "miss", "bypass"), and the age of a hit.
   void AddCacheLookup(std::string_view outcome, TimePoint started, TimePoint ended);
   void SetAge(Duration age);
@@ -111,6 +114,10 @@ class Call {
   Duration forward_{};
   int64_t batch_rows_ = 0;
   int64_t inferences_ = 0;
+  // Of a generator.
+  Duration prefill_{};
+  Duration generate_{};
+  int64_t generated_tokens_ = -1;
 };
 
 }  // namespace predictd

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "server/generation/generator.h"
 #include "server/rpc/field_errors.h"
 #include "server/rpc/message_bytes.h"
 #include "server/rpc/tensor_codec.h"
@@ -30,9 +31,23 @@ void FillSpec(const TensorSpec& spec, v1::TensorSpec& message) {
   message.mutable_shape()->Add(spec.shape.begin(), spec.shape.end());
 }
 
+void FillSignature(const Signature& signature, v1::Model& message) {
+  message.set_batched(signature.batched);
+  message.set_max_batch_size(signature.max_batch_size);
+  for (const TensorSpec& spec : signature.inputs) FillSpec(spec, *message.add_inputs());
+  for (const TensorSpec& spec : signature.outputs) FillSpec(spec, *message.add_outputs());
+}
+
+void FillGenerator(const ServedModel& model, const GeneratorConfig& config, v1::GeneratorSpec& message) {
+  message.set_vocabulary_size(config.vocabulary_size);
+  message.set_max_length(config.max_length);
+  message.set_slots(config.slots);
+  const absl::StatusOr<ServedVersion*> newest = model.Choose(0);
+  message.set_chat(newest.ok() && (*newest)->generator()->chat_template() != nullptr);
+}
+
 void FillModel(const ServedModel& model, v1::Model& message) {
   message.set_name(model.name());
-  message.set_kind(v1::MODEL_KIND_TENSOR);
   const ModelConfig& config = model.config();
   if (!model.status().ok()) {
     // What is wrong with a folder is for whoever wrote it: the operator's configuration, no secret.
@@ -42,10 +57,12 @@ void FillModel(const ServedModel& model, v1::Model& message) {
     return;
   }
   message.set_description(config.description);
-  message.set_batched(config.signature.batched);
-  message.set_max_batch_size(config.signature.max_batch_size);
-  for (const TensorSpec& spec : config.signature.inputs) FillSpec(spec, *message.add_inputs());
-  for (const TensorSpec& spec : config.signature.outputs) FillSpec(spec, *message.add_outputs());
+  message.set_kind(config.generator.has_value() ? v1::MODEL_KIND_GENERATOR : v1::MODEL_KIND_TENSOR);
+  if (config.generator.has_value()) {
+    FillGenerator(model, *config.generator, *message.mutable_generator());
+  } else {
+    FillSignature(config.signature, message);
+  }
   for (const auto& served : model.versions()) {
     v1::ModelVersion& version = *message.add_versions();
     const VersionState state = served->state();

@@ -14,8 +14,6 @@
 namespace predictd {
 namespace {
 
-constexpr size_t kMaxRequestId = 128;
-
 std::string SpecNames(const std::vector<TensorSpec>& specs) {
   return absl::StrJoin(specs, ", ", [](std::string* out, const TensorSpec& spec) { absl::StrAppend(out, spec.name); });
 }
@@ -30,37 +28,18 @@ int IndexOf(const std::vector<TensorSpec>& specs, const std::string& name) {
 // Reads one PredictRequest that `owner` keeps alive. Field paths begin with `prefix`.
 class PredictReader {
  public:
-  PredictReader(const v1::PredictRequest& request, std::shared_ptr<const void> owner, std::string prefix)
-      : request_(request), owner_(std::move(owner)), prefix_(std::move(prefix)) {}
-
-  // The part that can be NOT_FOUND or UNAVAILABLE.
-  absl::Status FindModel(const Catalog& catalog, RequestSubject& subject) {
-    subject.request_id = request_.request_id().substr(0, kMaxRequestId);
-    if (request_.model_name().empty()) errors_.Add(prefix_ + "model_name", "expected the name of a model, got none");
-    if (request_.model_version() < 0) {
-      errors_.Add(prefix_ + "model_version", absl::StrCat("expected 0 or a version, got ", request_.model_version()));
-    }
-    if (!errors_.empty()) return errors_.ToStatus();
-    absl::StatusOr<const ServedModel*> found = catalog.Find(request_.model_name());
-    if (!found.ok()) return found.status();
-    subject.model = *found;
-    absl::StatusOr<ServedVersion*> version = subject.model->Choose(request_.model_version());
-    if (!version.ok()) return version.status();
-    subject.version = (*version)->entry().version;
-    decoded_.model = subject.model;
-    decoded_.version = subject.version;
-    decoded_.runner = (*version)->runner();
-    decoded_.cache = (*version)->cache();
-    return absl::OkStatus();
+  PredictReader(const v1::PredictRequest& request, std::shared_ptr<const void> owner, std::string prefix,
+                const RequestTarget& target)
+      : request_(request), owner_(std::move(owner)), prefix_(std::move(prefix)) {
+    decoded_.model = target.model;
+    decoded_.version = target.version->entry().version;
+    decoded_.runner = target.version->runner();
+    decoded_.cache = target.version->cache();
   }
 
-  // The rest; everything that is wrong is in errors().
+  // Everything that is wrong is in errors().
   void ReadFields() {
-    if (request_.request_id().size() > kMaxRequestId) {
-      errors_.Add(prefix_ + "request_id",
-                  absl::StrCat("expected at most ", kMaxRequestId, " bytes, got ", request_.request_id().size()));
-    }
-    decoded_.request_id = request_.request_id();
+    decoded_.request_id = ReadRequestId(request_, prefix_, errors_);
     ReadInputs();
     ReadOutputs();
     ReadParameters();
@@ -147,14 +126,9 @@ class PredictReader {
     for (const auto& [name, parameter] : request_.parameters()) {
       const std::string path = absl::StrCat(prefix_, "parameters[\"", name, "\"]");
       if (name == "priority") {
-        const int64_t priority = parameter.int64_value();
-        if (parameter.value_case() != v1::Parameter::kInt64Value || priority < 0 || priority > kMaxPriority) {
-          errors_.Add(path, absl::StrCat("expected an int64_value from 0 to ", kMaxPriority));
-        }
-        decoded_.inference.priority = priority;
+        decoded_.inference.priority = ReadPriority(parameter, path, errors_);
       } else if (name == "cache") {
-        if (parameter.value_case() != v1::Parameter::kBoolValue) errors_.Add(path, "expected a bool_value");
-        if (!parameter.bool_value()) decoded_.cache = nullptr;
+        if (!ReadFlag(parameter, path, errors_)) decoded_.cache = nullptr;
       } else if (name != "output_encoding") {
         errors_.Add(path, "expected cache, output_encoding or priority, the parameters of a tensor model");
       } else if (parameter.string_value() == "typed") {
@@ -207,28 +181,23 @@ void EncodeOutputs(const DecodedPredict& request, absl::Span<const Tensor> outpu
 
 }  // namespace
 
-absl::StatusOr<DecodedPredict> DecodePredict(grpc::ByteBuffer& bytes, const Catalog& catalog, RequestSubject& subject) {
-  auto message = ParseMessage<v1::PredictRequest>(bytes);
-  if (!message.ok()) return message.status();
-  PredictReader reader(**message, *message, "");
-  if (absl::Status status = reader.FindModel(catalog, subject); !status.ok()) return status;
+absl::StatusOr<DecodedPredict> DecodePredict(const std::shared_ptr<const v1::PredictRequest>& request,
+                                             const RequestTarget& target) {
+  PredictReader reader(*request, request, "", target);
   reader.ReadFields();
   reader.CheckRows(reader.signature().max_batch_size, "; PredictStream takes more");
   if (!reader.errors().empty()) return reader.errors().ToStatus();
   return reader.Take();
 }
 
-absl::StatusOr<DecodedPredictStream> DecodePredictStream(grpc::ByteBuffer& bytes, const Catalog& catalog, int window,
-                                                         RequestSubject& subject) {
-  auto message = ParseMessage<v1::PredictStreamRequest>(bytes);
-  if (!message.ok()) return message.status();
-  PredictReader reader((*message)->predict(), *message, "predict.");
-  if (absl::Status status = reader.FindModel(catalog, subject); !status.ok()) return status;
+absl::StatusOr<DecodedPredictStream> DecodePredictStream(const std::shared_ptr<const v1::PredictStreamRequest>& request,
+                                                         const RequestTarget& target, int window) {
+  PredictReader reader(request->predict(), request, "predict.", target);
   reader.ReadFields();
   reader.CheckRows(kMaxStreamRows, "");
   DecodedPredictStream decoded;
   decoded.options.window = window;
-  ReadStreamOptions(**message, reader, decoded);
+  ReadStreamOptions(*request, reader, decoded);
   if (!reader.errors().empty()) return reader.errors().ToStatus();
   decoded.predict = reader.Take();
   return decoded;

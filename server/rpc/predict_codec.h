@@ -4,24 +4,18 @@
 #include <grpcpp/grpcpp.h>
 #include <predictd/v1/prediction_service.pb.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
-#include "server/engine/catalog.h"
 #include "server/engine/inference.h"
 #include "server/engine/row_stream.h"
+#include "server/rpc/request_target.h"
 #include "server/rpc/tensor_codec.h"
 
 namespace predictd {
-
-// What a request is about, for reports: as far as it is known when the rest is wrong.
-struct RequestSubject {
-  const ServedModel* model = nullptr;
-  int64_t version = 0;
-  std::string request_id;
-};
 
 // A PredictRequest, understood: which version runs what, and how the answer is to look.
 struct DecodedPredict {
@@ -43,11 +37,11 @@ struct DecodedPredictStream {
   bool fail_fast = true;
 };
 
-// Parses and validates; the deadline is left to the caller. `subject` is filled also if the request is refused:
-// INVALID_ARGUMENT with a BadRequest, NOT_FOUND, or UNAVAILABLE as the catalog says.
-absl::StatusOr<DecodedPredict> DecodePredict(grpc::ByteBuffer& bytes, const Catalog& catalog, RequestSubject& subject);
-absl::StatusOr<DecodedPredictStream> DecodePredictStream(grpc::ByteBuffer& bytes, const Catalog& catalog, int window,
-                                                         RequestSubject& subject);
+// Validates a request of a tensor model; the deadline is left to the caller. INVALID_ARGUMENT with a BadRequest.
+absl::StatusOr<DecodedPredict> DecodePredict(const std::shared_ptr<const v1::PredictRequest>& request,
+                                             const RequestTarget& target);
+absl::StatusOr<DecodedPredictStream> DecodePredictStream(const std::shared_ptr<const v1::PredictStreamRequest>& request,
+                                                         const RequestTarget& target, int window);
 
 // The answers. RESOURCE_EXHAUSTED if one is too large for a message.
 absl::StatusOr<grpc::ByteBuffer> EncodePredict(const DecodedPredict& request, absl::Span<const Tensor> outputs);

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "server/engine/row_stream.h"
+#include "server/rpc/generation_handler.h"
+#include "server/rpc/message_bytes.h"
 #include "server/rpc/predict_codec.h"
 
 namespace predictd {
@@ -12,11 +14,14 @@ namespace {
 
 using std::chrono::steady_clock;
 
-// Tells the call what it is about and what decoding took.
-void ReportDecoded(Call& call, TimePoint started, RequestSubject subject) {
+// What runs the request, of which the call is told.
+absl::StatusOr<RequestTarget> Aim(Call& call, const v1::PredictRequest& request, absl::string_view prefix,
+                                  const Catalog& catalog) {
+  RequestSubject subject;
+  absl::StatusOr<RequestTarget> target = FindTarget(request, prefix, catalog, subject);
   call.SetModel(subject.model, subject.version);
   call.SetRequestId(std::move(subject.request_id));
-  call.AddDecode(started, steady_clock::now());
+  return target;
 }
 
 // The answer in the response cache, if there is one. Sets `key` to that under which the answer belongs there: not if
@@ -63,9 +68,16 @@ Task<absl::Status> SendRows(Call& call, const DecodedPredictStream& request, Row
 
 Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffer& request, const Catalog& catalog) {
   const TimePoint started = steady_clock::now();
-  RequestSubject subject;
-  absl::StatusOr<DecodedPredict> decoded = DecodePredict(request, catalog, subject);
-  ReportDecoded(call, started, std::move(subject));
+  absl::StatusOr<std::shared_ptr<const v1::PredictRequest>> message = ParseMessage<v1::PredictRequest>(request);
+  if (!message.ok()) co_return message.status();
+  const absl::StatusOr<RequestTarget> target = Aim(call, **message, "", catalog);
+  if (!target.ok()) co_return target.status();
+  if (target->version->generator() != nullptr) {
+    Task<absl::StatusOr<grpc::ByteBuffer>> generation = HandleGeneration(call, *std::move(message), *target);
+    co_return co_await generation;
+  }
+  absl::StatusOr<DecodedPredict> decoded = DecodePredict(*message, *target);
+  call.AddDecode(started, steady_clock::now());
   if (!decoded.ok()) co_return decoded.status();
 
   std::optional<RequestKey> key;
@@ -87,9 +99,17 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffe
 Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, StreamWriter& writer,
                                        const Catalog& catalog, int window) {
   const TimePoint started = steady_clock::now();
-  RequestSubject subject;
-  absl::StatusOr<DecodedPredictStream> decoded = DecodePredictStream(request, catalog, window, subject);
-  ReportDecoded(call, started, std::move(subject));
+  absl::StatusOr<std::shared_ptr<const v1::PredictStreamRequest>> message =
+      ParseMessage<v1::PredictStreamRequest>(request);
+  if (!message.ok()) co_return message.status();
+  const absl::StatusOr<RequestTarget> target = Aim(call, (*message)->predict(), "predict.", catalog);
+  if (!target.ok()) co_return target.status();
+  if (target->version->generator() != nullptr) {
+    Task<absl::Status> generation = HandleGenerationStream(call, *std::move(message), *target, writer);
+    co_return co_await generation;
+  }
+  absl::StatusOr<DecodedPredictStream> decoded = DecodePredictStream(*message, *target, window);
+  call.AddDecode(started, steady_clock::now());
   if (!decoded.ok()) co_return decoded.status();
 
   decoded->predict.inference.deadline = call.deadline();

@@ -41,6 +41,7 @@ class LoaderTest : public testing::Test {
           return std::make_shared<ModelRunner>(std::move(loaded), model.config().signature, ModelRunner::Options{},
                                                *pool_, clock_);
         },
+        [this](const ServedModel& model, const ServedVersion&) { return load_generator_(model); },
         [this](const ServedModel& model, const ServedVersion& version, const absl::Status& status) {
           MutexLock lock(mutex_);
           const std::string name = model.name() + "/" + std::to_string(version.entry().version);
@@ -65,6 +66,8 @@ class LoaderTest : public testing::Test {
   std::function<absl::StatusOr<std::unique_ptr<Model>>(const VersionEntry&)> load_ = [this](const VersionEntry&) {
     return model_.Make();
   };
+  // The engine knows generators by address only.
+  std::function<absl::StatusOr<std::shared_ptr<Generator>>(const ServedModel&)> load_generator_;
   std::unique_ptr<WorkerPool> pool_;
   std::unique_ptr<Catalog> catalog_;
 
@@ -88,6 +91,24 @@ TEST_F(LoaderTest, EveryVersionBecomesReadyAndIsReported) {
   const PendingInference call(*Version("a").runner(), OneRow(5));
   EXPECT_EQ(Values(call.Await()->outputs[0]), std::vector<float>{5});
   pool_->Stop();
+}
+
+TEST_F(LoaderTest, GeneratorIsLoadedAsOne) {
+  const auto somewhere = std::make_shared<int>(0);
+  const std::shared_ptr<Generator> generator(somewhere, reinterpret_cast<Generator*>(somewhere.get()));
+  load_generator_ = [&](const ServedModel& model) -> absl::StatusOr<std::shared_ptr<Generator>> {
+    if (model.name() == "bad") return absl::InternalError("no tokenizer");
+    return generator;
+  };
+  std::vector<ModelEntry> entries = {Entry("bad", {1}), Entry("good", {1})};
+  for (ModelEntry& entry : entries) entry.config.generator = GeneratorConfig{};
+  Start(std::move(entries));
+  AwaitTold(2);
+  EXPECT_EQ(Version("good").state(), VersionState::kReady);
+  EXPECT_EQ(Version("good").generator(), generator);
+  EXPECT_EQ(Version("good").runner(), nullptr);
+  EXPECT_EQ(Version("bad").state(), VersionState::kFailed);
+  EXPECT_EQ(told_["bad/1"].second, absl::InternalError("no tokenizer"));
 }
 
 TEST_F(LoaderTest, FailureIsReportedWithItsCauseWhichCallersDoNotSee) {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from generation import export_tiny_generator
 from predictd_process import TEST_MODELS, PredictdProcess, make_repository
 from protocol import Client
 
@@ -20,6 +21,13 @@ def all_test_models() -> list[str]:
 def fixture_test_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model repository with all test models and the demo's `digits`."""
     return make_repository(tmp_path_factory.mktemp("repository") / "models", all_test_models())
+
+
+@pytest.fixture(scope="session", name="generators")
+def fixture_generators(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository with the tiny generator and a tensor model."""
+    repository = make_repository(tmp_path_factory.mktemp("generators") / "models", ["linear", "slow"])
+    return export_tiny_generator(repository)
 
 
 @pytest.fixture(scope="session", name="server")

@@ -16,7 +16,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.rpc import error_details_pb2, status_pb2
 
 ROOT = Path(__file__).resolve().parents[2]
-OWN_PROTOS = ("tensor", "prediction_service", "model_service")
+OWN_PROTOS = ("tensor", "generation", "prediction_service", "model_service")
 METADATA = Sequence[tuple[str, str | bytes]]
 
 
@@ -46,6 +46,10 @@ Tensor = _message("Tensor")
 Parameter = _message("Parameter")
 PredictRequest = _message("PredictRequest")
 PredictResponse = _message("PredictResponse")
+GenerationRequest = _message("GenerationRequest")
+Chat = _message("Chat")
+ChatMessage = _message("ChatMessage")
+TokenIds = _message("TokenIds")
 PredictStreamRequest = _message("PredictStreamRequest")
 PredictStreamResponse = _message("PredictStreamResponse")
 ListModelsRequest = _message("ListModelsRequest")

@@ -53,8 +53,23 @@ const std::string kUnknownBatchSize = std::string("batch_size") + kUnknown;
 const std::string kUnknownTable = std::string("batching") + kUnknown;
 
 const BadFile kBadFiles[] = {
-    {"kind = \"generator\"", R"(kind: expected "tensor")"},
-    {"kind = 1", R"(kind: expected "tensor")"},
+    {"kind = \"generator\"", R"(generator: expected a table, as kind = "generator")"},
+    {"kind = \"generator\"\ngenerator = {vocabulary_size = 9}",
+     "generator.max_length: expected the most tokens of prompt and answer"},
+    {"kind = \"generator\"\ngenerator = {max_length = 9, vocabulary_size = 0}",
+     "generator.vocabulary_size: expected 1 to 16777216"},
+    {"kind = \"generator\"\ngenerator = {max_length = 9, vocabulary_size = 9}",
+     "generator.end_token_ids: expected a list of token ids, 0 to 8"},
+    {"kind = \"generator\"\ngenerator = {max_length = 9, vocabulary_size = 9, end_token_ids = [9]}",
+     "generator.end_token_ids: expected a list of token ids, 0 to 8"},
+    {"kind = \"generator\"\ngenerator = {max_length = 9, vocabulary_size = 9, end_token_ids = [2], add_bos = true}",
+     "generator.bos_token_id: expected a token id, as add_bos = true"},
+    {"kind = \"generator\"\ngenerator = {max_length = 9, vocabulary_size = 9, end_token_ids = [2], slot = 1}",
+     "generator.slot: unknown key; known are add_bos, bos_token_id, end_token_ids, max_length, prefix_slots, slots, "
+     "vocabulary_size"},
+    {"kind = \"generator\"\ngenerator = {max_length = 9, vocabulary_size = 9, end_token_ids = [2]}",
+     "inputs: unknown key; known are description, generator, kind, queue_capacity, version_policy, warmup, weight"},
+    {"kind = 1", R"(kind: expected "tensor" or "generator")"},
     {"description = 1", "description: expected a string"},
     {"batched = \"yes\"", "batched: expected true or false"},
     {"batched = 1", "batched: expected true or false"},

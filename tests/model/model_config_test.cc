@@ -117,13 +117,37 @@ TEST(ModelConfigTest, ResponseCacheMayBeOffOrOfAnySizeWithinItsLimits) {
   }
 }
 
+TEST(ModelConfigTest, GeneratorHasItsOwnTable) {
+  const absl::StatusOr<ModelConfig> config = ModelConfig::Parse(R"(
+    kind = "generator"
+    weight = 2
+    [generator]
+    vocabulary_size = 100
+    max_length = 50
+    slots = 3
+    end_token_ids = [2, 7]
+    bos_token_id = 1
+    add_bos = true
+  )");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_TRUE(config->generator.has_value());
+  EXPECT_EQ(config->weight, 2);
+  const GeneratorConfig& generator = *config->generator;
+  EXPECT_EQ(generator.vocabulary_size, 100);
+  EXPECT_EQ(generator.max_length, 50);
+  EXPECT_EQ(generator.slots, 3);
+  EXPECT_EQ(generator.prefix_slots, 4);
+  EXPECT_EQ(generator.end_token_ids, (std::vector<int32_t>{2, 7}));
+  EXPECT_EQ(generator.bos_token_id, 1);
+}
+
 TEST(ModelConfigTest, FileIsReadAndItsNameIsPartOfTheError) {
   const TempFolder folder;
   folder.Write("model.toml", kMinimal);
   EXPECT_TRUE(ModelConfig::Load(folder.path() / "model.toml").ok());
   folder.Write("model.toml", "kind = 3");
   EXPECT_EQ(ModelConfig::Load(folder.path() / "model.toml").status(),
-            absl::InvalidArgumentError("model.toml: kind: expected \"tensor\""));
+            absl::InvalidArgumentError("model.toml: kind: expected \"tensor\" or \"generator\""));
   EXPECT_EQ(ModelConfig::Load(folder.path() / "missing.toml").status(),
             absl::NotFoundError("cannot read missing.toml"));
 }

@@ -1,0 +1,55 @@
+#ifndef PREDICTD_SERVER_ASYNC_ASYNC_EVENT_H_
+#define PREDICTD_SERVER_ASYNC_ASYNC_EVENT_H_
+
+#include <atomic>
+#include <coroutine>
+#include <cstdint>
+
+namespace predictd {
+
+// Tells one coroutine at a time that there is something new: `co_await event.Wait()` returns when Set was called since
+// the last Wait returned, at once if that was before. Several Sets count as one. Set may be called by any thread, and
+// resumes the coroutine on it.
+class AsyncEvent {
+ public:
+  class Awaiter {
+   public:
+    explicit Awaiter(AsyncEvent& event) : event_(event) {}
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> waiter) noexcept {
+      uintptr_t expected = kNothing;
+      const auto address = reinterpret_cast<uintptr_t>(waiter.address());
+      return event_.state_.compare_exchange_strong(expected, address, std::memory_order_acq_rel);
+    }
+    // It was set, or has just been: whoever resumes takes the waiter out.
+    void await_resume() const noexcept {
+      uintptr_t expected = kSet;
+      event_.state_.compare_exchange_strong(expected, kNothing, std::memory_order_acq_rel);
+    }
+
+   private:
+    AsyncEvent& event_;
+  };
+
+  Awaiter Wait() { return Awaiter(*this); }
+
+  // The coroutine may end, and with it this event, before Set returns.
+  void Set() {
+    uintptr_t before = state_.load(std::memory_order_acquire);
+    // A waiter is taken out by whoever resumes it; if none waits, the next one will not have to.
+    while (!state_.compare_exchange_weak(before, before > kSet ? kNothing : kSet, std::memory_order_acq_rel)) {
+    }
+    if (before > kSet) std::coroutine_handle<>::from_address(reinterpret_cast<void*>(before)).resume();
+  }
+
+ private:
+  static constexpr uintptr_t kNothing = 0;
+  static constexpr uintptr_t kSet = 1;
+
+  // One of these, or the address of the coroutine that waits.
+  std::atomic<uintptr_t> state_{kNothing};
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_ASYNC_ASYNC_EVENT_H_

@@ -1,0 +1,36 @@
+#include "server/generation/generation_cost.h"
+
+#include <algorithm>
+
+namespace predictd {
+namespace {
+
+constexpr int64_t kLeastChunk = 16;
+constexpr int64_t kMostChunk = 512;
+// What a step of a prompt may take when nobody else waits for it.
+constexpr Duration kAlone = std::chrono::milliseconds(100);
+
+// Follows changes within a few steps; one slow step does not change everything.
+void Follow(Duration& average, Duration value) {
+  average = average == Duration::zero() ? value : average + (value - average) / 4;
+}
+
+}  // namespace
+
+void GenerationCost::RecordDecode(Duration took) {
+  Follow(decode_, took);
+}
+
+void GenerationCost::RecordPrefill(int64_t tokens, Duration took) {
+  Follow(prefill_token_, took / tokens);
+}
+
+int64_t GenerationCost::PrefillTokens(int64_t left, bool others_decode) const {
+  const Duration budget = others_decode ? decode_ * 3 / 2 : kAlone;
+  const int64_t affordable = prefill_token_ > Duration::zero() ? budget / prefill_token_ : kLeastChunk * 4;
+  const int64_t chunk = std::clamp(affordable, kLeastChunk, kMostChunk);
+  // What would be left for a last small step is better done now.
+  return left <= chunk + chunk / 4 ? left : chunk;
+}
+
+}  // namespace predictd

@@ -1,0 +1,32 @@
+#ifndef PREDICTD_SERVER_GENERATION_GENERATION_COST_H_
+#define PREDICTD_SERVER_GENERATION_GENERATION_COST_H_
+
+#include <cstdint>
+
+#include "server/async/clock.h"
+
+namespace predictd {
+
+// What a generator's steps have cost lately, and what follows for how much of a prompt is computed at once. Not
+// thread-safe.
+class GenerationCost {
+ public:
+  void RecordDecode(Duration took);
+  void RecordPrefill(int64_t tokens, Duration took);
+
+  // About what the next step takes; zero if nothing is known.
+  Duration decode() const { return decode_; }
+
+  // How many tokens of a prompt to compute in one step. Beside sequences that are being answered no more than lets them
+  // keep their pace: about one and a half times what their own step takes. Alone as many as take a moment, within which
+  // a caller who hangs up is noticed.
+  int64_t PrefillTokens(int64_t left, bool others_decode) const;
+
+ private:
+  Duration decode_{};
+  Duration prefill_token_{};
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_GENERATION_GENERATION_COST_H_

@@ -1,0 +1,308 @@
+#include "server/generation/generator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "server/model/retry_advice.h"
+
+namespace predictd {
+namespace {
+
+// A level of priority below the highest is worth so much later a deadline, as in the queues of tensor models.
+constexpr Duration kPerLevel = std::chrono::seconds(10);
+constexpr int64_t kHighestPriority = 4;
+// Where those without a deadline stand.
+constexpr Duration kPatience = std::chrono::seconds(30);
+constexpr absl::Duration kRetryAfter = absl::Seconds(1);
+
+constexpr int kWarmUpRounds = 3;
+constexpr int64_t kWarmUpPrompt = 32;
+
+// What stands in for an observer that nobody gave.
+class NoObserver final : public GeneratorObserver {
+  void OnWaitingChange(int64_t /*by*/) override {}
+  void OnSlotsUsed(int64_t /*slots*/) override {}
+  void OnPrefill(int64_t /*tokens*/, Duration /*took*/) override {}
+  void OnDecode(int64_t /*sequences*/, Duration /*took*/) override {}
+  void OnPrefixReused(int64_t /*tokens*/) override {}
+  void OnFirstToken(Duration /*since_arrival*/) override {}
+  void OnNextToken(Duration /*since_last*/) override {}
+};
+
+GeneratorObserver& OrNone(GeneratorObserver* observer) {
+  static NoObserver none;
+  return observer == nullptr ? none : *observer;
+}
+
+// Answers of one request differ by their seeds; that of the first is the request's own.
+SamplingOptions ForAnswer(SamplingOptions options, int index) {
+  options.seed += static_cast<uint64_t>(index);
+  return options;
+}
+
+WorkSource::Share OneAtATime(WorkSource::Share share) {
+  share.max_concurrency = 1;
+  return share;
+}
+
+}  // namespace
+
+Generator::Generator(std::unique_ptr<GeneratorModel> model, std::shared_ptr<const Tokenizer> tokenizer,
+                     std::shared_ptr<const ChatTemplate> chat_template, Options options, WorkScheduler& scheduler,
+                     const Clock& clock)
+    : WorkSource(OneAtATime(options.share)),
+      model_(std::move(model)),
+      tokenizer_(std::move(tokenizer)),
+      chat_template_(std::move(chat_template)),
+      options_(std::move(options)),
+      observer_(OrNone(options_.observer)),
+      scheduler_(scheduler),
+      clock_(clock),
+      prefixes_(options_.config.slots, options_.config.prefix_slots) {}
+
+Generator::~Generator() = default;
+
+absl::StatusOr<Generator::Request> Generator::Start(GenerationRequest request) {
+  const TimePoint now = clock_.Now();
+  const auto shared = std::make_shared<const GenerationRequest>(std::move(request));
+  const GeneratorConfig& config = options_.config;
+  std::vector<int32_t> end_tokens = shared->stop_token_ids;
+  if (!shared->ignore_end) {
+    end_tokens.insert(end_tokens.end(), config.end_token_ids.begin(), config.end_token_ids.end());
+  }
+  Request started;
+  started.answers_ = std::make_shared<AnswerStream>(shared->answers, now);
+  started.order_ = (shared->deadline == kNever ? now + kPatience : shared->deadline) +
+                   kPerLevel * (kHighestPriority - shared->priority);
+  started.count_ = shared->answers;
+  std::vector<std::unique_ptr<Sequence>> sequences;
+  for (int i = 0; i < shared->answers; ++i) {
+    absl::StatusOr<Sampler> sampler =
+        Sampler::Create(ForAnswer(shared->sampling, i), config.vocabulary_size, shared->prompt);
+    if (!sampler.ok()) return sampler.status();
+    sequences.push_back(
+        std::make_unique<Sequence>(shared, i, started.answers_, *tokenizer_, *std::move(sampler), end_tokens));
+  }
+  {
+    MutexLock lock(mutex_);
+    const auto waiting = static_cast<int64_t>(waiting_.size());
+    if (waiting + shared->answers > options_.queue_capacity) {
+      return WithRetryAfter(
+          absl::ResourceExhaustedError(absl::StrCat("the model's queue is full: ", waiting, " answers wait")),
+          kRetryAfter);
+    }
+    started.first_ = started_;
+    for (auto& sequence : sequences) waiting_.emplace(Place{started.order_, started_++}, std::move(sequence));
+  }
+  observer_.OnWaitingChange(shared->answers);
+  scheduler_.Ready(shared_from_this());
+  return started;
+}
+
+void Generator::Stop(Request& request, const absl::Status& status) {
+  std::vector<std::unique_ptr<Sequence>> removed;
+  {
+    MutexLock lock(mutex_);
+    for (int i = 0; i < request.count_; ++i) {
+      const auto found = waiting_.find({request.order_, request.first_ + i});
+      if (found == waiting_.end()) continue;
+      removed.push_back(std::move(found->second));
+      waiting_.erase(found);
+    }
+  }
+  observer_.OnWaitingChange(-static_cast<int64_t>(removed.size()));
+  // The last thing: it may resume the caller, and with it end this generator's life.
+  const std::shared_ptr<AnswerStream> answers = request.answers_;
+  answers->Stop(status);
+}
+
+Duration Generator::StepCost() const {
+  const auto cost = Duration(step_cost_.load(std::memory_order_relaxed));
+  return cost > Duration::zero() ? cost : Duration::max();
+}
+
+void Generator::RunStep() {
+  const TimePoint started = clock_.Now();
+  DropStopped();
+  if (!decoding_.empty()) Decode();
+  if (prefilling_ == nullptr) Admit();
+  if (prefilling_ != nullptr) Prefill();
+  step_cost_.store((clock_.Now() - started).count(), std::memory_order_relaxed);
+  bool more = !decoding_.empty() || prefilling_ != nullptr;
+  if (!more) {
+    MutexLock lock(mutex_);
+    more = !waiting_.empty();
+  }
+  if (more) scheduler_.Ready(shared_from_this());
+}
+
+void Generator::DropStopped() {
+  for (size_t i = decoding_.size(); i-- > 0;) {
+    if (decoding_[i]->stopped()) Retire(i);
+  }
+  if (prefilling_ != nullptr && prefilling_->stopped()) prefilling_.reset();
+  ReportSlots();
+}
+
+void Generator::Decode() {
+  step_tokens_.clear();
+  step_positions_.clear();
+  for (const auto& sequence : decoding_) {
+    step_tokens_.push_back(sequence->tokens().back());
+    step_positions_.push_back(sequence->computed());
+  }
+  const TimePoint before = clock_.Now();
+  const absl::StatusOr<GeneratorModel::Logits> logits = model_->Forward(step_tokens_, step_positions_, 0);
+  const Duration took = clock_.Now() - before;
+  cost_.RecordDecode(took);
+  observer_.OnDecode(static_cast<int64_t>(decoding_.size()), took);
+  step_ended_.assign(decoding_.size(), true);
+  for (size_t i = 0; i < decoding_.size(); ++i) {
+    Sequence& sequence = *decoding_[i];
+    if (!logits.ok()) {
+      sequence.stream().Stop(logits.status());
+      continue;
+    }
+    sequence.AddComputed(1);
+    step_ended_[i] = !Take(sequence, logits->Row(static_cast<int64_t>(i)));
+  }
+  for (const auto& sequence : decoding_) sequence->stream().Flush();
+  for (size_t i = decoding_.size(); i-- > 0;) {
+    if (step_ended_[i]) Retire(i);
+  }
+  ReportSlots();
+}
+
+bool Generator::Take(Sequence& sequence, absl::Span<float> logits) {
+  const TimePoint last = sequence.last_token();
+  const TimePoint now = clock_.Now();
+  const bool goes_on = sequence.Take(logits, workspace_, now);
+  if (last == TimePoint()) {
+    observer_.OnFirstToken(now - sequence.stream().timings().enqueued);
+  } else {
+    observer_.OnNextToken(now - last);
+  }
+  return goes_on;
+}
+
+void Generator::Admit() {
+  while (prefilling_ == nullptr && static_cast<int64_t>(decoding_.size()) < options_.config.slots) {
+    {
+      MutexLock lock(mutex_);
+      if (waiting_.empty()) return;
+      prefilling_ = std::move(waiting_.extract(waiting_.begin()).mapped());
+    }
+    observer_.OnWaitingChange(-1);
+    if (prefilling_->stopped()) prefilling_.reset();
+  }
+  if (prefilling_ == nullptr) return;
+  prefill_slot_ = static_cast<int64_t>(decoding_.size());
+  ReusePrefix(*prefilling_);
+  prefilling_->stream().Begin(clock_.Now(), prefilling_->computed());
+  ReportSlots();
+}
+
+void Generator::ReusePrefix(Sequence& sequence) {
+  if (!sequence.request().reuse_prefix) return;
+  // The last token must be computed for its logits.
+  const absl::Span<const int32_t> prompt = sequence.tokens().subspan(0, sequence.tokens().size() - 1);
+  PrefixStore::Found best = prefixes_.Find(prompt);
+  for (size_t i = 0; i < decoding_.size(); ++i) {
+    const Sequence& other = *decoding_[i];
+    if (!other.request().reuse_prefix) continue;
+    const int64_t common = CommonPrefix(other.tokens().subspan(0, static_cast<size_t>(other.computed())), prompt);
+    if (common > best.tokens && common >= PrefixStore::kLeastTokens) best = {static_cast<int64_t>(i), common};
+  }
+  if (best.tokens == 0 || !Copy(sequence, best.slot, prefill_slot_, 0, best.tokens)) return;
+  sequence.AddComputed(best.tokens);
+  observer_.OnPrefixReused(best.tokens);
+}
+
+void Generator::Prefill() {
+  Sequence& sequence = *prefilling_;
+  const int64_t done = sequence.computed();
+  const int64_t left = static_cast<int64_t>(sequence.request().prompt.size()) - done;
+  const int64_t count = cost_.PrefillTokens(left, !decoding_.empty());
+  const TimePoint before = clock_.Now();
+  const absl::StatusOr<GeneratorModel::Logits> logits = model_->Forward(
+      sequence.tokens().subspan(static_cast<size_t>(done), static_cast<size_t>(count)), {done}, prefill_slot_);
+  const Duration took = clock_.Now() - before;
+  cost_.RecordPrefill(count, took);
+  observer_.OnPrefill(count, took);
+  if (!logits.ok()) {
+    sequence.stream().Stop(logits.status());
+    prefilling_.reset();
+    return ReportSlots();
+  }
+  sequence.AddComputed(count);
+  if (count < left) return;
+
+  const bool goes_on = Take(sequence, logits->Row(0));
+  sequence.stream().Flush();
+  const auto slot = static_cast<int64_t>(decoding_.size());
+  if (!goes_on) {
+    KeepPrefix(sequence, prefill_slot_);
+  } else if (slot == prefill_slot_ || Copy(sequence, prefill_slot_, slot, 0, sequence.computed())) {
+    decoding_.push_back(std::move(prefilling_));
+  }
+  prefilling_.reset();
+  ReportSlots();
+}
+
+void Generator::KeepPrefix(const Sequence& sequence, int64_t slot) {
+  if (!sequence.request().reuse_prefix) return;
+  const int64_t computed = sequence.computed();
+  const std::optional<PrefixStore::Place> place =
+      prefixes_.Keep(sequence.tokens().subspan(0, static_cast<size_t>(computed)));
+  if (!place.has_value()) return;
+  const absl::Status copied = model_->CopySlot(slot, place->slot, place->begin, computed);
+  // Nobody's request depends on it, but nobody may use what is not there.
+  if (!copied.ok()) prefixes_.Forget(place->slot);
+}
+
+void Generator::Retire(size_t index) {
+  KeepPrefix(*decoding_[index], static_cast<int64_t>(index));
+  const size_t last = decoding_.size() - 1;
+  if (index != last) {
+    Sequence& moved = *decoding_[last];
+    // If that fails, the moved one has been stopped and goes with the next step.
+    Copy(moved, static_cast<int64_t>(last), static_cast<int64_t>(index), 0, moved.computed());
+    decoding_[index] = std::move(decoding_[last]);
+  }
+  decoding_.pop_back();
+}
+
+bool Generator::Copy(Sequence& sequence, int64_t from, int64_t to, int64_t begin, int64_t end) {
+  const absl::Status copied = model_->CopySlot(from, to, begin, end);
+  if (!copied.ok()) sequence.stream().Stop(copied);
+  return copied.ok();
+}
+
+void Generator::ReportSlots() {
+  observer_.OnSlotsUsed(static_cast<int64_t>(decoding_.size()) + (prefilling_ != nullptr ? 1 : 0));
+}
+
+absl::Status Generator::WarmUp() {
+  const GeneratorConfig& config = options_.config;
+  const int64_t prompt = std::min(kWarmUpPrompt, config.max_length - 1);
+  const std::vector<int32_t> tokens(static_cast<size_t>(prompt), 0);
+  for (int round = 0; round < kWarmUpRounds; ++round) {
+    // The other slots' caches hold whatever memory held: it is computed with, but nobody looks at the result.
+    const TimePoint before = clock_.Now();
+    const auto computed = model_->Forward(tokens, {0}, 0);
+    if (!computed.ok()) return computed.status();
+    cost_.RecordPrefill(prompt, clock_.Now() - before);
+    for (int64_t rows = 1;; rows = std::min(2 * rows, config.slots)) {
+      const std::vector<int32_t> next(static_cast<size_t>(rows), 0);
+      const std::vector<int64_t> positions(static_cast<size_t>(rows), prompt);
+      const auto logits = model_->Forward(next, positions, 0);
+      if (!logits.ok()) return logits.status();
+      if (rows == config.slots) break;
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace predictd

@@ -1,0 +1,39 @@
+#ifndef PREDICTD_SERVER_GENERATOR_METRICS_H_
+#define PREDICTD_SERVER_GENERATOR_METRICS_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/generation/generator.h"
+#include "server/telemetry/metrics.h"
+
+namespace predictd {
+
+// What generators report to Prometheus; where OpenTelemetry has a name for it (gen_ai.server.*), under that name.
+// Thread-safe.
+class GeneratorMetrics {
+ public:
+  explicit GeneratorMetrics(MetricsRegistry& registry);
+
+  // The observer of one version: lives as long as this object. Called once for each, by one thread.
+  GeneratorObserver& ForVersion(const std::string& model, int64_t version);
+
+ private:
+  class Version;
+
+  MetricFamily<Gauge>& waiting_;
+  MetricFamily<Gauge>& slots_;
+  MetricFamily<Histogram>& first_token_seconds_;
+  MetricFamily<Histogram>& next_token_seconds_;
+  MetricFamily<Histogram>& step_seconds_;
+  MetricFamily<Histogram>& step_sequences_;
+  MetricFamily<Counter>& prompt_tokens_;
+  MetricFamily<Counter>& reused_tokens_;
+  MetricFamily<Counter>& generated_tokens_;
+  std::vector<std::unique_ptr<GeneratorObserver>> versions_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_GENERATOR_METRICS_H_

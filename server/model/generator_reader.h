@@ -1,0 +1,18 @@
+#ifndef PREDICTD_SERVER_MODEL_GENERATOR_READER_H_
+#define PREDICTD_SERVER_MODEL_GENERATOR_READER_H_
+
+// The [generator] table of model.toml. Private to the predictd_model target, like the TOML library.
+
+#include <toml++/toml.h>
+
+#include "absl/status/statusor.h"
+#include "server/model/generator_config.h"
+
+namespace predictd {
+
+// INVALID_ARGUMENT names the key that is unknown, missing or has a bad value. Null is a table that is not there.
+absl::StatusOr<GeneratorConfig> ReadGenerator(const toml::node* node);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_MODEL_GENERATOR_READER_H_

@@ -1,0 +1,315 @@
+#include "server/rpc/generation_codec.h"
+
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "server/rpc/field_errors.h"
+#include "server/rpc/message_bytes.h"
+
+namespace predictd {
+namespace {
+
+constexpr int kMaxAnswers = 16;
+constexpr int kMaxStopStrings = 16;
+constexpr size_t kMaxStopBytes = 256;
+constexpr int kMaxStopTokens = 64;
+constexpr double kMaxTemperature = 100;
+constexpr double kMaxRepetitionPenalty = 10;
+
+uint64_t RandomSeed() {
+  thread_local std::mt19937_64 generator{std::random_device{}()};
+  return generator();
+}
+
+// Reads the generation of one PredictRequest. Field paths begin with `prefix`.
+class GenerationReader {
+ public:
+  GenerationReader(const v1::PredictRequest& request, absl::string_view prefix, const RequestTarget& target)
+      : request_(request),
+        generation_(request.generation()),
+        prefix_(prefix),
+        generator_(*target.version->generator()),
+        vocabulary_(generator_.config().vocabulary_size) {
+    decoded_.model = target.model;
+    decoded_.version = target.version->entry().version;
+    decoded_.generator = target.version->generator();
+  }
+
+  absl::StatusOr<DecodedGeneration> Read() {
+    decoded_.request_id = ReadRequestId(request_, prefix_, errors_);
+    ReadParameters();
+    ReadSampling();
+    ReadEnds();
+    if (absl::Status status = ReadPrompt(); !status.ok()) return status;
+    ReadLength();
+    if (!errors_.empty()) return errors_.ToStatus();
+    return std::move(decoded_);
+  }
+
+ private:
+  std::string Path(absl::string_view field) const { return absl::StrCat(prefix_, "generation.", field); }
+
+  template <class T>
+  void CheckRange(absl::string_view field, T value, T least, T most) {
+    if (value >= least && value <= most) return;
+    errors_.Add(Path(field), absl::StrCat("expected ", least, " to ", most, ", got ", value));
+  }
+
+  void CheckToken(const std::string& field, int32_t id) {
+    if (id >= 0 && id < vocabulary_) return;
+    errors_.Add(Path(field), absl::StrCat("expected a token id from 0 to ", vocabulary_ - 1, ", got ", id));
+  }
+
+  void ReadParameters() {
+    for (const auto& [name, parameter] : request_.parameters()) {
+      const std::string path = absl::StrCat(prefix_, "parameters[\"", name, "\"]");
+      if (name == "priority") {
+        decoded_.generation.priority = ReadPriority(parameter, path, errors_);
+      } else if (name == "cache") {
+        decoded_.generation.reuse_prefix = ReadFlag(parameter, path, errors_);
+      } else {
+        errors_.Add(path, "expected cache or priority, the parameters of a generator");
+      }
+    }
+  }
+
+  void ReadSampling() {
+    SamplingOptions& sampling = decoded_.generation.sampling;
+    if (generation_.has_temperature()) sampling.temperature = generation_.temperature();
+    if (generation_.has_top_k()) sampling.top_k = generation_.top_k();
+    if (generation_.has_top_p()) sampling.top_p = generation_.top_p();
+    if (generation_.has_min_p()) sampling.min_p = generation_.min_p();
+    if (generation_.has_repetition_penalty()) sampling.repetition_penalty = generation_.repetition_penalty();
+    sampling.presence_penalty = generation_.presence_penalty();
+    sampling.frequency_penalty = generation_.frequency_penalty();
+    for (const auto& [id, bias] : generation_.logit_bias()) {
+      CheckToken("logit_bias", id);
+      sampling.logit_bias.emplace_back(id, bias);
+    }
+    sampling.seed = generation_.has_seed() ? generation_.seed() : RandomSeed();
+    sampling.logprobs = generation_.has_logprobs();
+    CheckRange("logprobs", generation_.logprobs(), 0, kMaxTopLogprobs);
+    CheckRange("temperature", sampling.temperature, 0.0, kMaxTemperature);
+    CheckRange("repetition_penalty", sampling.repetition_penalty, 0.0, kMaxRepetitionPenalty);
+    if (!errors_.empty()) return;
+    sampling.top_logprobs = generation_.logprobs();
+    const absl::Status valid = sampling.Validate(vocabulary_);
+    if (valid.ok()) return;
+    // "field: expected ..., got ...".
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(valid.message(), absl::MaxSplits(": ", 1));
+    errors_.Add(Path(parts.first), parts.second);
+  }
+
+  void ReadEnds() {
+    GenerationRequest& request = decoded_.generation;
+    CheckRange("stop", generation_.stop_size(), 0, kMaxStopStrings);
+    for (int i = 0; i < generation_.stop_size(); ++i) {
+      const std::string& stop = generation_.stop(i);
+      if (stop.empty() || stop.size() > kMaxStopBytes) {
+        errors_.Add(Path(absl::StrCat("stop[", i, "]")),
+                    absl::StrCat("expected 1 to ", kMaxStopBytes, " bytes, got ", stop.size()));
+      }
+      request.stop.push_back(stop);
+    }
+    CheckRange("stop_token_ids", generation_.stop_token_ids_size(), 0, kMaxStopTokens);
+    for (int i = 0; i < generation_.stop_token_ids_size(); ++i) {
+      CheckToken(absl::StrCat("stop_token_ids[", i, "]"), generation_.stop_token_ids(i));
+    }
+    request.stop_token_ids.assign(generation_.stop_token_ids().begin(), generation_.stop_token_ids().end());
+    request.ignore_end = generation_.ignore_end();
+    if (generation_.has_n()) request.answers = generation_.n();
+    CheckRange("n", request.answers, 1, kMaxAnswers);
+  }
+
+  absl::Status ReadPrompt() {
+    switch (generation_.prompt_case()) {
+      case v1::GenerationRequest::kText:
+        ReadText();
+        break;
+      case v1::GenerationRequest::kChat:
+        return ReadChat();
+      case v1::GenerationRequest::kTokenIds:
+        for (int i = 0; i < generation_.token_ids().ids_size(); ++i) {
+          CheckToken(absl::StrCat("token_ids.ids[", i, "]"), generation_.token_ids().ids(i));
+        }
+        prompt().assign(generation_.token_ids().ids().begin(), generation_.token_ids().ids().end());
+        break;
+      case v1::GenerationRequest::PROMPT_NOT_SET:
+        errors_.Add(Path("prompt"), "expected one of text, chat and token_ids, got none");
+        break;
+    }
+    return absl::OkStatus();
+  }
+
+  void ReadText() {
+    const std::string& text = generation_.text();
+    if (!CheckBytes("text", text.size())) return;
+    const Tokenizer::Range all = {0, text.size()};
+    const auto trusted = absl::MakeConstSpan(&all, generation_.parse_special_tokens() ? 1 : 0);
+    const std::optional<int32_t> bos = generator_.config().bos_token_id;
+    if (bos.has_value()) prompt().push_back(*bos);
+    const std::vector<int32_t> ids = generator_.tokenizer().Encode(text, trusted);
+    prompt().insert(prompt().end(), ids.begin(), ids.end());
+  }
+
+  absl::Status ReadChat() {
+    if (generator_.chat_template() == nullptr) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("model '", decoded_.model->name(), "' has no chat template: send text instead"));
+    }
+    const v1::Chat& chat = generation_.chat();
+    std::vector<ChatMessage> messages;
+    size_t bytes = 0;
+    for (int i = 0; i < chat.messages_size(); ++i) {
+      const v1::ChatMessage& message = chat.messages(i);
+      const std::string field = absl::StrCat("chat.messages[", i, "].role");
+      if (message.role().empty()) errors_.Add(Path(field), "expected a role, as user, got none");
+      bytes += message.role().size() + message.content().size();
+      messages.push_back({message.role(), message.content()});
+    }
+    if (messages.empty()) errors_.Add(Path("chat.messages"), "expected at least one message, got none");
+    if (!CheckBytes("chat", bytes) || !errors_.empty()) return absl::OkStatus();
+    const absl::StatusOr<RenderedChat> rendered =
+        generator_.chat_template()->Render(messages, /*add_generation_prompt=*/true);
+    if (absl::IsInvalidArgument(rendered.status())) {
+      errors_.Add(Path("chat"), rendered.status().message());
+      return absl::OkStatus();
+    }
+    if (!rendered.ok()) return rendered.status();
+    std::vector<Tokenizer::Range> trusted;
+    for (const auto& range : rendered->trusted) trusted.push_back({range.begin, range.end});
+    prompt() = generator_.tokenizer().Encode(rendered->text, trusted);
+    return absl::OkStatus();
+  }
+
+  // What is so long cannot fit, and is not worth the time to find out exactly.
+  bool CheckBytes(absl::string_view field, size_t bytes) {
+    constexpr int64_t kBytesOfToken = 64;
+    const int64_t most = generator_.config().max_length * kBytesOfToken;
+    if (static_cast<int64_t>(bytes) <= most) return true;
+    errors_.Add(Path(field), absl::StrCat("expected a prompt of fewer than ", generator_.config().max_length,
+                                          " tokens, got ", bytes, " bytes"));
+    return false;
+  }
+
+  void ReadLength() {
+    if (!errors_.empty()) return;
+    const int64_t max_length = generator_.config().max_length;
+    const auto length = static_cast<int64_t>(prompt().size());
+    decoded_.prompt_tokens = length;
+    if (length < 1 || length >= max_length) {
+      errors_.Add(Path("prompt"), absl::StrCat("expected 1 to ", max_length - 1, " tokens, got ", length));
+      return;
+    }
+    int64_t& max_tokens = decoded_.generation.max_tokens;
+    max_tokens = generation_.has_max_tokens() ? generation_.max_tokens() : max_length - length;
+    if (max_tokens >= 1 && max_tokens <= max_length - length) return;
+    errors_.Add(Path("max_tokens"), absl::StrCat("expected 1 to ", max_length - length, ", as the prompt has ", length,
+                                                 " tokens of ", max_length, ", got ", max_tokens));
+  }
+
+  std::vector<int32_t>& prompt() { return decoded_.generation.prompt; }
+
+  const v1::PredictRequest& request_;
+  const v1::GenerationRequest& generation_;
+  const std::string prefix_;
+  const Generator& generator_;
+  const int64_t vocabulary_;
+  FieldErrors errors_;
+  DecodedGeneration decoded_;
+};
+
+v1::FinishReason ToProto(FinishReason reason) {
+  return reason == FinishReason::kStop ? v1::FINISH_REASON_STOP : v1::FINISH_REASON_LENGTH;
+}
+
+// Fills a GenerationDelta or GeneratedAnswer, which have the same fields.
+template <class Message>
+void FillPiece(const DecodedGeneration& request, const AnswerPiece& piece, Message& message) {
+  message.set_index(piece.index);
+  message.set_text(piece.text);
+  for (const SampledToken& token : piece.tokens) {
+    v1::GeneratedToken& generated = *message.add_tokens();
+    generated.set_id(token.id);
+    if (!request.generation.sampling.logprobs) continue;
+    generated.set_logprob(token.logprob);
+    for (const TokenLogprob& other : token.top) {
+      v1::TokenLogprob& top = *generated.add_top_logprobs();
+      top.set_id(other.id);
+      top.set_logprob(other.logprob);
+    }
+  }
+  if (piece.finish_reason.has_value()) message.set_finish_reason(ToProto(*piece.finish_reason));
+}
+
+void FillUsage(const DecodedGeneration& request, const GenerationTimings& timings, v1::GenerationUsage& usage) {
+  const auto seconds = [&](TimePoint until) {
+    return until < timings.enqueued ? 0.0 : std::chrono::duration<double>(until - timings.enqueued).count();
+  };
+  usage.set_prompt_tokens(request.prompt_tokens);
+  usage.set_cached_prompt_tokens(timings.cached_tokens);
+  usage.set_generated_tokens(timings.generated_tokens);
+  usage.set_queue_seconds(seconds(timings.started));
+  usage.set_time_to_first_token_seconds(seconds(timings.first_token));
+  usage.set_total_seconds(seconds(timings.last_token));
+  const double decode = std::chrono::duration<double>(timings.last_token - timings.first_token).count();
+  const double later = static_cast<double>(timings.generated_tokens) / request.generation.answers - 1;
+  if (decode > 0) usage.set_tokens_per_second(later / decode);
+}
+
+}  // namespace
+
+absl::StatusOr<DecodedGeneration> DecodeGeneration(const v1::PredictRequest& request, absl::string_view prefix,
+                                                   const RequestTarget& target) {
+  return GenerationReader(request, prefix, target).Read();
+}
+
+absl::Status CheckGenerationStream(const v1::PredictStreamRequest& request) {
+  FieldErrors errors;
+  const auto check = [&](const char* field, bool given) {
+    if (given) errors.Add(field, "expected nothing: a generator has no rows");
+  };
+  check("chunk_rows", request.chunk_rows() != 0);
+  check("ordered", request.has_ordered());
+  check("on_error", request.on_error() != v1::CHUNK_ERROR_POLICY_UNSPECIFIED);
+  return errors.ToStatus();
+}
+
+absl::StatusOr<grpc::ByteBuffer> EncodeGenerationStart(const DecodedGeneration& request) {
+  v1::PredictStreamResponse response;
+  v1::StreamStart& start = *response.mutable_start();
+  start.set_model_name(request.model->name());
+  start.set_model_version(request.version);
+  start.set_request_id(request.request_id);
+  return SerializeMessage(response);
+}
+
+absl::StatusOr<grpc::ByteBuffer> EncodeDelta(const DecodedGeneration& request, const AnswerPiece& piece) {
+  CompactArena arena;
+  auto* response = arena.Create<v1::PredictStreamResponse>();
+  FillPiece(request, piece, *response->mutable_delta());
+  return SerializeMessage(*response);
+}
+
+absl::StatusOr<grpc::ByteBuffer> EncodeGenerationSummary(const DecodedGeneration& request,
+                                                         const GenerationTimings& timings) {
+  v1::PredictStreamResponse response;
+  FillUsage(request, timings, *response.mutable_summary()->mutable_usage());
+  return SerializeMessage(response);
+}
+
+absl::StatusOr<grpc::ByteBuffer> EncodeAnswers(const DecodedGeneration& request, absl::Span<const AnswerPiece> answers,
+                                               const GenerationTimings& timings) {
+  v1::PredictResponse response;
+  response.set_model_name(request.model->name());
+  response.set_model_version(request.version);
+  response.set_request_id(request.request_id);
+  for (const AnswerPiece& answer : answers) FillPiece(request, answer, *response.add_answers());
+  FillUsage(request, timings, *response.mutable_usage());
+  return SerializeMessage(response);
+}
+
+}  // namespace predictd

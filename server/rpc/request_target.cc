@@ -1,0 +1,74 @@
+#include "server/rpc/request_target.h"
+
+#include "absl/strings/str_cat.h"
+#include "server/engine/inference.h"
+
+namespace predictd {
+namespace {
+
+constexpr size_t kMaxRequestId = 128;
+
+absl::Status CheckKind(const v1::PredictRequest& request, const ServedModel& model) {
+  const bool generator = model.config().generator.has_value();
+  if (!generator && request.has_generation()) {
+    return absl::FailedPreconditionError(absl::StrCat("model '", model.name(),
+                                                      "' takes tensors: put them into inputs, and leave out "
+                                                      "generation"));
+  }
+  if (generator && !request.has_generation()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("model '", model.name(), "' generates text: put the prompt into generation"));
+  }
+  if (generator && (request.inputs_size() > 0 || request.outputs_size() > 0)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("model '", model.name(), "' generates text: it has no inputs and outputs"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<RequestTarget> FindTarget(const v1::PredictRequest& request, absl::string_view prefix,
+                                         const Catalog& catalog, RequestSubject& subject) {
+  subject.request_id = request.request_id().substr(0, kMaxRequestId);
+  FieldErrors errors;
+  if (request.model_name().empty()) {
+    errors.Add(absl::StrCat(prefix, "model_name"), "expected the name of a model, got none");
+  }
+  if (request.model_version() < 0) {
+    errors.Add(absl::StrCat(prefix, "model_version"),
+               absl::StrCat("expected 0 or a version, got ", request.model_version()));
+  }
+  if (!errors.empty()) return errors.ToStatus();
+  absl::StatusOr<const ServedModel*> model = catalog.Find(request.model_name());
+  if (!model.ok()) return model.status();
+  subject.model = *model;
+  absl::StatusOr<ServedVersion*> version = subject.model->Choose(request.model_version());
+  if (!version.ok()) return version.status();
+  subject.version = (*version)->entry().version;
+  if (absl::Status status = CheckKind(request, **model); !status.ok()) return status;
+  return RequestTarget{.model = *model, .version = *version};
+}
+
+std::string ReadRequestId(const v1::PredictRequest& request, absl::string_view prefix, FieldErrors& errors) {
+  if (request.request_id().size() > kMaxRequestId) {
+    errors.Add(absl::StrCat(prefix, "request_id"),
+               absl::StrCat("expected at most ", kMaxRequestId, " bytes, got ", request.request_id().size()));
+  }
+  return request.request_id();
+}
+
+int64_t ReadPriority(const v1::Parameter& parameter, const std::string& path, FieldErrors& errors) {
+  const int64_t priority = parameter.int64_value();
+  if (parameter.value_case() != v1::Parameter::kInt64Value || priority < 0 || priority > kMaxPriority) {
+    errors.Add(path, absl::StrCat("expected an int64_value from 0 to ", kMaxPriority));
+  }
+  return priority;
+}
+
+bool ReadFlag(const v1::Parameter& parameter, const std::string& path, FieldErrors& errors) {
+  if (parameter.value_case() != v1::Parameter::kBoolValue) errors.Add(path, "expected a bool_value");
+  return parameter.bool_value();
+}
+
+}  // namespace predictd

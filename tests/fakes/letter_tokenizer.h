@@ -1,0 +1,35 @@
+#ifndef PREDICTD_TESTS_FAKES_LETTER_TOKENIZER_H_
+#define PREDICTD_TESTS_FAKES_LETTER_TOKENIZER_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/generation/tokenizer.h"
+
+namespace predictd {
+
+// Token i is the letter 'a' + i; other bytes have no token. Immutable.
+class LetterTokenizer final : public Tokenizer {
+ public:
+  explicit LetterTokenizer(int letters) : Tokenizer(Table(letters)), letters_(letters) {}
+
+ private:
+  static TokenTable Table(int letters) {
+    TokenTable table;
+    for (int i = 0; i < letters; ++i) table.At(i).bytes = std::string(1, static_cast<char>('a' + i));
+    return table;
+  }
+
+  void EncodeText(MarkedView text, std::vector<int32_t>& ids) const override {
+    for (char c : text.text()) {
+      if (c >= 'a' && c < 'a' + letters_) ids.push_back(c - 'a');
+    }
+  }
+
+  const int letters_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_TESTS_FAKES_LETTER_TOKENIZER_H_
