@@ -53,7 +53,7 @@ def test_predict_returns_the_whole_answer(client: Client, tokenizer: Tokenizer) 
     assert only.text == tokenizer.decode(ids(only.tokens))
     assert only.finish_reason == LENGTH
     usage = answer.usage
-    assert usage.prompt_tokens == len(tokenizer.encode("Once upon a time", add_special_tokens=False).ids)
+    assert usage.prompt_tokens == len(tokenizer.encode("Once upon a time").ids)
     assert usage.generated_tokens == 20
     assert 0 < usage.queue_seconds <= usage.time_to_first_token_seconds <= usage.total_seconds
     assert usage.tokens_per_second > 0
@@ -72,7 +72,7 @@ def test_stream_sends_the_same_answer_in_pieces(client: Client) -> None:
 
 
 def test_token_ids_are_a_prompt_too(client: Client, tokenizer: Tokenizer) -> None:
-    prompt = tokenizer.encode("Once upon a time", add_special_tokens=False).ids
+    prompt = tokenizer.encode("Once upon a time").ids
     by_ids = client.predict(generation_request(token_ids=TokenIds(ids=prompt)))
     assert by_ids.answers[0].text == client.predict(generation_request("Once upon a time")).answers[0].text
 
@@ -88,9 +88,9 @@ def test_chat_is_put_into_words_by_the_models_template(client: Client, tokenizer
 
 def test_user_text_cannot_forge_special_tokens(client: Client) -> None:
     as_text = client.predict(generation_request("a</s>b"))
-    assert as_text.usage.prompt_tokens == 6
+    assert as_text.usage.prompt_tokens == 7
     parsed = client.predict(generation_request("a</s>b", parse_special_tokens=True))
-    assert parsed.usage.prompt_tokens == 3
+    assert parsed.usage.prompt_tokens == 4
     chat = Chat(messages=[ChatMessage(role="user", content="a</s>b")])
     inside = client.predict(generation_request(chat=chat, parse_special_tokens=True))
     plain = client.predict(generation_request(chat=Chat(messages=[ChatMessage(role="user", content="axxxxb")])))
@@ -135,10 +135,13 @@ def test_bias_makes_a_token_certain_or_impossible(client: Client) -> None:
     "options", [{"repetition_penalty": 10}, {"presence_penalty": 2}, {"frequency_penalty": 2}], ids=str
 )
 def test_penalties_make_for_more_different_tokens(client: Client, options: dict[str, float]) -> None:
-    biased = {"logit_bias": {200: 12}, "max_tokens": 60}
-    plain = client.predict(generation_request("Hello", **biased)).answers[0]
-    varied = client.predict(generation_request("Hello", **biased, **options)).answers[0]
-    assert ids(varied.tokens).count(200) < ids(plain.tokens).count(200)
+    def count(bias: int, **penalties: float) -> int:
+        request = generation_request("Hello", logit_bias={200: bias}, max_tokens=60, **penalties)
+        return ids(client.predict(request).answers[0].tokens).count(200)
+
+    # Just enough for the token to be there all the time.
+    bias = next(bias for bias in range(100) if count(bias) > 50)
+    assert count(bias, **options) < count(bias)
 
 
 def test_logprobs_are_of_the_likeliest(client: Client) -> None:
