@@ -1,0 +1,53 @@
+#include "server/generation/bpe_tokenizer.h"
+
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "server/generation/tokenizer_json.h"
+
+namespace predictd {
+namespace {
+
+class BpeTokenizer : public Tokenizer {
+ public:
+  // `parts` without its table.
+  BpeTokenizer(TokenTable table, TokenizerJson parts) : Tokenizer(std::move(table)), parts_(std::move(parts)) {}
+
+ protected:
+  void EncodeText(MarkedView text, std::vector<int32_t>& ids) const override {
+    Bpe::Scratch scratch;
+    const auto add_token = [&ids](int32_t id) { ids.push_back(id); };
+    const auto add_word = [&](absl::string_view word) { parts_.bpe.Encode(word, scratch, ids); };
+    const auto add_words = [&](MarkedView part) { parts_.pre_tokenizer.Split(part.text(), add_word); };
+    const auto add_text = [&](MarkedView part) {
+      if (parts_.normalizer.is_identity()) return parts_.added_normalized.Split(part, add_words, add_token);
+      const MarkedText normalized = parts_.normalizer.Normalize(part);
+      parts_.added_normalized.Split(normalized.view(), add_words, add_token);
+    };
+    parts_.added.Split(text, add_text, add_token);
+  }
+
+ private:
+  const TokenizerJson parts_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadBpeTokenizer(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) return absl::NotFoundError("cannot be read");
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return ParseBpeTokenizer(text.str());
+}
+
+absl::StatusOr<std::shared_ptr<const Tokenizer>> ParseBpeTokenizer(absl::string_view json) {
+  absl::StatusOr<TokenizerJson> parts = TokenizerJson::Parse(json);
+  if (!parts.ok()) return parts.status();
+  TokenTable table = std::move(parts->table);
+  return std::make_shared<const BpeTokenizer>(std::move(table), *std::move(parts));
+}
+
+}  // namespace predictd

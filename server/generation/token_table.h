@@ -1,0 +1,39 @@
+#ifndef PREDICTD_SERVER_GENERATION_TOKEN_TABLE_H_
+#define PREDICTD_SERVER_GENERATION_TOKEN_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+
+namespace predictd {
+
+// The tokens of a model, by id, and what else it takes to turn them into text.
+struct TokenTable {
+  struct Token {
+    // What it stands for in a text; empty if no token has this id.
+    std::string bytes;
+    bool special = false;
+    // Its spaces are text even at the beginning of a text.
+    bool keeps_spaces = false;
+  };
+
+  // The token of an id; makes room for it.
+  Token& At(int32_t id) {
+    if (tokens.size() <= static_cast<size_t>(id)) tokens.resize(static_cast<size_t>(id) + 1);
+    return tokens[static_cast<size_t>(id)];
+  }
+
+  std::vector<Token> tokens;
+  // Special tokens by how they are written.
+  absl::flat_hash_map<std::string, int32_t> special;
+  std::vector<int32_t> prefix;
+  // So many spaces at the beginning of a whole text come from the tokenizer.
+  size_t dropped_leading_spaces = 0;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_GENERATION_TOKEN_TABLE_H_
