@@ -136,7 +136,7 @@ Result JoinFilter(TemplateRun& run, const TemplateValue& self, const TemplateArg
     is_first = false;
     const size_t before = text.size();
     const Result value = (*bound)[1] != nullptr ? GetPath(run, item, *(*bound)[1]) : Result(item);
-    if (!value.ok()) return value;
+    if (!value.ok()) return value.status();
     if (absl::Status status = AppendText(*value, text); !status.ok()) return status;
     if (absl::Status status = run.ChargeBytes(text.size() - before); !status.ok()) return status;
   }

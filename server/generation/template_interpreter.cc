@@ -58,7 +58,7 @@ absl::StatusOr<TemplateInterpreter::Flow> TemplateInterpreter::ExecuteBody(const
     const absl::StatusOr<Flow> flow =
         std::visit([this](const auto& node) { return ExecuteNode(node); }, statement.node);
     if (!flow.ok()) return AtLine(flow.status(), statement.line);
-    if (*flow != Flow::kNext) return flow;
+    if (*flow != Flow::kNext) return *flow;
   }
   return Flow::kNext;
 }
@@ -111,7 +111,7 @@ absl::StatusOr<TemplateList*> TemplateInterpreter::LoopItems(const ForStatement&
   const Result value = Evaluate(*loop.items);
   if (!value.ok()) return value.status();
   const absl::StatusOr<TemplateList*> all = run_.Iterate(*value);
-  if (!all.ok()) return all;
+  if (!all.ok()) return all.status();
   // A copy: the body may change the list.
   std::vector<TemplateValue> items;
   for (const TemplateValue& item : (*all)->items) {
@@ -139,7 +139,7 @@ absl::StatusOr<TemplateInterpreter::Flow> TemplateInterpreter::Loop(const ForSta
     if (known != program_.names.end()) scope_->Set(&*known, static_cast<const TemplateLoop*>(variable));
     if (absl::Status status = Assign(loop.target, items.items[i]); !status.ok()) return status;
     const absl::StatusOr<Flow> flow = ExecuteBody(loop.body);
-    if (!flow.ok()) return flow;
+    if (!flow.ok()) return flow.status();
     if (*flow == Flow::kBreak) break;
   }
   return Flow::kNext;
@@ -197,21 +197,21 @@ TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const NameExpressi
 
 TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const AttributeExpression& attribute) {
   const Result object = Evaluate(*attribute.object);
-  if (!object.ok()) return object;
+  if (!object.ok()) return object.status();
   return GetAttribute(run_, *object, attribute.name);
 }
 
 TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const ItemExpression& item) {
   const Result object = Evaluate(*item.object);
-  if (!object.ok()) return object;
+  if (!object.ok()) return object.status();
   const Result key = Evaluate(*item.key);
-  if (!key.ok()) return key;
+  if (!key.ok()) return key.status();
   return GetItem(run_, *object, *key);
 }
 
 TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const SliceExpression& slice) {
   const Result object = Evaluate(*slice.object);
-  if (!object.ok()) return object;
+  if (!object.ok()) return object.status();
   TemplateValue bounds[3] = {TemplateNone{}, TemplateNone{}, TemplateNone{}};
   const TemplateExpression* expressions[] = {slice.start.get(), slice.stop.get(), slice.step.get()};
   for (size_t i = 0; i < std::size(bounds); ++i) {
@@ -253,7 +253,7 @@ TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const DictExpressi
 
 TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const ConditionalExpression& conditional) {
   const Result passes = Evaluate(*conditional.test);
-  if (!passes.ok()) return passes;
+  if (!passes.ok()) return passes.status();
   if (IsTrue(*passes)) return Evaluate(*conditional.then);
   return conditional.otherwise != nullptr ? Evaluate(*conditional.otherwise) : TemplateValue();
 }
@@ -266,21 +266,21 @@ TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const LogicalExpre
 
 TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const NotExpression& negation) {
   const Result operand = Evaluate(*negation.operand);
-  if (!operand.ok()) return operand;
+  if (!operand.ok()) return operand.status();
   return !IsTrue(*operand);
 }
 
 TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const NegativeExpression& negative) {
   const Result operand = Evaluate(*negative.operand);
-  if (!operand.ok()) return operand;
+  if (!operand.ok()) return operand.status();
   return Negate(*operand);
 }
 
 TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const ArithmeticExpression& arithmetic) {
   const Result left = Evaluate(*arithmetic.left);
-  if (!left.ok()) return left;
+  if (!left.ok()) return left.status();
   const Result right = Evaluate(*arithmetic.right);
-  if (!right.ok()) return right;
+  if (!right.ok()) return right.status();
   return Calculate(run_, arithmetic.op, *left, *right);
 }
 
@@ -288,7 +288,7 @@ TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const Concatenatio
   TemplateString text;
   for (const TemplateExpressionPtr& expression : concatenation.parts) {
     const Result part = Evaluate(*expression);
-    if (!part.ok()) return part;
+    if (!part.ok()) return part.status();
     if (absl::Status status = AppendText(*part, text); !status.ok()) return status;
   }
   if (absl::Status status = run_.ChargeBytes(text.size()); !status.ok()) return status;
@@ -341,7 +341,7 @@ absl::StatusOr<bool> TemplateInterpreter::Compare(ComparisonOperator op, const T
 
 TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const OperationExpression& operation) {
   const Result operand = Evaluate(*operation.operand);
-  if (!operand.ok()) return operand;
+  if (!operand.ok()) return operand.status();
   const absl::StatusOr<TemplateArguments> arguments = EvaluateArguments(operation.arguments);
   if (!arguments.ok()) return arguments.status();
   return operation.operation(run_, *operand, *arguments);
@@ -349,7 +349,7 @@ TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const OperationExp
 
 TemplateInterpreter::Result TemplateInterpreter::EvaluateNode(const CallExpression& call) {
   const Result callee = Evaluate(*call.callee);
-  if (!callee.ok()) return callee;
+  if (!callee.ok()) return callee.status();
   const absl::StatusOr<TemplateArguments> arguments = EvaluateArguments(call.arguments);
   if (!arguments.ok()) return arguments.status();
   if (const TemplateOperation function = callee->AsFunction()) return function(run_, TemplateValue(), *arguments);
