@@ -50,8 +50,8 @@ absl::StatusOr<std::shared_ptr<Generator>> LoadGenerator(const ModelConfig& conf
                                       .share = {.weight = config.weight, .workers_per_step = pool.workers()},
                                       .queue_capacity = config.queue_capacity,
                                       .observer = &observer};
-  auto made = std::make_shared<Generator>(*std::move(model), *std::move(tokenizer),
-                                          *std::move(chat), options, pool, clock);
+  auto made =
+      std::make_shared<Generator>(*std::move(model), *std::move(tokenizer), *std::move(chat), options, pool, clock);
   if (!config.warmup) return made;
   std::promise<absl::Status> warm;
   pool.RunOn(0, [&] { warm.set_value(made->WarmUp()); });

@@ -147,7 +147,7 @@ class GenerationReader {
   void ReadText() {
     const std::string& text = generation_.text();
     if (!CheckBytes("text", text.size())) return;
-    const Tokenizer::Range all = {0, text.size()};
+    const TextRange all = {0, text.size()};
     const auto trusted = absl::MakeConstSpan(&all, generation_.parse_special_tokens() ? 1 : 0);
     const std::optional<int32_t> bos = generator_.config().bos_token_id;
     if (bos.has_value()) prompt().push_back(*bos);
@@ -179,9 +179,7 @@ class GenerationReader {
       return absl::OkStatus();
     }
     if (!rendered.ok()) return rendered.status();
-    std::vector<Tokenizer::Range> trusted;
-    for (const auto& range : rendered->trusted) trusted.push_back({range.begin, range.end});
-    prompt() = generator_.tokenizer().Encode(rendered->text, trusted);
+    prompt() = generator_.tokenizer().Encode(rendered->text, rendered->trusted);
     return absl::OkStatus();
   }
 
