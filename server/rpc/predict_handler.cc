@@ -14,13 +14,14 @@ namespace {
 
 using std::chrono::steady_clock;
 
-// What runs the request, of which the call is told.
-absl::StatusOr<RequestTarget> Aim(Call& call, const v1::PredictRequest& request, absl::string_view prefix,
-                                  const Catalog& catalog) {
+// What runs the request, of which the call is told. If that is nothing, decoding ends here.
+absl::StatusOr<RequestTarget> Aim(Call& call, TimePoint started, const v1::PredictRequest& request,
+                                  absl::string_view prefix, const Catalog& catalog) {
   RequestSubject subject;
   absl::StatusOr<RequestTarget> target = FindTarget(request, prefix, catalog, subject);
   call.SetModel(subject.model, subject.version);
   call.SetRequestId(std::move(subject.request_id));
+  if (!target.ok()) call.AddDecode(started, steady_clock::now());
   return target;
 }
 
@@ -70,7 +71,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffe
   const TimePoint started = steady_clock::now();
   absl::StatusOr<std::shared_ptr<const v1::PredictRequest>> message = ParseMessage<v1::PredictRequest>(request);
   if (!message.ok()) co_return message.status();
-  const absl::StatusOr<RequestTarget> target = Aim(call, **message, "", catalog);
+  const absl::StatusOr<RequestTarget> target = Aim(call, started, **message, "", catalog);
   if (!target.ok()) co_return target.status();
   if (target->version->generator() != nullptr) {
     Task<absl::StatusOr<grpc::ByteBuffer>> generation = HandleGeneration(call, *std::move(message), *target);
@@ -102,7 +103,7 @@ Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, St
   absl::StatusOr<std::shared_ptr<const v1::PredictStreamRequest>> message =
       ParseMessage<v1::PredictStreamRequest>(request);
   if (!message.ok()) co_return message.status();
-  const absl::StatusOr<RequestTarget> target = Aim(call, (*message)->predict(), "predict.", catalog);
+  const absl::StatusOr<RequestTarget> target = Aim(call, started, (*message)->predict(), "predict.", catalog);
   if (!target.ok()) co_return target.status();
   if (target->version->generator() != nullptr) {
     Task<absl::Status> generation = HandleGenerationStream(call, *std::move(message), *target, writer);
