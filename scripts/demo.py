@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shows what predictd does, in nine acts, on handwritten digits that the model has never seen.
+"""Shows what predictd does: on handwritten digits that the model has never seen, and with a language model.
 
 Every sentence with a check mark was measured in this run; if one does not hold, the demo says so and exits with 1.
 With --serve it shows nothing, leaves the server running and prints commands to try. To be run by scripts/demo.
@@ -91,6 +91,8 @@ def print_commands(stage: Stage, server: Server) -> None:
     stage.command([PREDICTCTL, "models"])
     stage.command([PREDICTCTL, "predict", "digits", "--input", IMAGE_INPUT, "--rows", "0:4", "--argmax"])
     stage.command([PREDICTCTL, "stream", "digits", "--version", "1", "--input", IMAGE_INPUT, "--output", "label"])
+    stage.command([PREDICTCTL, "generate", "smollm2", "Why is the sky blue?", "--chat", "--max-tokens", "100"])
+    stage.command([PREDICTCTL, "chat", "smollm2"])
     stage.command([PREDICTCTL, "--deadline", "20ms", "predict", "slow", "--input", "x=[[500]]"])
     stage.command([GRPCURL, "-plaintext", server.address, "describe", "predictd.v1.PredictRequest"])
     body = '{"model_name": "slow", "inputs": [{"name": "x", "float_values": [1, 2, 3]}]}'

@@ -1,4 +1,4 @@
-"""The nine acts of the demo: each runs commands against the server, shows what came, and checks what it claims."""
+"""The acts of the demo: each runs commands against the server, shows what came, and checks what it claims."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy
 
+from demo_generation import GenerationActs
 from demo_stage import GRPCURL, MODELS, PREDICTCTL, ROOT, SCRATCH, DemoError, Result, Server, Stage, events, wait_until
 
 HELDOUT = f"{MODELS}/digits/heldout"
@@ -70,11 +71,15 @@ class Acts:
         self.cancel()
         self.wrong_request()
         self.grpcurl()
+        generation = GenerationActs(self.stage, self.server)
+        generation.chat()
+        generation.together()
+        generation.hang_up()
         self.shutdown()
 
     def models(self) -> None:
         stage = self.stage
-        stage.act("The models", "Two versions of a digit reader, and a model that is slow on purpose.")
+        stage.act("The models", "Two versions of a digit reader, a language model, and a model that is slow on purpose.")
         stage.output(succeeded(stage.predictctl("models")).stdout)
         listed = succeeded(stage.predictctl("--json", "models")).json()["response"]["models"]
         states = {
@@ -84,7 +89,7 @@ class Acts:
         }
         stage.table([("MODEL/VERSION", "RUN BY", "STATE"), *((name, *state) for name, state in states.items())])
         ready = [name for name, (_, state) in states.items() if state == "READY"]
-        expected = {"digits/1": "torchscript", "digits/2": "aotinductor", "slow/1": "torchscript"}
+        expected = {"digits/1": "torchscript", "digits/2": "aotinductor", "slow/1": "torchscript", "smollm2/1": "torchscript"}
         right = all(states.get(name) == (backend, "READY") for name, backend in expected.items())
         stage.claim(right, f"{', '.join(sorted(ready))} are ready, TorchScript and AOTInductor side by side")
         stage.summarize("models", f"{len(ready)} of {len(states)} versions ready")

@@ -243,20 +243,24 @@ class Stage:
     def grpcurl(self, *arguments: str) -> Result:
         return self._run([GRPCURL, *arguments], "")
 
-    def start(self, *argv: str, show: bool = True, comment: str = "") -> subprocess.Popen:
-        """Starts a command whose output is to be read while it runs."""
+    def start(self, *argv: str, show: bool = True, comment: str = "", stdin: str = "") -> subprocess.Popen:
+        """Starts a command whose output is to be read while it runs. `stdin` is a few lines that it finds there."""
         if show:
-            self.command(argv, comment)
+            self.command(["printf", stdin.replace("\n", "\\n"), "|", *argv] if stdin else argv, comment)
         child = subprocess.Popen(
             argv,
             cwd=ROOT,
             env=os.environ | {ADDRESS_VARIABLE: self.address},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         self._children.append(child)
+        if stdin:
+            child.stdin.write(stdin)
+            child.stdin.close()
+            child.stdin = None
         return child
 
     def finish(self, child: subprocess.Popen) -> Result:
@@ -277,6 +281,8 @@ class Stage:
         return self.finish(self.start(*argv, comment=comment))
 
     def _quote(self, word: str) -> str:
+        if word == "|":
+            return word
         return f"${ADDRESS_VARIABLE}" if self.address and word == self.address else shlex.quote(word)
 
 

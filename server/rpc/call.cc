@@ -139,6 +139,7 @@ void Call::AddGeneration(const GenerationTimings& timings, int64_t prompt_tokens
   queue_ = started - timings.enqueued;
   prefill_ = first_token - started;
   generate_ = last_token - first_token;
+  forward_ = prefill_ + generate_;
   generated_tokens_ = timings.generated_tokens;
   if (!span_) return;
   span_->AddPhase("queue", timings.enqueued, started);
