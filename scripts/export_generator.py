@@ -7,8 +7,8 @@ OUT/1/tokenizer.json       or tokenizer.model, if the tokenizer is SentencePiece
 OUT/1/chat_template.json   the chat template's syntax tree, beside chat_template.jinja, if the model has one
 
 Sources are GGUF files and Hugging Face folders (config.json, *.safetensors, tokenizer.json, tokenizer_config.json) of
-Llama, Mistral, Qwen2, Qwen3 and what is built like them. Does nothing when the files are there and neither the source nor
-this program has changed since. What cannot be exported is one line on stderr, and the exit code 1.
+Llama, Mistral, Qwen2, Qwen3 and what is built like them. Does nothing when the files are there and neither the source
+nor this program has changed since. What cannot be exported is one line on stderr, and the exit code 1.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--max-length",
         type=_positive,
-        help="positions of a sequence, prompt and answer together; default 2048, or the model's context if that is less",
+        help="positions of a sequence, prompt and answer together; default 2048, or the model's context if less",
     )
     parser.add_argument("--check", action="store_true", help="compare with the reference, which takes about a minute")
     arguments = parser.parse_args()

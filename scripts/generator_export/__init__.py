@@ -1,1 +1,1 @@
-"""Turns the weights and the tokenizer of a Llama-family model into a generator folder; see scripts/export_generator.py."""
+"""Turns a Llama-family model and its tokenizer into a generator folder; see scripts/export_generator.py."""

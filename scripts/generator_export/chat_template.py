@@ -3,11 +3,14 @@
 The document is {"version": 1, "bos_token": TEXT, "eos_token": TEXT, "body": [NODE...]}. A node is an object:
     "type"    the name of its class in jinja2.nodes, one of NODES
     "line"    where it is in the template
-    and each field of that class under the name that it has there: a node, a list, a string, a number, a truth value or null.
-So Const has "value", TemplateData "data", Filter "node", "name", "args" and "kwargs", Compare "expr" and "ops" (of Operand:
-"op" and "expr"). How Jinja reads the template is how transformers has it read: trim_blocks, lstrip_blocks, break and continue.
+    and each field of that class under the name that it has there: a node, a list, a string, a number, a truth value or
+    null.
+So Const has "value", TemplateData "data", Filter "node", "name", "args" and "kwargs", Compare "expr" and "ops" (a list
+of Operand: "op" and "expr"). Jinja reads the template as transformers has it read: with trim_blocks, lstrip_blocks,
+break and continue.
 
-What the evaluator does not have is refused here, by name: see the lists below. A method is what is called on anything but a name.
+What the evaluator does not have is refused here, by name: see the lists below. A method is what is called on anything
+but a name.
 """
 
 from __future__ import annotations
@@ -24,8 +27,8 @@ from generator_export.errors import ExportError
 VERSION = 1
 
 NODES = frozenset(
-    "Output TemplateData Name Const Getattr Getitem Slice If For Assign CondExpr And Or Not Compare Operand Concat Add Sub Mul"
-    " Div FloorDiv Mod Neg Filter Test Call Keyword Pair List Tuple Dict NSRef Macro Break Continue".split()
+    "Output TemplateData Name Const Getattr Getitem Slice If For Assign CondExpr And Or Not Compare Operand Concat Add"
+    " Sub Mul Div FloorDiv Mod Neg Filter Test Call Keyword Pair List Tuple Dict NSRef Macro Break Continue".split()
 )
 FILTERS = frozenset(
     "trim length tojson upper lower title default first last join list items replace capitalize string int selectattr"

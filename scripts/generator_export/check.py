@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +36,8 @@ class Comparison:
 
     def __str__(self) -> str:
         return (
-            f"perplexity {self.exported_perplexity:.4f}, reference {self.reference_perplexity:.4f}, on {self.tokens} tokens;"
-            f" divergence {self.divergence:.2e}, logits differ by up to {self.largest_difference:.3f}"
+            f"perplexity {self.exported_perplexity:.4f}, reference {self.reference_perplexity:.4f}, on {self.tokens}"
+            f" tokens; divergence {self.divergence:.2e}, logits differ by up to {self.largest_difference:.3f}"
         )
 
 
@@ -68,7 +68,7 @@ def compare(model: Path, checkpoint: Checkpoint, tokens: Sequence[int], window: 
     )
 
 
-def _served(model: torch.jit.ScriptModule, windows: Tensor, prompt: int):
+def _served(model: torch.jit.ScriptModule, windows: Tensor, prompt: int) -> Iterator[Tensor]:
     """Yields the logits for token `prompt` of all windows, then for the token after it, and so on."""
     count, window = windows.shape
     cache = model.make_cache(count, window)

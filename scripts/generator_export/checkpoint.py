@@ -57,7 +57,9 @@ class StoredTensor:
 class Checkpoint:
     """Reads tensors only when they are asked for: no more than one is in memory beside what is made of them."""
 
-    def __init__(self, source: Path, name: str, architecture: Architecture, tensors: Mapping[str, StoredTensor]) -> None:
+    def __init__(
+        self, source: Path, name: str, architecture: Architecture, tensors: Mapping[str, StoredTensor]
+    ) -> None:
         """`tensors` are all that the source has, by our names; those that have none of ours by their own."""
         self.source = source
         self.name = name

@@ -1,25 +1,24 @@
 """The generator that the server runs: a decoder of the Llama family in TorchScript, with half-precision weights.
 
-Its contract with the server is `forward`, `make_cache` and `copy_slot` of Decoder, and that the cache is a list of tensors whose
-first dimension counts slots: what else is in them is the decoder's own business.
+Its contract with the server is `forward`, `make_cache` and `copy_slot` of Decoder, and that the cache is a list of
+tensors whose first dimension counts slots: what else is in them is the decoder's own business.
 
 A step is many small operators, and calling one takes longer than what it computes. So there are as few as can be:
-- The weights of norms, and the square root of the width, are multiplied into the matrices that follow. What is left of a norm
-  is x / hypot(|x|, sqrt(width * epsilon)).
+- The weights of norms, and the square root of the width, are multiplied into the matrices that follow. What is left of
+  a norm is x / hypot(|x|, sqrt(width * epsilon)).
 - Queries, keys and values come from one matrix, gate and up from another.
 - Pairs of elements are turned as complex numbers, in place, queries and keys at once.
-- A layer's cache is [slots, positions, K | V of all heads]. A step writes its rows in place, and attends to a strided view.
-- Query heads that share a key head are rows of one query. For that the elements of queries, and of attention's answers, are
-  ordered by (row of the group, key head, element).
+- A layer's cache is [slots, positions, K | V of all heads]. A step writes its rows in place, and attends to a strided
+  view.
+- Query heads that share a key head are rows of one query. For that the elements of queries, and of attention's answers,
+  are ordered by (row of the group, key head, element).
 
-How far attention looks is the same for all sequences of a call; a mask hides what is not theirs. So that their sums do not depend
-on their neighbours' lengths all the same, it looks as far as the parts reach in which libraries sum. What is hidden is multiplied
-by zero, so it must be finite from the beginning.
+How far attention looks is the same for all sequences of a call; a mask hides what is not theirs. So that their sums do
+not depend on their neighbours' lengths all the same, it looks as far as the parts reach in which libraries sum. What is
+hidden must be numbers to begin with, or it would not be multiplied by zero but make everything NaN.
 """
 
 from __future__ import annotations
-
-from typing import List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +26,8 @@ from torch import Tensor, nn
 
 def whole_span(positions: int) -> int:
     """How far attention looks if it must see this many positions."""
-    # scaled_dot_product_attention takes 512 positions at a time, MKL sums up to 256 of them without a break, and 32 is twice
-    # the floats of the widest vectors.
+    # scaled_dot_product_attention takes 512 positions at a time, MKL sums up to 256 of them without a break, and 32 is
+    # twice the floats of the widest vectors.
     whole = positions // 512 * 512
     rest = positions - whole
     if rest > 256:
@@ -39,7 +38,7 @@ def whole_span(positions: int) -> int:
 class PackedLinear(nn.Module):
     """x W^T + bias in float32, with W in half precision as FBGEMM wants it. A file holds W itself; loading packs it."""
 
-    def __init__(self, weight: Tensor, bias: Optional[Tensor] = None) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         super().__init__()
         self.packed = torch.ops.quantized.linear_prepack_fp16(weight, bias)
 
@@ -47,12 +46,12 @@ class PackedLinear(nn.Module):
         return torch.ops.quantized.linear_dynamic_fp16(x, self.packed)
 
     @torch.jit.export
-    def __getstate__(self) -> Tuple[Tensor, Optional[Tensor], bool]:
+    def __getstate__(self) -> tuple[Tensor, Tensor | None, bool]:
         weight, bias = torch.ops.quantized.linear_unpack_fp16(self.packed)
         return weight.half(), bias, self.training
 
     @torch.jit.export
-    def __setstate__(self, state: Tuple[Tensor, Optional[Tensor], bool]) -> None:
+    def __setstate__(self, state: tuple[Tensor, Tensor | None, bool]) -> None:
         self.packed = torch.ops.quantized.linear_prepack_fp16(state[0].float(), state[1])
         self.training = state[2]
 
@@ -87,7 +86,7 @@ class Layer(nn.Module):
         self,
         norm: Norm,
         qkv: PackedLinear,
-        head_norm: Optional[HeadNorm],
+        head_norm: HeadNorm | None,
         output: PackedLinear,
         gate_up: PackedLinear,
         down: PackedLinear,
@@ -111,7 +110,7 @@ class Layer(nn.Module):
     def forward(
         self, x: Tensor, turns: Tensor, places: Tensor, mask: Tensor, first_slot: int, sequences: int, kv: Tensor
     ) -> Tensor:
-        """`turns` are the rotations of each row, `places` the rows of the cache (taken as slots * positions) to write."""
+        """`turns` are the rotations of each row, `places` where in the cache, as rows of all slots, each is written."""
         rows, span = x.size(0), mask.size(-1)
         qkv = self.qkv(self.norm(x))
         row_width = self.q_width + 2 * self.k_width
@@ -143,9 +142,7 @@ class Layer(nn.Module):
 class Decoder(nn.Module):
     """See the top of this file. Calls that use the same cache must not overlap; others may."""
 
-    def __init__(
-        self, embedding: Tensor, layers: List[Layer], norm: Norm, head: PackedLinear, turns: Tensor
-    ) -> None:
+    def __init__(self, embedding: Tensor, layers: list[Layer], norm: Norm, head: PackedLinear, turns: Tensor) -> None:
         """`turns` are [positions, head width]: cosine and sine for each pair of elements."""
         super().__init__()
         self.register_buffer("embedding", embedding)
@@ -156,11 +153,11 @@ class Decoder(nn.Module):
         self.group = layers[0].group
         self.kv_width = 2 * layers[0].k_width
 
-    def forward(self, tokens: Tensor, positions: Tensor, first_slot: int, cache: List[Tensor]) -> Tensor:
+    def forward(self, tokens: Tensor, positions: Tensor, first_slot: int, cache: list[Tensor]) -> Tensor:
         """Runs the next tokens of some sequences; returns the logits after the last one of each.
 
-        tokens, positions: int64 [sequences, length]. Sequence i is in slot first_slot + i; its positions are consecutive,
-        and those before its first have been run.
+        tokens, positions: int64 [sequences, length]. Sequence i is in slot first_slot + i; its positions are
+        consecutive, and those before its first have been run.
         cache: from make_cache.
         Returns float32 [sequences, vocabulary].
         """
@@ -196,22 +193,23 @@ class Decoder(nn.Module):
         return mask.reshape(sequences, 1, length * self.group, span)
 
     @torch.jit.export
-    def make_cache(self, slots: int, max_length: int) -> List[Tensor]:
-        """Room for the keys and values of `slots` sequences of up to `max_length` positions. Memory is touched as it is
-        used."""
+    def make_cache(self, slots: int, max_length: int) -> list[Tensor]:
+        """Room for the keys and values of `slots` sequences of up to `max_length` positions. Memory is touched as it
+        is used."""
         if slots < 1 or max_length < 1 or max_length > self.turns.size(0):
             raise ValueError("the cache must have slots, and no more positions than the model's context")
-        cache: List[Tensor] = []
+        cache: list[Tensor] = []
         for _ in range(len(self.layers)):
             kv = torch.empty([slots, whole_span(max_length), self.kv_width])
-            # Memory that is fresh from the system reads as zeros. Only what has been used before is cleared.
-            if not bool(kv.sum().isfinite()):
+            # Memory that is fresh from the system reads as zeros, and is not touched by reading. Other memory is cleared.
+            lowest, highest = torch.aminmax(kv)
+            if float(lowest) != 0 or float(highest) != 0:
                 kv.zero_()
             cache.append(kv)
         return cache
 
     @torch.jit.export
-    def copy_slot(self, cache: List[Tensor], source: int, destination: int, begin: int, end: int) -> None:
+    def copy_slot(self, cache: list[Tensor], source: int, destination: int, begin: int, end: int) -> None:
         """Copies the positions from `begin` up to `end` of one slot to another."""
         slots, capacity = cache[0].size(0), cache[0].size(1)
         if min(source, destination) < 0 or max(source, destination) >= slots or begin < 0 or end > capacity:

@@ -1,7 +1,7 @@
 """The GGML tensor types that can be read, and their values as float32.
 
-Quantised types store blocks of 32 values with a scale in half precision. The 4-bit types keep value i in the low half of byte
-i and value i + 16 in its high half.
+Quantised types store blocks of 32 values with a scale in half precision. The 4-bit types keep value i in the low half
+of byte i and value i + 16 in its high half.
 """
 
 from __future__ import annotations

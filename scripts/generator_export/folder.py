@@ -5,33 +5,35 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from model_folder import toml_value, write_atomically, write_text
 
 from generator_export.chat_template import chat_template_json
 from generator_export.errors import ExportError
 from generator_export.layout import build_decoder
 from generator_export.options import DEFAULT_LENGTH, FolderOptions
 from generator_export.source import Source
-from model_folder import toml_value, write_atomically, write_text
+
 
 def write_generator(source: Source, folder: Path, options: FolderOptions) -> list[str]:
     """Writes all files; returns their names in `folder`. What can be refused is refused before anything is written."""
     context = source.checkpoint.architecture.context_length
     max_length = options.max_length or min(context, DEFAULT_LENGTH)
     if max_length > context:
-        raise ExportError(f"{source.checkpoint.source}: positions end at {context}; --max-length {max_length} is beyond")
+        raise ExportError(f"{source.checkpoint.source}: positions end at {context}, before --max-length {max_length}")
     settings = generator_toml(source, max_length, options.slots)
-    version = folder / str(options.version)
-    files = {version / name: data for name, data in source.text.files.items()}
+    files = dict(source.text.files)
     template = source.text.chat_template
     if template is not None:
         tree = chat_template_json(source.checkpoint.source, template, source.text.bos_token, source.text.eos_token)
-        files |= {version / "chat_template.jinja": template.encode(), version / "chat_template.json": tree}
+        files |= {"chat_template.jinja": template.encode(), "chat_template.json": tree}
     module = torch.jit.script(build_decoder(source.checkpoint))
+    # A server that watches sees a version once there is its model, and a model once there are its settings.
+    version = folder / str(options.version)
+    for name, data in files.items():
+        write_atomically(version / name, lambda partial, data=data: partial.write_bytes(data))
     write_atomically(version / "model.pt", lambda partial: module.save(str(partial)))
-    for path, data in files.items():
-        write_atomically(path, lambda partial: partial.write_bytes(data))
     write_text(folder / "model.toml", settings)
-    return [str(path.relative_to(folder)) for path in (folder / "model.toml", version / "model.pt", *files)]
+    return ["model.toml", *(f"{options.version}/{name}" for name in ("model.pt", *files))]
 
 
 def generator_toml(source: Source, max_length: int, slots: int) -> str:

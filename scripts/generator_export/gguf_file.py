@@ -1,7 +1,7 @@
 """Reads GGUF files (versions 2 and 3, little-endian): metadata, and the places of the tensors.
 
-A file is a header, key-value pairs, descriptions of tensors, padding, and the tensors' bytes. All of it is checked against
-the length of the file before it is touched.
+A file is a header, key-value pairs, descriptions of tensors, padding, and the tensors' bytes. All of it is checked
+against the length of the file before it is touched.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from generator_export.json_document import JsonDocument, checked
 from generator_export.source import Source
 
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
-# What they read as in the files, and how to get float32 of it.
+# Of the tensors, as the files name them.
 DTYPES = ("F32", "F16", "BF16")
 
 NAMES = {"model.embed_tokens.weight": "embedding", "model.norm.weight": "norm", "lm_head.weight": "head"}
@@ -57,7 +57,9 @@ def read_huggingface(folder: Path) -> Source:
     if config.get("tie_word_embeddings", bool, False):
         tensors.pop("head", None)
     elif "head" not in tensors:
-        raise ExportError(f"{folder}: there is no tensor lm_head.weight, and config.json does not tie it to the embedding")
+        raise ExportError(
+            f"{folder}: there is no tensor lm_head.weight, and config.json does not tie it to the embedding"
+        )
     return Source(Checkpoint(folder, folder.resolve().name, architecture, tensors), huggingface_text(folder, config))
 
 
@@ -68,10 +70,10 @@ def _tensors(file: Path) -> Iterable[StoredTensor]:
                 if name.endswith(COMPUTED):
                     continue
                 view = opened.get_slice(name)
-                if view.get_dtype() not in DTYPES:
-                    raise ExportError(
-                        f"{file}: tensor {name} is {view.get_dtype()}, which is not supported; these are: {', '.join(DTYPES)}"
-                    )
+                dtype = view.get_dtype()
+                if dtype not in DTYPES:
+                    known = ", ".join(DTYPES)
+                    raise ExportError(f"{file}: tensor {name} is {dtype}, which is not supported; these are: {known}")
                 yield StoredTensor(name, tuple(view.get_shape()), partial(_read, file, name))
     except (OSError, SafetensorError) as error:
         raise ExportError(f"{file}: {error}") from None

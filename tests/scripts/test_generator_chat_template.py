@@ -40,7 +40,8 @@ LONG = """
     {%- else %}
         {%- continue %}
     {%- endif %}
-    {%- set content = message.content.split('</think>')[-1].lstrip('\\n') if '</think>' in message.content else message.content %}
+    {%- set thought = '</think>' in message.content %}
+    {%- set content = message.content.split('</think>')[-1].lstrip('\\n') if thought else message.content %}
     {{- bos_token + message.role | upper + ': ' + content | trim }}
     {{- {'a': -1 // 2, 'b': [1 * 2.5, 7 % 4, 1 / 2]}['a'] if loop.last or loop.first else '' }}
     {{- messages | selectattr('role', 'equalto', 'user') | map('upper') | list | length if false else '' }}
@@ -144,7 +145,10 @@ def test_the_examples_have_every_kind_of_node() -> None:
     ("template", "message"),
     [
         ("{% if x %}", "line 1 of the chat template: Unexpected end"),
-        ("a\nb{% generation %}{% endgeneration %}", "line 2 of the chat template: Encountered unknown tag 'generation'"),
+        (
+            "a\nb{% generation %}{% endgeneration %}",
+            "line 2 of the chat template: Encountered unknown tag 'generation'",
+        ),
         ("{% set x %}1{% endset %}", "AssignBlock"),
         ("{% include 'x' %}", "Include"),
         ("{{ 2 ** 3 }}", "Pow"),

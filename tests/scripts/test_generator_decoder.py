@@ -1,4 +1,4 @@
-"""The exported module computes what the reference does, however its tokens are cut into calls and whoever runs beside."""
+"""The exported module computes what the reference does, however its tokens are cut into calls, whoever runs beside."""
 
 from __future__ import annotations
 
@@ -150,18 +150,19 @@ def test_a_copied_slot_goes_on_as_the_original(model: torch.jit.ScriptModule) ->
     for destination in (0, 1):
         model.copy_slot(cache, 3, destination, 50, 99)
         model.copy_slot(cache, 3, destination, 0, 50)
-        assert torch.equal(
-            model(sequence.tokens[:, -1:], sequence.positions[:, -1:], destination, cache), expected
-        )
+        assert torch.equal(model(sequence.tokens[:, -1:], sequence.positions[:, -1:], destination, cache), expected)
 
 
-def test_memory_that_was_something_else_does_not_reach_an_answer(model: torch.jit.ScriptModule) -> None:
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
+def test_memory_that_was_something_else_does_not_reach_an_answer(model: torch.jit.ScriptModule, value: float) -> None:
     def leave_rubbish() -> None:
-        rubbish = [torch.full([2, 256, 64], float("nan")) for _ in range(50)]
-        del rubbish
+        rubbish = [torch.zeros(2, 256, 64) for _ in range(50)]
+        for each in rubbish:
+            each[1, 150] = value
+        del each, rubbish
 
     leave_rubbish()
-    assert any(torch.empty([2, 256, 64]).isnan().any() for _ in range(3))
+    assert not torch.equal(torch.empty([2, 256, 64]), torch.zeros([2, 256, 64]))
     leave_rubbish()
     cache = model.make_cache(2, 256)
     long, short = Sequence(201, seed=7), Sequence(4, seed=8)

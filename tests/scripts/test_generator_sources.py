@@ -253,7 +253,9 @@ def test_end_tokens_come_from_where_generation_is_configured(tmp_path: Path) -> 
 )
 def test_errors_of_the_command_are_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
     write_safetensors(tmp_path / "tiny", tiny_model("llama"))
-    result = run(*(argument if argument[0] in "/-" or argument.isdigit() else tmp_path / argument for argument in arguments))
+    result = run(
+        *(argument if argument[0] in "/-" or argument.isdigit() else tmp_path / argument for argument in arguments)
+    )
     assert result.returncode == 1
     assert result.stderr.startswith("export_generator.py: ")
     assert message in result.stderr

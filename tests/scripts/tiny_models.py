@@ -1,4 +1,4 @@
-"""Random models of each kind that can be exported, a few thousand weights each, as safetensors folders and GGUF files."""
+"""Small random models of each kind that can be exported, as safetensors folders and GGUF files."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ def _tensors(config: dict[str, Any], kind: str) -> dict[str, torch.Tensor]:
             "mlp.down_proj.weight": matrix(width, inner),
         }
         if kind == "qwen2":
-            parts |= {f"self_attn.{name}_proj.bias": random(len(parts[f"self_attn.{name}_proj.weight"])) for name in "qkv"}
+            parts |= {
+                f"self_attn.{name}_proj.bias": random(len(parts[f"self_attn.{name}_proj.weight"])) for name in "qkv"
+            }
         if kind == "qwen3":
             parts |= {f"self_attn.{name}_norm.weight": norm(head_width) for name in "qk"}
         tensors |= {f"model.layers.{layer}.{name}": tensor for name, tensor in parts.items()}
@@ -103,7 +105,9 @@ def write_safetensors(folder: Path, model: TinyModel, dtype: torch.dtype = torch
     return folder
 
 
-CHAT_TEMPLATE = "{{ bos_token }}{% for message in messages %}{{ message.role }}: {{ message.content | trim }}\n{% endfor %}"
+CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}{{ message.role }}: {{ message.content | trim }}\n{% endfor %}"
+)
 
 
 def tiny_tokens() -> list[str]:
@@ -111,7 +115,13 @@ def tiny_tokens() -> list[str]:
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = (byte for byte in range(256) if byte not in printable)
     alphabet = {byte: chr(byte) for byte in printable} | {byte: chr(256 + n) for n, byte in enumerate(others)}
-    return ["<unk>", "<s>", "</s>", *(alphabet[byte] for byte in range(256)), *("".join(pair) for pair in tiny_merges())]
+    return [
+        "<unk>",
+        "<s>",
+        "</s>",
+        *(alphabet[byte] for byte in range(256)),
+        *("".join(pair) for pair in tiny_merges()),
+    ]
 
 
 def tiny_merges() -> list[tuple[str, str]]:

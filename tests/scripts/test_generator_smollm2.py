@@ -1,0 +1,61 @@
+"""The real model: its exported form gives text the likelihood that the reference gives it, and answers a question."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from generator_export.check import compare
+from generator_export.gguf_source import read_gguf
+from generator_export.smollm2 import smollm2_gguf
+from tokenizers import Tokenizer
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = ROOT / "tests" / "generation" / "data" / "perplexity.txt"
+WINDOW = 256
+# A window for each part of the text, of which there are more: this must not take long.
+WINDOWS = range(0, 16, 4)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("smollm2")
+    command = [sys.executable, ROOT / "scripts" / "export_generator.py", "--smollm2", out]
+    subprocess.run(command, check=True, timeout=300)
+    return out
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(folder / "1" / "tokenizer.json"))
+
+
+def test_the_text_is_as_likely_as_by_the_reference(folder: Path, tokenizer: Tokenizer) -> None:
+    tokens = tokenizer.encode(TEXT.read_text(encoding="utf-8")).ids
+    chosen = [token for window in WINDOWS for token in tokens[window * WINDOW : (window + 1) * WINDOW]]
+    comparison = compare(folder / "1" / "model.pt", read_gguf(smollm2_gguf()).checkpoint, chosen, WINDOW)
+    assert comparison.tokens == len(WINDOWS) * WINDOW // 2
+    # With weights in the wrong places it is in the thousands.
+    assert 5 < comparison.reference_perplexity < 25
+    assert comparison.close, str(comparison)
+
+
+def test_it_answers_by_its_chat_template(folder: Path, tokenizer: Tokenizer) -> None:
+    settings = (folder / "model.toml").read_text()
+    assert "vocabulary_size = 49152\nmax_length = 2048\nslots = 16\nend_token_ids = [2]\nadd_bos = false\n" in settings
+    prompt = "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n"
+    model = torch.jit.load(folder / "1" / "model.pt")
+    with torch.inference_mode():
+        cache = model.make_cache(1, 128)
+        answer, tokens, position = [], tokenizer.encode(prompt).ids, 0
+        while len(answer) < 40 and 2 not in answer:
+            positions = torch.arange(position, position + len(tokens)).view(1, -1)
+            logits = model(torch.tensor([tokens]), positions, 0, cache)
+            position += len(tokens)
+            tokens = [int(logits.argmax())]
+            answer += tokens
+    assert answer[-1] == 2
+    assert "Paris" in tokenizer.decode(answer)
