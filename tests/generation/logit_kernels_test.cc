@@ -65,7 +65,7 @@ bool SameBits(const std::vector<T>& a, const std::vector<T>& b) {
 }
 
 // Lengths around those of vectors and blocks.
-constexpr size_t kSizes[] = {1, 2, 15, 16, 17, 63, 64, 65, 100, 1023, 1024, 1025, 1040, 2049, 5000, 49152};
+constexpr size_t kSizes[] = {1, 2, 15, 16, 17, 63, 64, 65, 100, 1023, 1024, 1025, 1040, 2049, 5000, 20000};
 
 TEST(LogitKernelsTest, AgreeWithDoublePrecision) {
   std::mt19937 random(1);
@@ -110,7 +110,7 @@ TEST(LogitKernelsTest, AgreeWithDoublePrecision) {
 TEST(LogitKernelsTest, AllInstructionSetsGiveTheSameBits) {
   if (!IsSupported(InstructionSet::kAvx2)) GTEST_SKIP() << "only one is supported";
   std::mt19937 random(2);
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 8; ++round) {
     for (size_t size : kSizes) {
       std::vector<float> logits = RandomLogits(size, random);
       for (size_t i = 0; i < size / 50; ++i) logits[random() % size] = round % 2 == 0 ? -kInfinity : -1e-39F;

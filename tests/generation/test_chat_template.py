@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -16,6 +17,7 @@ import pytest
 from jinja2.ext import loopcontrols
 
 import chat_templates
+from generator_export.chat_template import chat_template_json
 
 BOS = "<s>"
 EOS = "</s>"
@@ -60,6 +62,7 @@ def dump(value: Any) -> Any:
 
 
 def document(source: str) -> dict[str, Any]:
+    """What the exporter writes, but of any template."""
     return {"version": 1, "bos_token": BOS, "eos_token": EOS, "body": dump(ENVIRONMENT.parse(source).body)}
 
 
@@ -141,6 +144,12 @@ def compare(answer: Any, expected: str | Exception) -> None:
         assert answer["error"].startswith("chat template, line "), answer
     else:
         assert answer.get("text") == expected, (answer, expected)
+
+
+@pytest.mark.parametrize("name", chat_templates.ALL)
+def test_document_is_the_one_that_the_exporter_writes(name: str) -> None:
+    source = chat_templates.ALL[name]
+    assert json.loads(chat_template_json(Path(name), source, BOS, EOS)) == document(source)
 
 
 @pytest.mark.parametrize("name", chat_templates.ALL)
