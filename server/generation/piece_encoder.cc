@@ -14,7 +14,7 @@ constexpr size_t kNowhere = std::numeric_limits<size_t>::max();
 // What an unknown character costs more than the worst piece.
 constexpr float kUnknownPenalty = 10.0F;
 // Takes a little from what a user-defined piece gets, so that few long ones are better than many short ones.
-constexpr float kUserDefinedCost = 0.1F;
+constexpr double kUserDefinedCost = 0.1;
 
 }  // namespace
 
@@ -66,7 +66,7 @@ std::vector<PieceEncoder::Step> PieceEncoder::FindWay(absl::string_view text) co
       const SentencePieceModel::Piece& piece = pieces_[static_cast<size_t>(id)];
       if (piece.type == Type::kUnused) return;
       const float score = piece.type == Type::kUserDefined
-                              ? static_cast<float>(length) * highest_score_ - kUserDefinedCost
+                              ? static_cast<float>(static_cast<float>(length) * highest_score_ - kUserDefinedCost)
                               : piece.score;
       offer(begin + length, id, score + score_here);
       has_single = has_single || length == character;

@@ -38,7 +38,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "add_dummy_prefix": False,
         "user_defined_symbols": ["▁▁", "▁▁▁▁", "\n\n", "==", "123"],
     },
-    "unigram_symbols": {"model_type": "unigram", "vocab_size": 1500, "user_defined_symbols": ["▁▁", "!!", "★"]},
+    "unigram_symbols": {"model_type": "unigram", "vocab_size": 1500, "user_defined_symbols": ["▁▁", "->", "★"]},
     "nmt_nfkc_cf": {"model_type": "unigram", "vocab_size": 1500, "normalization_rule_name": "nmt_nfkc_cf"},
     "suffix": {"model_type": "bpe", "vocab_size": 1500, "treat_whitespace_as_suffix": True},
 }
