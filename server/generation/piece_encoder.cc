@@ -57,17 +57,17 @@ std::vector<PieceEncoder::Step> PieceEncoder::FindWay(absl::string_view text) co
   for (size_t begin = 0; begin < text.size();) {
     const size_t character = NextUtf8(text.substr(begin)).length;
     const float score_here = way[begin].score;
-    const auto offer = [&](size_t end, int32_t id, double score) {
+    const auto offer = [&](size_t end, int32_t id, float score) {
       Step& step = way[end];
-      if (step.id == ByteTrie::kNone || score > step.score) step = {id, static_cast<float>(score), begin};
+      if (step.id == ByteTrie::kNone || score > step.score) step = {id, score, begin};
     };
     bool has_single = false;
     trie_.ForEachPrefix(text.substr(begin), [&](size_t length, int32_t id) {
       const SentencePieceModel::Piece& piece = pieces_[static_cast<size_t>(id)];
       if (piece.type == Type::kUnused) return;
-      const double score = piece.type == Type::kUserDefined
-                               ? static_cast<float>(length) * highest_score_ - kUserDefinedCost
-                               : static_cast<double>(piece.score);
+      const float score = piece.type == Type::kUserDefined
+                              ? static_cast<float>(static_cast<float>(length) * highest_score_ - kUserDefinedCost)
+                              : piece.score;
       offer(begin + length, id, score + score_here);
       has_single = has_single || length == character;
     });

@@ -145,9 +145,9 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> ParseSentencePieceTokenizer(abs
   }
   if (model->bos_id >= 0) table.prefix = {model->bos_id};
   if (model->normalizer.remove_extra_whitespaces) {
-    table.dropped_leading_spaces = std::string::npos;
+    table.leading_spaces = TokenTable::LeadingSpaces::kOneOfEachDropped;
   } else if (model->normalizer.add_dummy_prefix) {
-    table.dropped_leading_spaces = 1;
+    table.leading_spaces = TokenTable::LeadingSpaces::kOneDropped;
   }
   PieceEncoder encoder(*model, FindWords(model->pieces));
   absl::StatusOr<SentencePieceNormalizer> normalizer =

@@ -48,9 +48,10 @@ absl::Status TokenDecoder::Add(const nlohmann::json& json, const std::string& pa
     fused_ = true;
   } else if (type == "Strip" && fused_) {
     const std::string content = object.Get<std::string>("content");
-    dropped_leading_spaces_ += object.Get<uint32_t>("start");
+    if (object.Get<uint32_t>("start") != 1) return object.Unsupported("start", "1");
     if (object.Get<uint32_t>("stop") != 0) return object.Unsupported("stop", "0");
     if (content != " ") return object.Unsupported("content", "a space");
+    leading_spaces_ = TokenTable::LeadingSpaces::kOneDropped;
   } else {
     return object.Unsupported("type",
                               "ByteLevel, or a Sequence of Replace, ByteFallback, Fuse and Strip in this order");

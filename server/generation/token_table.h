@@ -20,6 +20,15 @@ struct TokenTable {
     bool keeps_spaces = false;
   };
 
+  // What becomes of spaces at the beginning of a whole text, which come from the tokenizer itself.
+  enum class LeadingSpaces {
+    kKept,
+    // One is left out.
+    kOneDropped,
+    // Of each token one is left out, until there is any text.
+    kOneOfEachDropped,
+  };
+
   // The token of an id; makes room for it.
   Token& At(int32_t id) {
     if (tokens.size() <= static_cast<size_t>(id)) tokens.resize(static_cast<size_t>(id) + 1);
@@ -30,8 +39,7 @@ struct TokenTable {
   // Special tokens by how they are written.
   absl::flat_hash_map<std::string, int32_t> special;
   std::vector<int32_t> prefix;
-  // So many spaces at the beginning of a whole text come from the tokenizer.
-  size_t dropped_leading_spaces = 0;
+  LeadingSpaces leading_spaces = LeadingSpaces::kKept;
 };
 
 }  // namespace predictd

@@ -88,14 +88,10 @@ std::optional<int32_t> Tokenizer::SpecialToken(absl::string_view text) const {
 
 absl::string_view Tokenizer::TextBytes::Next(int32_t id) {
   absl::string_view bytes = tokenizer_.TokenBytes(id);
-  if (spaces_to_drop_ == 0 || bytes.empty()) return bytes;
-  if (tokenizer_.table_.tokens[static_cast<size_t>(id)].keeps_spaces) {
-    spaces_to_drop_ = 0;
-    return bytes;
-  }
-  const size_t spaces = std::min({bytes.find_first_not_of(' '), bytes.size(), spaces_to_drop_});
-  bytes.remove_prefix(spaces);
-  spaces_to_drop_ = bytes.empty() ? spaces_to_drop_ - spaces : 0;
+  if (!drops_ || bytes.empty()) return bytes;
+  const bool drops = bytes[0] == ' ' && !tokenizer_.table_.tokens[static_cast<size_t>(id)].keeps_spaces;
+  if (drops) bytes.remove_prefix(1);
+  drops_ = bytes.empty() && tokenizer_.table_.leading_spaces == TokenTable::LeadingSpaces::kOneOfEachDropped;
   return bytes;
 }
 

@@ -57,13 +57,14 @@ class Tokenizer {
    public:
     // The tokenizer outlives it.
     explicit TextBytes(const Tokenizer& tokenizer)
-        : tokenizer_(tokenizer), spaces_to_drop_(tokenizer.table_.dropped_leading_spaces) {}
+        : tokenizer_(tokenizer), drops_(tokenizer.table_.leading_spaces != TokenTable::LeadingSpaces::kKept) {}
 
     absl::string_view Next(int32_t id);
 
    private:
     const Tokenizer& tokenizer_;
-    size_t spaces_to_drop_;
+    // Whether a space that comes next is left out.
+    bool drops_;
   };
 
  protected:

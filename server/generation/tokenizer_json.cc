@@ -44,7 +44,7 @@ class Reader {
     }
     root.Fail(ReadModel(root.Value("model")));
     root.Fail(ReadPostProcessor(root.Value("post_processor"), "post_processor"));
-    result_.table.dropped_leading_spaces = decoder_.dropped_leading_spaces();
+    result_.table.leading_spaces = decoder_.leading_spaces();
     if (absl::Status status = root.Finish(); !status.ok()) return status;
     return std::move(result_);
   }

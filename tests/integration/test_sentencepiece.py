@@ -38,7 +38,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "add_dummy_prefix": False,
         "user_defined_symbols": ["▁▁", "▁▁▁▁", "\n\n", "==", "123"],
     },
-    "unigram_symbols": {"model_type": "unigram", "vocab_size": 1500, "user_defined_symbols": ["▁▁", "!!", "字"]},
+    "unigram_symbols": {"model_type": "unigram", "vocab_size": 1500, "user_defined_symbols": ["▁▁", "->", "★"]},
     "nmt_nfkc_cf": {"model_type": "unigram", "vocab_size": 1500, "normalization_rule_name": "nmt_nfkc_cf"},
     "suffix": {"model_type": "bpe", "vocab_size": 1500, "treat_whitespace_as_suffix": True},
 }
@@ -110,8 +110,11 @@ def test_marks_of_a_chat_are_text_unless_they_are_trusted(tmp_path: Path) -> Non
     library = sentencepiece.SentencePieceProcessor(model_proto=content)
     start, end = (library.piece_to_id(mark) for mark in MARKS)
     folder = save(content, tmp_path)
-    text = f"{MARKS[0]}user\n  hi {MARKS[1]}\nbye{MARKS[1]}"
+    text = f"so {MARKS[0]}user\n  hi {MARKS[1]}\nbye{MARKS[1]}"
     everything, nothing = answers(folder, [request(text.encode(), ALL), request(text.encode(), [])])
     assert everything["ids"] == library.encode(text)
     assert {start, end}.isdisjoint(nothing["ids"])
     assert nothing["text"] == everything["text"] == text
+    # Unlike the library, no space before a mark that begins the text: models are trained without.
+    [begins] = answers(folder, [request(MARKS[0].encode(), ALL)])
+    assert begins["ids"] == [start]
