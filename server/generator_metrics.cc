@@ -16,6 +16,7 @@ class GeneratorMetrics::Version final : public GeneratorObserver {
   Version(GeneratorMetrics& metrics, const std::string& model, const std::string& version)
       : waiting_(metrics.waiting_.With({model, version})),
         slots_(metrics.slots_.With({model, version})),
+        cached_tokens_(metrics.cached_tokens_.With({model, version})),
         first_token_seconds_(metrics.first_token_seconds_.With({model, version})),
         next_token_seconds_(metrics.next_token_seconds_.With({model, version})),
         prefill_seconds_(metrics.step_seconds_.With({model, version, "prefill"})),
@@ -26,7 +27,10 @@ class GeneratorMetrics::Version final : public GeneratorObserver {
         generated_tokens_(metrics.generated_tokens_.With({model, version})) {}
 
   void OnWaitingChange(int64_t by) override { waiting_.Add(static_cast<double>(by)); }
-  void OnSlotsUsed(int64_t slots) override { slots_.Set(static_cast<double>(slots)); }
+  void OnSlotsUsed(int64_t slots, int64_t cached_tokens) override {
+    slots_.Set(static_cast<double>(slots));
+    cached_tokens_.Set(static_cast<double>(cached_tokens));
+  }
   void OnPrefill(int64_t tokens, Duration took) override {
     prompt_tokens_.Increment(static_cast<uint64_t>(tokens));
     prefill_seconds_.Observe(Seconds(took));
@@ -48,6 +52,7 @@ class GeneratorMetrics::Version final : public GeneratorObserver {
  private:
   Gauge& waiting_;
   Gauge& slots_;
+  Gauge& cached_tokens_;
   Histogram& first_token_seconds_;
   Histogram& next_token_seconds_;
   Histogram& prefill_seconds_;
@@ -62,6 +67,9 @@ GeneratorMetrics::GeneratorMetrics(MetricsRegistry& registry)
     : waiting_(registry.AddGauge("predictd_generator_waiting", "Answers that wait for a slot.", {"model", "version"})),
       slots_(registry.AddGauge("predictd_generator_slots_used", "Answers that are being generated.",
                                {"model", "version"})),
+      cached_tokens_(registry.AddGauge("predictd_generator_cache_tokens",
+                                       "Tokens of running answers and their prompts in the model's cache.",
+                                       {"model", "version"})),
       first_token_seconds_(registry.AddHistogram("gen_ai_server_time_to_first_token_seconds",
                                                  "From a request's arrival to the first token of an answer.",
                                                  ExponentialBounds(0.001, 2, 18), {"model", "version"})),

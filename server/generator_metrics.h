@@ -24,6 +24,7 @@ class GeneratorMetrics {
 
   MetricFamily<Gauge>& waiting_;
   MetricFamily<Gauge>& slots_;
+  MetricFamily<Gauge>& cached_tokens_;
   MetricFamily<Histogram>& first_token_seconds_;
   MetricFamily<Histogram>& next_token_seconds_;
   MetricFamily<Histogram>& step_seconds_;

@@ -56,6 +56,7 @@ void AnswerStream::Finish(int index, std::string text, FinishReason reason) {
   AnswerPiece& piece = Pending(index);
   piece.text += text;
   piece.finish_reason = reason;
+  ++(reason == FinishReason::kStop ? timings_.stopped_answers : timings_.cut_answers);
   --running_;
 }
 

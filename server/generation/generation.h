@@ -55,6 +55,9 @@ struct GenerationTimings {
   // Tokens of the prompt that were not computed again, of the first answer.
   int64_t cached_tokens = 0;
   int64_t generated_tokens = 0;
+  // Answers that have ended, by reason.
+  int stopped_answers = 0;
+  int cut_answers = 0;
 };
 
 }  // namespace predictd

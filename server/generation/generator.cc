@@ -23,7 +23,7 @@ constexpr int64_t kWarmUpPrompt = 32;
 // What stands in for an observer that nobody gave.
 class NoObserver final : public GeneratorObserver {
   void OnWaitingChange(int64_t /*by*/) override {}
-  void OnSlotsUsed(int64_t /*slots*/) override {}
+  void OnSlotsUsed(int64_t /*slots*/, int64_t /*cached_tokens*/) override {}
   void OnPrefill(int64_t /*tokens*/, Duration /*took*/) override {}
   void OnDecode(int64_t /*sequences*/, Duration /*took*/) override {}
   void OnPrefixReused(int64_t /*tokens*/) override {}
@@ -281,7 +281,14 @@ bool Generator::Copy(Sequence& sequence, int64_t from, int64_t to, int64_t begin
 }
 
 void Generator::ReportSlots() {
-  observer_.OnSlotsUsed(static_cast<int64_t>(decoding_.size()) + (prefilling_ != nullptr ? 1 : 0));
+  auto slots = static_cast<int64_t>(decoding_.size());
+  int64_t cached_tokens = 0;
+  for (const auto& sequence : decoding_) cached_tokens += sequence->computed();
+  if (prefilling_ != nullptr) {
+    ++slots;
+    cached_tokens += prefilling_->computed();
+  }
+  observer_.OnSlotsUsed(slots, cached_tokens);
 }
 
 absl::Status Generator::WarmUp() {

@@ -30,8 +30,8 @@ class GeneratorObserver {
   virtual ~GeneratorObserver() = default;
   // Answers that wait for a slot; the changes add up to 0 when nothing is left.
   virtual void OnWaitingChange(int64_t by) = 0;
-  // Answers that are being generated now.
-  virtual void OnSlotsUsed(int64_t slots) = 0;
+  // Answers that are being generated now, and their tokens in the model's cache.
+  virtual void OnSlotsUsed(int64_t slots, int64_t cached_tokens) = 0;
   // A part of a prompt, or a token of each of so many sequences, was computed.
   virtual void OnPrefill(int64_t tokens, Duration took) = 0;
   virtual void OnDecode(int64_t sequences, Duration took) = 0;

@@ -153,6 +153,9 @@ void Call::AddGeneration(const GenerationTimings& timings, int64_t prompt_tokens
   if (model_ != nullptr) span_->SetAttribute("gen_ai.request.model", std::string_view(model_->name()));
   span_->SetAttribute("gen_ai.usage.input_tokens", prompt_tokens);
   span_->SetAttribute("gen_ai.usage.output_tokens", timings.generated_tokens);
+  std::string reasons = timings.stopped_answers > 0 ? "stop" : "";
+  if (timings.cut_answers > 0) absl::StrAppend(&reasons, reasons.empty() ? "" : ",", "length");
+  if (!reasons.empty()) span_->SetAttribute("gen_ai.response.finish_reasons", reasons);
 }
 
 void Call::AddCacheLookup(std::string_view outcome, TimePoint started, TimePoint ended) {

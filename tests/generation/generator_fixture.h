@@ -43,7 +43,10 @@ class StepByStep final : public WorkScheduler {
 class GeneratorCounts final : public GeneratorObserver {
  public:
   void OnWaitingChange(int64_t by) override { waiting += by; }
-  void OnSlotsUsed(int64_t used) override { slots = used; }
+  void OnSlotsUsed(int64_t used, int64_t tokens) override {
+    slots = used;
+    cached_tokens = tokens;
+  }
   void OnPrefill(int64_t tokens, Duration /*took*/) override { prefilled += tokens; }
   void OnDecode(int64_t sequences, Duration /*took*/) override { decoded += sequences; }
   void OnPrefixReused(int64_t tokens) override { reused += tokens; }
@@ -52,6 +55,7 @@ class GeneratorCounts final : public GeneratorObserver {
 
   int64_t waiting = 0;
   int64_t slots = 0;
+  int64_t cached_tokens = 0;
   int64_t prefilled = 0;
   int64_t decoded = 0;
   int64_t reused = 0;

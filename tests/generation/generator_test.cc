@@ -32,6 +32,8 @@ TEST_F(GeneratorTest, EachStepSendsAToken) {
   for (size_t tokens = 1; tokens <= 5; ++tokens) {
     EXPECT_TRUE(scheduler_.Step());
     EXPECT_EQ(reader->tokens().size(), tokens);
+    // The last one is put into the model by the next step.
+    EXPECT_EQ(counts_.cached_tokens, tokens < 5 ? 4 + tokens : 0);
   }
   EXPECT_TRUE(reader->ended());
   EXPECT_FALSE(scheduler_.Step());

@@ -181,7 +181,8 @@ def test_spans_follow_the_conventions_for_generation(generators: Path, tmp_path:
         assert server.stop() == 0
     spans = [json.loads(line) for line in file.read_text().splitlines()]
     text = json.dumps(spans)
-    for name in ("gen_ai.operation.name", "gen_ai.request.model", "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"):
+    names = ["operation.name", "request.model", "usage.input_tokens", "usage.output_tokens", "response.finish_reasons"]
+    for name in (f"gen_ai.{name}" for name in names):
         assert name in text
     for phase in ("queue", "prefill", "decode"):
         assert f'"{phase}"' in text
