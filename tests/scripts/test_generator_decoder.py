@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,8 +59,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> torch.jit.ScriptModule:
     return exported(read_huggingface(write_safetensors(folder / "source", tiny_model("llama"))), folder / "out")
 
 
-@pytest.fixture(autouse=True)
-def _without_gradients():
+@pytest.fixture(scope="module", autouse=True)
+def _as_served(one_thread: None) -> Iterator[None]:
     with torch.inference_mode():
         yield
 

@@ -19,6 +19,8 @@ WINDOW = 256
 # A window for each part of the text, of which there are more: this must not take long.
 WINDOWS = range(0, 16, 4)
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -233,9 +233,11 @@ def test_the_command_writes_the_folder_and_then_leaves_it(tmp_path: Path) -> Non
     again = run(source, out, "--version", "3", "--slots", "5", "--max-length", "300")
     assert (again.returncode, again.stdout) == (0, f"{out}: is current\n")
     assert (out / "3/model.pt").stat().st_mtime_ns == written
-    longer = run(source, out, "--version", "3", "--slots", "5", "--max-length", "400")
-    assert longer.returncode == 0
-    assert "max_length = 400" in (out / "model.toml").read_text()
+    other = run(source, out, "--version", "3", "--description", 'A "model"', "--max-length", "400")
+    assert other.returncode == 0
+    settings = (out / "model.toml").read_text()
+    assert settings.startswith('description = "A \\"model\\""\n')
+    assert "max_length = 400\nslots = 16\n" in settings
 
 
 def test_end_tokens_come_from_where_generation_is_configured(tmp_path: Path) -> None:
