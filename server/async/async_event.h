@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <coroutine>
-#include <cstdint>
 
 namespace predictd {
 
@@ -17,14 +16,13 @@ class AsyncEvent {
     explicit Awaiter(AsyncEvent& event) : event_(event) {}
     bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> waiter) noexcept {
-      uintptr_t expected = kNothing;
-      const auto address = reinterpret_cast<uintptr_t>(waiter.address());
-      return event_.state_.compare_exchange_strong(expected, address, std::memory_order_acq_rel);
+      void* expected = nullptr;
+      return event_.state_.compare_exchange_strong(expected, waiter.address(), std::memory_order_acq_rel);
     }
     // It was set, or has just been: whoever resumes takes the waiter out.
     void await_resume() const noexcept {
-      uintptr_t expected = kSet;
-      event_.state_.compare_exchange_strong(expected, kNothing, std::memory_order_acq_rel);
+      void* expected = event_.set();
+      event_.state_.compare_exchange_strong(expected, nullptr, std::memory_order_acq_rel);
     }
 
    private:
@@ -35,19 +33,20 @@ class AsyncEvent {
 
   // The coroutine may end, and with it this event, before Set returns.
   void Set() {
-    uintptr_t before = state_.load(std::memory_order_acquire);
+    void* before = state_.load(std::memory_order_acquire);
     // A waiter is taken out by whoever resumes it; if none waits, the next one will not have to.
-    while (!state_.compare_exchange_weak(before, before > kSet ? kNothing : kSet, std::memory_order_acq_rel)) {
+    while (!state_.compare_exchange_weak(before, waits(before) ? nullptr : set(), std::memory_order_acq_rel)) {
     }
-    if (before > kSet) std::coroutine_handle<>::from_address(reinterpret_cast<void*>(before)).resume();
+    if (waits(before)) std::coroutine_handle<>::from_address(before).resume();
   }
 
  private:
-  static constexpr uintptr_t kNothing = 0;
-  static constexpr uintptr_t kSet = 1;
+  // No coroutine has this address.
+  void* set() { return this; }
+  bool waits(const void* state) const { return state != nullptr && state != this; }
 
-  // One of these, or the address of the coroutine that waits.
-  std::atomic<uintptr_t> state_{kNothing};
+  // Null, set(), or the address of the coroutine that waits.
+  std::atomic<void*> state_{nullptr};
 };
 
 }  // namespace predictd

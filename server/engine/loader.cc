@@ -49,12 +49,14 @@ void Loader::Run() {
 absl::Status Loader::Bring(const ServedModel& model, ServedVersion& version) {
   if (model.config().generator.has_value()) {
     absl::StatusOr<std::shared_ptr<Generator>> generator = make_generator_(model, version);
-    if (generator.ok()) version.SetReady(nullptr, *std::move(generator));
-    return generator.status();
+    if (!generator.ok()) return generator.status();
+    version.SetReady(nullptr, *std::move(generator));
+    return absl::OkStatus();
   }
   absl::StatusOr<std::shared_ptr<ModelRunner>> runner = Load(model, version);
-  if (runner.ok()) version.SetReady(*std::move(runner));
-  return runner.status();
+  if (!runner.ok()) return runner.status();
+  version.SetReady(*std::move(runner));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<ModelRunner>> Loader::Load(const ServedModel& model, const ServedVersion& version) {

@@ -5,7 +5,6 @@
 namespace predictd {
 namespace {
 
-constexpr int64_t kLeastChunk = 16;
 constexpr int64_t kMostChunk = 512;
 // What a step of a prompt may take when nobody else waits for it.
 constexpr Duration kAlone = std::chrono::milliseconds(100);
@@ -27,8 +26,8 @@ void GenerationCost::RecordPrefill(int64_t tokens, Duration took) {
 
 int64_t GenerationCost::PrefillTokens(int64_t left, bool others_decode) const {
   const Duration budget = others_decode ? decode_ * 3 / 2 : kAlone;
-  const int64_t affordable = prefill_token_ > Duration::zero() ? budget / prefill_token_ : kLeastChunk * 4;
-  const int64_t chunk = std::clamp(affordable, kLeastChunk, kMostChunk);
+  const int64_t affordable = prefill_token_ > Duration::zero() ? budget / prefill_token_ : 4 * kPart;
+  const int64_t chunk = std::clamp(affordable / kPart * kPart, kPart, kMostChunk);
   // What would be left for a last small step is better done now.
   return left <= chunk + chunk / 4 ? left : chunk;
 }

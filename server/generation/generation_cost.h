@@ -20,6 +20,10 @@ class GenerationCost {
   // How many tokens of a prompt to compute in one step. Beside sequences that are being answered no more than lets them
   // keep their pace: about one and a half times what their own step takes. Alone as many as take a moment, within which
   // a caller who hangs up is noticed.
+  //
+  // Parts end at multiples of kPart tokens of the prompt: sums of another order would otherwise make an answer depend
+  // on how fast the machine was.
+  static constexpr int64_t kPart = 16;
   int64_t PrefillTokens(int64_t left, bool others_decode) const;
 
  private:

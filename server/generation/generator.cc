@@ -215,6 +215,7 @@ void Generator::ReusePrefix(Sequence& sequence) {
     const int64_t common = CommonPrefix(other.tokens().subspan(0, static_cast<size_t>(other.computed())), prompt);
     if (common > best.tokens && common >= PrefixStore::kLeastTokens) best = {static_cast<int64_t>(i), common};
   }
+  best.tokens -= best.tokens % GenerationCost::kPart;
   if (best.tokens == 0 || !Copy(sequence, best.slot, prefill_slot_, 0, best.tokens)) return;
   sequence.AddComputed(best.tokens);
   observer_.OnPrefixReused(best.tokens);

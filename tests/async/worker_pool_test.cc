@@ -66,10 +66,11 @@ TEST(WorkerPoolTest, StepOfBothWorkersRunsAloneAndNobodyIsForgotten) {
   WorkerPool pool({.workers = 2});
   std::atomic<int> running{0};
   std::atomic<int> together{0};
-  constexpr int kSteps = 500;
+  constexpr ptrdiff_t kSteps = 500;
   std::latch done(4 * kSteps);
   const auto step = [&](int workers) {
-    if ((running += workers) > 2) ++together;
+    const int now = running += workers;
+    if (now > 2) ++together;
     std::this_thread::yield();
     running -= workers;
     done.count_down();
@@ -77,7 +78,7 @@ TEST(WorkerPoolTest, StepOfBothWorkersRunsAloneAndNobodyIsForgotten) {
   std::vector<std::jthread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&, workers = 1 + i % 2] {
-      for (int s = 0; s < kSteps; ++s) {
+      for (ptrdiff_t s = 0; s < kSteps; ++s) {
         const WorkSource::Share share = {.workers_per_step = workers};
         const auto source =
             std::make_shared<FunctionSource>([&, workers] { step(workers); }, std::chrono::milliseconds(1), share);

@@ -11,13 +11,16 @@ TEST(GenerationCostTest, PromptBesideOthersTakesAboutOneAndAHalfOfTheirSteps) {
   GenerationCost cost;
   cost.RecordDecode(milliseconds(40));
   cost.RecordPrefill(10, milliseconds(20));
-  EXPECT_EQ(cost.PrefillTokens(1000, /*others_decode=*/true), 30);
+  EXPECT_EQ(cost.PrefillTokens(1000, /*others_decode=*/true), 16);
+  EXPECT_EQ(cost.PrefillTokens(1000, true) % GenerationCost::kPart, 0);
+  cost.RecordDecode(milliseconds(80));
+  EXPECT_EQ(cost.PrefillTokens(1000, true), 32);
 }
 
 TEST(GenerationCostTest, PromptAloneTakesATenthOfASecondAtATime) {
   GenerationCost cost;
   cost.RecordPrefill(10, milliseconds(20));
-  EXPECT_EQ(cost.PrefillTokens(1000, /*others_decode=*/false), 50);
+  EXPECT_EQ(cost.PrefillTokens(1000, /*others_decode=*/false), 48);
 }
 
 TEST(GenerationCostTest, PartsAreNeitherTinyNorHuge) {
@@ -33,8 +36,8 @@ TEST(GenerationCostTest, PartsAreNeitherTinyNorHuge) {
 TEST(GenerationCostTest, SmallRestIsNotLeftForAnotherStep) {
   GenerationCost cost;
   cost.RecordPrefill(10, milliseconds(20));
-  EXPECT_EQ(cost.PrefillTokens(62, false), 62);
-  EXPECT_EQ(cost.PrefillTokens(63, false), 50);
+  EXPECT_EQ(cost.PrefillTokens(60, false), 60);
+  EXPECT_EQ(cost.PrefillTokens(61, false), 48);
   EXPECT_EQ(cost.PrefillTokens(3, false), 3);
 }
 

@@ -68,7 +68,7 @@ def test_stream_sends_the_same_answer_in_pieces(client: Client) -> None:
     assert streamed.finish_reason() == LENGTH
     assert all(piece.finish_reason == 0 for piece in streamed.pieces[:-1])
     assert streamed.summary.usage.generated_tokens == 20
-    assert len(streamed.pieces) > 3
+    assert len(streamed.pieces) > 1
 
 
 def test_token_ids_are_a_prompt_too(client: Client, tokenizer: Tokenizer) -> None:
