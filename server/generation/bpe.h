@@ -33,7 +33,7 @@ class Bpe {
     std::optional<std::array<int32_t, 256>> byte_fallback;
   };
 
-  explicit Bpe(Options options) : options_(std::move(options)) { bytes_.fill(kNone); }
+  explicit Bpe(Options options) : options_(options) { bytes_.fill(kNone); }
 
   // `text` is what the token stands for in a word.
   void AddToken(absl::string_view text, int32_t id);

@@ -153,7 +153,7 @@ class Parser {
     return Of(Folded(icu::UnicodeSet(c, c)));
   }
 
-  static PatternNode Of(icu::UnicodeSet set) { return {PatternNode::Kind::kSet, std::move(set)}; }
+  static PatternNode Of(const icu::UnicodeSet& set) { return {PatternNode::Kind::kSet, set}; }
 
   icu::UnicodeSet Folded(icu::UnicodeSet set) {
     if (!ignore_case_) return set;
@@ -184,7 +184,7 @@ class Parser {
     while (inner.kind == PatternNode::Kind::kSequence && inner.children.size() == 1)
       inner = PatternNode(std::move(inner.children.front()));
     if (inner.kind != PatternNode::Kind::kSet) Fail("looking at anything but one character is not supported");
-    result.set = std::move(inner.set);
+    result.set = inner.set;
     return result;
   }
 
@@ -217,7 +217,7 @@ class Parser {
       }
     }
     result.retainAll(part);
-    result = Folded(std::move(result));
+    result = Folded(result);
     if (negated) result.complement();
     return result;
   }

@@ -38,7 +38,7 @@ absl::StatusOr<SentencePieceNormalizer> SentencePieceNormalizer::Create(const Se
 // Its size, the double array, and the texts. Numbers are little-endian.
 absl::Status SentencePieceNormalizer::ReadTable() {
   if (spec_.charsmap.empty()) return absl::OkStatus();
-  const absl::Status broken = absl::InvalidArgumentError("precompiled_charsmap is broken");
+  absl::Status broken = absl::InvalidArgumentError("precompiled_charsmap is broken");
   absl::string_view rest = spec_.charsmap;
   uint32_t size = 0;
   if (rest.size() < sizeof(size)) return broken;

@@ -15,7 +15,7 @@ namespace predictd {
 absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadSentencePieceTokenizer(const std::filesystem::path& file);
 
 // The same from the bytes of the file.
-absl::StatusOr<std::shared_ptr<const Tokenizer>> ParseSentencePieceTokenizer(absl::string_view model);
+absl::StatusOr<std::shared_ptr<const Tokenizer>> ParseSentencePieceTokenizer(absl::string_view bytes);
 
 }  // namespace predictd
 

@@ -52,8 +52,9 @@ class Reader {
  private:
   template <class T>
   static absl::Status Keep(absl::StatusOr<T> read, T& place) {
-    if (read.ok()) place = *std::move(read);
-    return read.status();
+    if (!read.ok()) return read.status();
+    place = *std::move(read);
+    return absl::OkStatus();
   }
 
   // Takes an id for a token.
