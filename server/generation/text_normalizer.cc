@@ -121,6 +121,8 @@ MarkedText TextNormalizer::Apply(UnicodeForm form, MarkedView text) {
   icu::StringByteSink<std::string> sink(&normalized);
   icu::Edits edits;
   form->normalizeUTF8(0, ToPiece(sorted.view().text()), sink, &edits, error);
+  // Only for want of memory.
+  if (U_FAILURE(error)) return sorted;
   MarkedText result;
   icu::Edits::Iterator edit = edits.getCoarseIterator();
   while (edit.next(error)) {

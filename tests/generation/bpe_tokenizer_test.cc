@@ -175,7 +175,7 @@ std::string RandomText(std::mt19937& random) {
 
 TEST_F(BpeTokenizerTest, DecodingGivesTheTextBack) {
   std::mt19937 random(3);
-  for (int round = 0; round < 20000; ++round) {
+  for (int round = 0; round < 10000; ++round) {
     const std::string text = RandomText(random);
     std::vector<Range> trusted;
     if (round % 2 == 0) trusted.push_back({random() % (text.size() + 1), text.size()});
@@ -185,7 +185,7 @@ TEST_F(BpeTokenizerTest, DecodingGivesTheTextBack) {
 
 TEST_F(BpeTokenizerTest, AnyBytesBecomeTheirReplacedForm) {
   std::mt19937 random(4);
-  for (int round = 0; round < 20000; ++round) {
+  for (int round = 0; round < 10000; ++round) {
     std::string bytes(random() % 20, ' ');
     for (char& byte : bytes) byte = static_cast<char>(random() % 3 == 0 ? random() % 128 : 0x80 + random() % 128);
     ASSERT_EQ(tokenizer_->Decode(tokenizer_->Encode(bytes, {}), false), ToUtf8(bytes));
@@ -216,7 +216,7 @@ TEST_F(BpeTokenizerTest, LongWordsAreMergedLikeShortOnes) {
 }
 
 TEST_F(BpeTokenizerTest, LongTextsTakeLinearTime) {
-  const size_t size = 1'000'000;
+  const size_t size = 250'000;
   std::string words;
   while (words.size() < size) words += "the hello  aa, ";
   std::string marks;
@@ -229,7 +229,7 @@ TEST_F(BpeTokenizerTest, LongTextsTakeLinearTime) {
         std::string(size, '<'), "e" + marks, std::string(size, '\xE2')}) {
     const absl::Time start = absl::Now();
     EXPECT_FALSE(tokenizer->Encode(text, {{0, text.size()}}).empty());
-    // A second where nothing else runs; minutes if it were quadratic.
+    // Some tens of milliseconds where nothing else runs; minutes if it were quadratic.
     EXPECT_LT(absl::Now() - start, absl::Seconds(30)) << text.substr(0, 20);
   }
 }

@@ -136,7 +136,7 @@ TEST_P(SentencePieceTokenizerTest, TextAfterAMarkGoesOnAndAfterAControlTokenItBe
 }
 
 TEST_P(SentencePieceTokenizerTest, LongTextsTakeLinearTime) {
-  const size_t size = 1'000'000;
+  const size_t size = 250'000;
   for (const std::string& text : {std::string(size, 'a'), std::string(size, ' '), std::string(size, '<')}) {
     const absl::Time start = absl::Now();
     EXPECT_FALSE(tokenizer_->Encode(text, {}).empty());
