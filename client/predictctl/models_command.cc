@@ -82,7 +82,7 @@ void PrintVersions(const v1::Model& model, std::ostream& out) {
 }
 
 void PrintGenerator(const v1::GeneratorSpec& generator, std::ostream& out) {
-  out << (generator.chat() ? "takes a prompt or a chat" : "takes a prompt, but no chat") << "\n"
+  out << (generator.chat() ? "takes a prompt or a chat" : "takes a prompt") << "\n"
       << "at most " << generator.max_length() << " tokens of prompt and answer together\n"
       << "at most " << generator.slots() << " answers at the same time\n"
       << "vocabulary of " << generator.vocabulary_size() << " tokens\n";
