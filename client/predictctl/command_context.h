@@ -19,6 +19,7 @@ struct CommandContext {
   std::shared_ptr<CallControl> control;  // Cancelled by Ctrl-C.
   std::ostream& out;
   std::ostream& err;
+  bool out_is_terminal = false;
   bool err_is_terminal = false;
 
   // For the command's main call.

@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "client/predictctl/exit_code.h"
+#include "client/predictctl/repeatable_option.h"
 
 namespace predictd {
 namespace {
@@ -18,6 +19,8 @@ constexpr char kFooter[] = R"(Examples:
   predictctl predict linear --input '[[1, 2, 3, 4]]' --deadline 50ms
   echo '{"x": [[1, 2], [3, 4]]}' | predictctl predict linear --json-input - --json
   predictctl stream digits --input @digits.npy --chunk-rows 32 --out logits=logits.npy
+  predictctl generate smollm2 "Once upon a time" --max-tokens 50 --seed 1
+  predictctl chat smollm2 --system "Answer in one sentence."
 'predictctl COMMAND --help' lists a command's options.
 
 Exit status:
@@ -37,13 +40,6 @@ The shape of JSON follows from its nesting, its type from the model's signature.
 has a single input.
 
 Options of every command (--address, --deadline, --header, --json) and exit statuses: predictctl --help)";
-
-// Text of --json-input, --header and friends: one value for each time the option is given. CLI11 would split one that
-// is in brackets, were it allowed to take several.
-CLI::Option* AddRepeatable(CLI::App& app, const std::string& name, std::vector<std::string>& values,
-                           const std::string& placeholder, const std::string& description) {
-  return app.add_option(name, values, description)->type_name(placeholder)->allow_extra_args(false);
-}
 
 // Wraps a parser of our own as a CLI11 callback.
 template <typename Parse, typename Value>
@@ -77,7 +73,7 @@ void AddCommon(CLI::App& app, CommonArguments& arguments, std::vector<std::strin
       ->envname("PREDICTD_ADDRESS")
       ->capture_default_str();
   app.add_option_function<std::string>("--deadline", Into("--deadline", ParseDeadline, arguments.deadline),
-                                       "Of the call, as in 250ms; 0: none [30s]")
+                                       "Of a call, as in 250ms; 0: none [30s; none for text]")
       ->type_name("DURATION");
   AddRepeatable(app, "--header", headers, "KEY=VALUE", "Metadata to send; may be repeated");
   app.add_flag("--json", arguments.json, "One JSON document, or a line of JSON for each event of a stream");
@@ -134,6 +130,8 @@ std::variant<CommandLine, int> ParseCommandLine(int argc, const char* const* arg
   ModelsArguments models;
   PredictArguments predict;
   StreamArguments stream;
+  GenerateArguments generate;
+  ChatArguments chat;
   std::vector<std::string> headers;
   std::vector<std::string> files;
   EncodingFlags encoding;
@@ -159,6 +157,12 @@ std::variant<CommandLine, int> ParseCommandLine(int argc, const char* const* arg
   stream_command->add_flag("--per-item-errors", stream.per_item_errors,
                            "Go on after rows that failed, and report them with the others");
 
+  CLI::App* generate_command = app.add_subcommand("generate", "Have a generator go on from a prompt");
+  AddGenerate(*generate_command, generate);
+
+  CLI::App* chat_command = app.add_subcommand("chat", "Talk with a generator");
+  AddChat(*chat_command, chat);
+
   try {
     app.parse(argc, argv);
     ParseAll("--header", ParseHeader, headers, common.headers);
@@ -169,6 +173,10 @@ std::variant<CommandLine, int> ParseCommandLine(int argc, const char* const* arg
   predict.encoding = encoding.Choice(common.json);
   stream.predict.encoding = predict.encoding;
   stream.predict.files = predict.files;
+  const bool text = generate_command->parsed() || chat_command->parsed();
+  if (text && app.get_option("--deadline")->empty()) common.deadline = absl::InfiniteDuration();
+  if (generate_command->parsed()) return CommandLine{common, generate};
+  if (chat_command->parsed()) return CommandLine{common, chat};
   if (models_command->parsed()) return CommandLine{common, models};
   if (predict_command->parsed()) return CommandLine{common, predict};
   return CommandLine{common, stream};

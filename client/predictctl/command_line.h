@@ -11,6 +11,7 @@
 
 #include "absl/time/time.h"
 #include "client/call_metadata.h"
+#include "client/predictctl/generation_arguments.h"
 #include "client/predictctl/output_file.h"
 #include "client/predictctl/row_range.h"
 
@@ -19,7 +20,7 @@ namespace predictd {
 // Of every command.
 struct CommonArguments {
   std::string address = "127.0.0.1:8500";
-  // Of the command's main call. InfiniteDuration: none.
+  // Of the command's main call. InfiniteDuration: none, which is the default of generate and chat.
   absl::Duration deadline = absl::Seconds(30);
   Metadata headers = {};
   bool json = false;
@@ -58,7 +59,7 @@ struct StreamArguments {
 
 struct CommandLine {
   CommonArguments common;
-  std::variant<ModelsArguments, PredictArguments, StreamArguments> command;
+  std::variant<ModelsArguments, PredictArguments, StreamArguments, GenerateArguments, ChatArguments> command;
 };
 
 // Reads the arguments and the environment variable PREDICTD_ADDRESS. Help that was asked for goes to `out`, what is

@@ -2,13 +2,11 @@
 
 #include <unistd.h>
 
-#include <utility>
-
 #include "client/predictctl/exit_code.h"
 
 namespace predictd {
 
-InterruptWatcher::InterruptWatcher(std::shared_ptr<CallControl> control) : control_(std::move(control)) {
+InterruptWatcher::InterruptWatcher(Interrupts& interrupts) : interrupts_(interrupts) {
   sigemptyset(&signals_);
   sigaddset(&signals_, SIGINT);
   sigaddset(&signals_, SIGTERM);
@@ -26,8 +24,8 @@ InterruptWatcher::~InterruptWatcher() {
 void InterruptWatcher::Watch() {
   int signal = 0;
   while (sigwait(&signals_, &signal) == 0 && !stopping_) {
-    if (control_->cancelled()) _exit(kExitInterrupted);
-    control_->Cancel();
+    const bool cancelling = signal == SIGTERM ? interrupts_.Terminate() : interrupts_.Interrupt();
+    if (!cancelling) _exit(kExitInterrupted);
   }
 }
 

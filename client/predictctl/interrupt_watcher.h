@@ -5,18 +5,18 @@
 #include <signal.h>
 
 #include <atomic>
-#include <memory>
 #include <thread>
 
-#include "client/call_control.h"
+#include "client/predictctl/interrupts.h"
 
 namespace predictd {
 
-// While it lives, the first SIGINT or SIGTERM cancels the calls of `control`, and the second one ends the process at
-// once. Owned by main; made before any other thread, as these inherit that they do not take the signals.
+// While it lives, SIGINT and SIGTERM cancel what `interrupts` are aimed at, and end the process at once if there is
+// nothing (left) to cancel. Owned by main; made before any other thread, as these inherit that they do not take the
+// signals.
 class InterruptWatcher {
  public:
-  explicit InterruptWatcher(std::shared_ptr<CallControl> control);
+  explicit InterruptWatcher(Interrupts& interrupts);
   ~InterruptWatcher();
   InterruptWatcher(const InterruptWatcher&) = delete;
   InterruptWatcher& operator=(const InterruptWatcher&) = delete;
@@ -24,7 +24,7 @@ class InterruptWatcher {
  private:
   void Watch();
 
-  const std::shared_ptr<CallControl> control_;
+  Interrupts& interrupts_;
   sigset_t signals_;
   sigset_t old_mask_;
   std::atomic<bool> stopping_ = false;

@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <memory>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "predictd/v1/prediction_service.pb.h"
@@ -50,6 +51,13 @@ nlohmann::ordered_json ErrorJson(const ErrorDetails& error) {
   if (error.retry_after.has_value()) json["retry_after_ms"] = absl::ToDoubleMilliseconds(*error.retry_after);
   if (error.retry_forbidden) json["retry_after_ms"] = nullptr;
   return json;
+}
+
+nlohmann::ordered_json EndJson(const absl::Status& status, const CallInfo& info) {
+  nlohmann::ordered_json end = {{"code", CodeName(status.code())}};
+  if (!status.ok()) end = ErrorJson(info.error.value_or(ErrorDetails()));
+  end["timings"] = TimingsJson(info);
+  return {{"end", std::move(end)}};
 }
 
 std::string JsonDocument(const nlohmann::ordered_json& json) {

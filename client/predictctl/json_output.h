@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "absl/status/status.h"
 #include "client/call_info.h"
 #include "client/error_details.h"
 
@@ -22,6 +23,9 @@ nlohmann::ordered_json TimingsJson(const CallInfo& info);
 // {"code": "INVALID_ARGUMENT", "message": "...", "field_violations": [{"field": ..., "description": ...}],
 //  "retry_after_ms": 50}, the last two only if there are any.
 nlohmann::ordered_json ErrorJson(const ErrorDetails& error);
+
+// {"end": {"code": "OK", "timings": {...}}}: the last line of a stream; with what ErrorJson says if it failed.
+nlohmann::ordered_json EndJson(const absl::Status& status, const CallInfo& info);
 
 // A document over several lines, or all in one line; without a newline at the end. What is not UTF-8 is replaced.
 std::string JsonDocument(const nlohmann::ordered_json& json);

@@ -3,16 +3,22 @@
 
 #include <iostream>
 #include <memory>
+#include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "client/client.h"
+#include "client/predictctl/chat_command.h"
 #include "client/predictctl/command_context.h"
 #include "client/predictctl/command_line.h"
 #include "client/predictctl/exit_code.h"
+#include "client/predictctl/generate_command.h"
 #include "client/predictctl/inputs.h"
 #include "client/predictctl/interrupt_watcher.h"
 #include "client/predictctl/models_command.h"
 #include "client/predictctl/predict_command.h"
+#include "client/predictctl/prompt.h"
 #include "client/predictctl/stream_command.h"
 
 namespace predictd {
@@ -28,16 +34,55 @@ const PredictArguments* PredictArgumentsOf(const CommandLine& line) {
   return std::get_if<PredictArguments>(&line.command);
 }
 
+// What a command takes from standard input as a whole.
+struct Material {
+  std::vector<Input> inputs;
+  std::string prompt;
+};
+
+absl::StatusOr<Material> ReadMaterial(const CommandLine& line) {
+  Material material;
+  if (const PredictArguments* predict = PredictArgumentsOf(line)) {
+    absl::StatusOr<std::vector<Input>> inputs = ReadInputs(predict->inputs, predict->json_inputs, std::cin);
+    if (!inputs.ok()) return inputs.status();
+    material.inputs = *std::move(inputs);
+  }
+  if (const auto* generate = std::get_if<GenerateArguments>(&line.command)) {
+    absl::StatusOr<std::string> prompt = ReadPrompt(generate->prompt, std::cin);
+    if (!prompt.ok()) return prompt.status();
+    material.prompt = *std::move(prompt);
+  }
+  return material;
+}
+
+// Runs the command that it is called with.
+struct CommandRunner {
+  const CommandContext& context;
+  Material& material;
+  Interrupts& interrupts;
+
+  int operator()(const ModelsArguments& arguments) const { return RunModels(context, arguments); }
+  int operator()(const PredictArguments& arguments) const {
+    return RunPredict(context, arguments, std::move(material.inputs));
+  }
+  int operator()(const StreamArguments& arguments) const {
+    return RunStream(context, arguments, std::move(material.inputs));
+  }
+  int operator()(const GenerateArguments& arguments) const { return RunGenerate(context, arguments, material.prompt); }
+  int operator()(const ChatArguments& arguments) const {
+    const ChatInput input{.in = std::cin, .is_terminal = isatty(STDIN_FILENO) != 0};
+    return RunChat(context, arguments, input, interrupts);
+  }
+};
+
 int Run(const CommandLine& line) {
   // Before the watcher exists, so that Ctrl-C also ends a wait for standard input.
-  std::vector<Input> inputs;
-  if (const PredictArguments* predict = PredictArgumentsOf(line)) {
-    absl::StatusOr<std::vector<Input>> read = ReadInputs(predict->inputs, predict->json_inputs, std::cin);
-    if (!read.ok()) return Complain(read.status());
-    inputs = *std::move(read);
-  }
+  absl::StatusOr<Material> material = ReadMaterial(line);
+  if (!material.ok()) return Complain(material.status());
   const auto control = std::make_shared<CallControl>();
-  const InterruptWatcher watcher(control);
+  Interrupts interrupts;
+  interrupts.Aim(control);
+  const InterruptWatcher watcher(interrupts);
   const absl::StatusOr<std::unique_ptr<Client>> client =
       Client::Create({.address = line.common.address, .metadata = line.common.headers, .user_agent = "predictctl"});
   if (!client.ok()) return Complain(client.status());
@@ -46,15 +91,10 @@ int Run(const CommandLine& line) {
                                .control = control,
                                .out = std::cout,
                                .err = std::cerr,
+                               .out_is_terminal = isatty(STDOUT_FILENO) != 0,
                                .err_is_terminal = isatty(STDERR_FILENO) != 0};
-  int exit_code = kExitOk;
-  if (const auto* models = std::get_if<ModelsArguments>(&line.command)) {
-    exit_code = RunModels(context, *models);
-  } else if (const auto* predict = std::get_if<PredictArguments>(&line.command)) {
-    exit_code = RunPredict(context, *predict, std::move(inputs));
-  } else {
-    exit_code = RunStream(context, std::get<StreamArguments>(line.command), std::move(inputs));
-  }
+  const CommandRunner runner{context, *material, interrupts};
+  const int exit_code = std::visit(runner, line.command);
   std::cout.flush();
   if (!std::cout) return Complain(absl::DataLossError("cannot write to standard output"));
   return exit_code;

@@ -40,6 +40,16 @@ std::string SpecsText(const Specs& specs) {
   });
 }
 
+// What goes in and comes out, in a cell of the table.
+std::string InputsText(const v1::Model& model) {
+  if (model.kind() != v1::MODEL_KIND_GENERATOR) return SpecsText(model.inputs());
+  return model.generator().chat() ? "prompt, chat" : "prompt";
+}
+
+std::string OutputsText(const v1::Model& model) {
+  return model.kind() == v1::MODEL_KIND_GENERATOR ? "text" : SpecsText(model.outputs());
+}
+
 void PrintAll(const v1::ListModelsResponse& response, std::ostream& out) {
   if (response.models().empty()) {
     out << "The server has no models.\n";
@@ -51,8 +61,7 @@ void PrintAll(const v1::ListModelsResponse& response, std::ostream& out) {
         absl::StrJoin(model.versions(), ", ", [](std::string* text, const v1::ModelVersion& version) {
           absl::StrAppend(text, version.version(), " ", StateText(version.state()));
         });
-    table.AddRow(
-        {model.name(), KindText(model.kind()), versions, SpecsText(model.inputs()), SpecsText(model.outputs())});
+    table.AddRow({model.name(), KindText(model.kind()), versions, InputsText(model), OutputsText(model)});
   }
   out << table.Text();
 }
@@ -64,20 +73,37 @@ void PrintSpecs(absl::string_view title, const Specs& specs, std::ostream& out) 
   out << title << "\n" << table.Text("  ");
 }
 
-void PrintOne(const v1::Model& model, std::ostream& out) {
-  out << model.name();
-  if (!model.description().empty()) out << ": " << model.description();
-  out << "\n" << KindText(model.kind()) << " model, ";
-  if (model.batched()) {
-    out << "batched: the first dimension counts rows, at most " << model.max_batch_size() << " in a request\n";
-  } else {
-    out << "not batched\n";
-  }
+void PrintVersions(const v1::Model& model, std::ostream& out) {
   Table versions({"VERSION", "STATE", "BACKEND", "REASON"});
   for (const v1::ModelVersion& version : model.versions()) {
     versions.AddRow({absl::StrCat(version.version()), StateText(version.state()), version.backend(), version.reason()});
   }
   out << "versions\n" << versions.Text("  ");
+}
+
+void PrintGenerator(const v1::GeneratorSpec& generator, std::ostream& out) {
+  out << (generator.chat() ? "takes a prompt or a chat" : "takes a prompt") << "\n"
+      << "at most " << generator.max_length() << " tokens of prompt and answer together\n"
+      << "at most " << generator.slots() << " answers at the same time\n"
+      << "vocabulary of " << generator.vocabulary_size() << " tokens\n";
+}
+
+void PrintOne(const v1::Model& model, std::ostream& out) {
+  out << model.name();
+  if (!model.description().empty()) out << ": " << model.description();
+  out << "\n" << KindText(model.kind()) << " model";
+  if (model.kind() == v1::MODEL_KIND_GENERATOR) {
+    out << "\n";
+    PrintGenerator(model.generator(), out);
+    PrintVersions(model, out);
+    return;
+  }
+  if (model.batched()) {
+    out << ", batched: the first dimension counts rows, at most " << model.max_batch_size() << " in a request\n";
+  } else {
+    out << ", not batched\n";
+  }
+  PrintVersions(model, out);
   PrintSpecs("inputs", model.inputs(), out);
   PrintSpecs("outputs", model.outputs(), out);
 }

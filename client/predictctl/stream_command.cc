@@ -38,10 +38,7 @@ class EventPrinter {
   void OnEnd(const absl::Status& status, const CallInfo& info) {
     progress_.Clear();
     if (context_.arguments.json) {
-      nlohmann::ordered_json line = {{"end", {{"code", CodeName(status.code())}}}};
-      if (!status.ok()) line["end"] = ErrorJson(info.error.value_or(ErrorDetails()));
-      line["end"]["timings"] = TimingsJson(info);
-      PrintLine(line);
+      PrintLine(EndJson(status, info));
       return;
     }
     context_.out << rows_ok_ << " of " << total_rows_ << " rows answered";

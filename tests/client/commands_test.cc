@@ -13,6 +13,7 @@
 #include "client/predictctl/predict_command.h"
 #include "client/predictctl/stream_command.h"
 #include "client/tensor_builder.h"
+#include "tests/client/flush_watcher.h"
 #include "tests/client/test_server.h"
 
 namespace predictd {
@@ -60,8 +61,9 @@ class CommandsTest : public ::testing::Test {
 TEST_F(CommandsTest, ModelsPrintsATable) {
   EXPECT_EQ(RunModels(Context(), {}), 0);
   EXPECT_EQ(Printed(),
-            "NAME    KIND    VERSIONS           INPUTS        OUTPUTS\n"
-            "double  tensor  3 ready, 2 failed  x FP32[-1,2]  y FP32[-1,2]\n");
+            "NAME    KIND       VERSIONS           INPUTS        OUTPUTS\n"
+            "double  tensor     3 ready, 2 failed  x FP32[-1,2]  y FP32[-1,2]\n"
+            "echo    generator  1 ready            prompt, chat  text\n");
 }
 
 TEST_F(CommandsTest, ModelsPrintsOneInDetail) {
@@ -79,6 +81,20 @@ TEST_F(CommandsTest, ModelsPrintsOneInDetail) {
             "outputs\n"
             "  NAME  TYPE\n"
             "  y     FP32[-1,2]\n");
+}
+
+TEST_F(CommandsTest, ModelsPrintsAGeneratorInDetail) {
+  EXPECT_EQ(RunModels(Context(), {.name = "echo"}), 0);
+  EXPECT_EQ(Printed(),
+            "echo: Repeats what it hears.\n"
+            "generator model\n"
+            "takes a prompt or a chat\n"
+            "at most 2048 tokens of prompt and answer together\n"
+            "at most 16 answers at the same time\n"
+            "vocabulary of 49152 tokens\n"
+            "versions\n"
+            "  VERSION  STATE  BACKEND      REASON\n"
+            "  1        ready  torchscript\n");
 }
 
 TEST_F(CommandsTest, ModelsPrintsJson) {
@@ -214,23 +230,6 @@ TEST_F(CommandsTest, StreamDoesNotSaveAPart) {
   EXPECT_EQ(Stream({.predict = predict, .chunk_rows = 1, .per_item_errors = true}), 2);
   EXPECT_THAT(err_.str(), HasSubstr("nothing was saved: outputs came for 2 of 3 rows"));
 }
-
-// Tells when its text has been flushed so many times.
-class FlushWatcher : public std::stringbuf {
- public:
-  explicit FlushWatcher(int flushes) : flushes_left_(flushes) {}
-
-  absl::Notification& flushed() { return flushed_; }
-
- private:
-  int sync() override {
-    if (--flushes_left_ == 0) flushed_.Notify();
-    return std::stringbuf::sync();
-  }
-
-  int flushes_left_;
-  absl::Notification flushed_;
-};
 
 TEST_F(CommandsTest, InterruptCancelsAStreamAfterWhatCame) {
   FlushWatcher printed(/*flushes=*/2);  // One for the start, one for the first rows.

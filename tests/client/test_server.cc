@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/tensor_builder.h"
 #include "google/rpc/error_details.pb.h"
+#include "tests/client/fake_generator.h"
 
 namespace predictd {
 namespace {
@@ -156,6 +157,13 @@ class EventWriter : public grpc::ServerWriteReactor<v1::PredictStreamResponse> {
   std::size_t written_ = 0;
 };
 
+// Ends a call before its first event. Deletes itself.
+class RefusedStream : public grpc::ServerWriteReactor<v1::PredictStreamResponse> {
+ public:
+  explicit RefusedStream(const grpc::Status& status) { Finish(status); }
+  void OnDone() override { delete this; }
+};
+
 }  // namespace
 
 class TestServer::Models : public v1::ModelService::Service {
@@ -163,6 +171,7 @@ class TestServer::Models : public v1::ModelService::Service {
   grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
                           v1::ListModelsResponse* response) override {
     *response->add_models() = DoubleModel();
+    *response->add_models() = FakeGeneratorModel();
     return grpc::Status::OK;
   }
 
@@ -170,6 +179,10 @@ class TestServer::Models : public v1::ModelService::Service {
                         v1::GetModelResponse* response) override {
     context->AddTrailingMetadata("server-timing", kTimings);
     if (request->model_name() == "unknown") return {grpc::StatusCode::NOT_FOUND, "no model 'unknown', only 'double'"};
+    if (request->model_name() == "echo") {
+      *response->mutable_model() = FakeGeneratorModel();
+      return grpc::Status::OK;
+    }
     *response->mutable_model() = DoubleModel();
     response->mutable_model()->set_name(request->model_name());
     return grpc::Status::OK;
@@ -204,6 +217,8 @@ class TestServer::Predictions : public v1::PredictionService::CallbackService {
                                                                      const v1::PredictStreamRequest* request) override {
     server_.Note(*context);
     context->AddTrailingMetadata("server-timing", kTimings);
+    server_.NoteStream(*request);
+    if (request->predict().has_generation()) return WriteText(*request);
     std::vector<v1::PredictStreamResponse> events = Events(*request);
     if (request->predict().model_name() != "waits") return new EventWriter(std::move(events), nullptr, nullptr);
     events.resize(2);
@@ -211,6 +226,17 @@ class TestServer::Predictions : public v1::PredictionService::CallbackService {
   }
 
  private:
+  grpc::ServerWriteReactor<v1::PredictStreamResponse>* WriteText(const v1::PredictStreamRequest& request) {
+    const std::string& model = request.predict().model_name();
+    if (model != "echo" && model != "rude") {
+      return new RefusedStream({grpc::StatusCode::FAILED_PRECONDITION, model + " is no generator"});
+    }
+    std::vector<v1::PredictStreamResponse> events = FakeGeneration(request);
+    if (model == "rude") events[1].mutable_delta()->set_index(7);
+    if (!NeverEnds(request)) return new EventWriter(std::move(events), nullptr, nullptr);
+    return new EventWriter(std::move(events), &server_.waiting_, &server_.cancelled_);
+  }
+
   TestServer& server_;
 };
 
@@ -231,6 +257,16 @@ TestServer::~TestServer() {
 std::multimap<std::string, std::string> TestServer::last_metadata() const {
   absl::MutexLock lock(&mutex_);
   return last_metadata_;
+}
+
+v1::PredictStreamRequest TestServer::last_stream() const {
+  absl::MutexLock lock(&mutex_);
+  return last_stream_;
+}
+
+void TestServer::NoteStream(const v1::PredictStreamRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  last_stream_ = request;
 }
 
 void TestServer::Note(const grpc::CallbackServerContext& context) {

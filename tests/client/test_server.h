@@ -20,6 +20,8 @@ namespace predictd {
 //   double  x FP32[-1,2] -> y = 2x, in the encoding that came. A stream answers rows with a negative value by an error
 //           if the request asks for errors per item.
 //   waits   answers a Predict never, and a stream's first rows only; both end when the call is cancelled.
+//   echo    a generator, see FakeGeneration; what never ends, ends when the call is cancelled.
+//   rude    the same, but its first piece is one of answer 7. The other models refuse requests for text.
 //   busy    always RESOURCE_EXHAUSTED, with every kind of detail.
 class TestServer {
  public:
@@ -33,7 +35,10 @@ class TestServer {
   // Metadata of the last call to the prediction service.
   std::multimap<std::string, std::string> last_metadata() const;
 
-  // A call of `waits` has arrived; it was cancelled.
+  // The last request for a stream.
+  v1::PredictStreamRequest last_stream() const;
+
+  // A call of `waits`, or one that `echo` never ends, has arrived; it was cancelled. Once for each server.
   absl::Notification& waiting() { return waiting_; }
   absl::Notification& cancelled() { return cancelled_; }
 
@@ -42,12 +47,14 @@ class TestServer {
   class Predictions;
 
   void Note(const grpc::CallbackServerContext& context);
+  void NoteStream(const v1::PredictStreamRequest& request);
 
   const std::unique_ptr<Models> models_;
   const std::unique_ptr<Predictions> predictions_;
   absl::Notification waiting_;
   absl::Notification cancelled_;
   mutable absl::Mutex mutex_;
+  v1::PredictStreamRequest last_stream_ ABSL_GUARDED_BY(mutex_);
   std::multimap<std::string, std::string> last_metadata_ ABSL_GUARDED_BY(mutex_);
   std::string address_;
   std::unique_ptr<grpc::Server> server_;

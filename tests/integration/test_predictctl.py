@@ -1,54 +1,30 @@
-"""predictctl against a real server: what it prints, what it saves, and how it ends.
-
-The environment variable PREDICTCTL_BINARY names the program; by default it is build/bin/predictctl.
-"""
+"""predictctl against a real server: what it prints, what it saves, and how it ends."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import grpc
 import numpy
 import pytest
 
+from predictctl import (
+    INTERRUPTED,
+    PREDICTCTL,
+    SOME_ROWS_FAILED,
+    USAGE,
+    failed_with,
+    json_lines,
+    json_of,
+    predictctl,
+)
 from predictd_process import DEMO_MODELS, PredictdProcess
-from protocol import ROOT
 
-PREDICTCTL = Path(os.environ.get("PREDICTCTL_BINARY", ROOT / "build/bin/predictctl")).resolve()
 HELD_OUT = DEMO_MODELS / "digits" / "heldout"
-USAGE = 2
-SOME_ROWS_FAILED = 3
-INTERRUPTED = 130
-
-
-def failed_with(code: grpc.StatusCode) -> int:
-    return 10 + code.value[0]
-
-
-def predictctl(server: PredictdProcess, *arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [PREDICTCTL, f"--address={server.address}", *arguments],
-        input=stdin,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    return subprocess.CompletedProcess(result.args, result.returncode, result.stdout.decode(), result.stderr.decode())
-
-
-def json_of(result: subprocess.CompletedProcess[str]) -> Any:
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
-
-
-def json_lines(result: subprocess.CompletedProcess[str]) -> list[Any]:
-    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 # --- models ---

@@ -1,0 +1,20 @@
+#include "client/predictctl/generate_command.h"
+
+#include "client/predictctl/conversation.h"
+#include "client/predictctl/generation_call.h"
+#include "client/predictctl/generation_request.h"
+
+namespace predictd {
+
+int RunGenerate(const CommandContext& context, const GenerateArguments& arguments, const std::string& prompt) {
+  v1::PredictStreamRequest request = GenerationRequestOf(arguments.generation);
+  v1::GenerationRequest& generation = *request.mutable_predict()->mutable_generation();
+  if (arguments.chat || arguments.generation.system.has_value()) {
+    *generation.mutable_chat() = Conversation(arguments.generation.system).Ask(prompt);
+  } else {
+    generation.set_text(prompt);
+  }
+  return Generate(context, request).exit_code;
+}
+
+}  // namespace predictd

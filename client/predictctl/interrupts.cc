@@ -1,0 +1,34 @@
+#include "client/predictctl/interrupts.h"
+
+#include <utility>
+
+namespace predictd {
+
+void Interrupts::Aim(std::shared_ptr<CallControl> control) {
+  absl::MutexLock lock(&mutex_);
+  control_ = std::move(control);
+}
+
+bool Interrupts::Interrupt() {
+  absl::MutexLock lock(&mutex_);
+  return Cancel();
+}
+
+bool Interrupts::Terminate() {
+  absl::MutexLock lock(&mutex_);
+  terminated_ = true;
+  return Cancel();
+}
+
+bool Interrupts::terminated() const {
+  absl::MutexLock lock(&mutex_);
+  return terminated_;
+}
+
+bool Interrupts::Cancel() {
+  if (control_ == nullptr || control_->cancelled()) return false;
+  control_->Cancel();
+  return true;
+}
+
+}  // namespace predictd

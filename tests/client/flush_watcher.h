@@ -1,0 +1,30 @@
+// Waits for what a command prints.
+#ifndef PREDICTD_TESTS_CLIENT_FLUSH_WATCHER_H_
+#define PREDICTD_TESTS_CLIENT_FLUSH_WATCHER_H_
+
+#include <sstream>
+
+#include "absl/synchronization/notification.h"
+
+namespace predictd {
+
+// Tells when its text has been flushed so many times. The thread that prints owns it.
+class FlushWatcher : public std::stringbuf {
+ public:
+  explicit FlushWatcher(int flushes) : flushes_left_(flushes) {}
+
+  absl::Notification& flushed() { return flushed_; }
+
+ private:
+  int sync() override {
+    if (--flushes_left_ == 0) flushed_.Notify();
+    return std::stringbuf::sync();
+  }
+
+  int flushes_left_;
+  absl::Notification flushed_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_TESTS_CLIENT_FLUSH_WATCHER_H_

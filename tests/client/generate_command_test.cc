@@ -1,0 +1,141 @@
+#include "client/predictctl/generate_command.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "tests/client/flush_watcher.h"
+#include "tests/client/test_server.h"
+
+namespace predictd {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kUsageOfThree[] =
+    "prompt 12 tokens, 8 of them cached; 3 generated; first after 120 ms; 83.1 tokens/s; finished: stop\n";
+
+class GenerateCommandTest : public ::testing::Test {
+ protected:
+  CommandContext Context() {
+    return {.client = *client_, .arguments = common_, .control = control_, .out = out_, .err = err_};
+  }
+
+  int Generate(const GenerateArguments& arguments, const std::string& prompt) {
+    return RunGenerate(Context(), arguments, prompt);
+  }
+
+  TestServer server_;
+  const std::unique_ptr<Client> client_ = *Client::Create({.address = server_.address()});
+  const std::shared_ptr<CallControl> control_ = std::make_shared<CallControl>();
+  CommonArguments common_;
+  std::ostringstream out_;
+  std::ostringstream err_;
+};
+
+TEST_F(GenerateCommandTest, TextIsPrintedAndThenWhatItTook) {
+  EXPECT_EQ(Generate({.generation = {.model = "echo"}}, "once upon time"), 0);
+  EXPECT_EQ(out_.str(), "once upon time\n");
+  EXPECT_EQ(err_.str(), kUsageOfThree);
+  EXPECT_EQ(server_.last_stream().predict().generation().text(), "once upon time");
+}
+
+TEST_F(GenerateCommandTest, TextThatEndsItsLineGetsNoFurtherNewline) {
+  EXPECT_EQ(Generate({.generation = {.model = "echo"}}, "a\n"), 0);
+  EXPECT_EQ(out_.str(), "a\n");
+}
+
+TEST_F(GenerateCommandTest, AnEmptyAnswerPrintsNothing) {
+  EXPECT_EQ(Generate({.generation = {.model = "echo"}}, ""), 0);
+  EXPECT_EQ(out_.str(), "");
+  EXPECT_THAT(err_.str(), HasSubstr("finished: stop"));
+}
+
+TEST_F(GenerateCommandTest, ATerminalGetsNoControlCharacters) {
+  CommandContext context{
+      .client = *client_, .arguments = common_, .control = control_, .out = out_, .err = err_, .out_is_terminal = true};
+  EXPECT_EQ(RunGenerate(context, {.generation = {.model = "echo"}}, "red \x1b[31m text\r"), 0);
+  EXPECT_EQ(out_.str(), "red \\x1b[31m text\\x0d\n");
+  out_.str("");
+  EXPECT_EQ(Generate({.generation = {.model = "echo"}}, "red \x1b[31m text\r"), 0);
+  EXPECT_EQ(out_.str(), "red \x1b[31m text\r\n") << "a file gets all as it is";
+}
+
+TEST_F(GenerateCommandTest, AChatHasTheSystemMessageFirst) {
+  EXPECT_EQ(Generate({.generation = {.model = "echo"}, .chat = true}, "hello"), 0);
+  EXPECT_EQ(server_.last_stream().predict().generation().chat().ShortDebugString(),
+            "messages { role: \"user\" content: \"hello\" }");
+  EXPECT_EQ(Generate({.generation = {.model = "echo", .system = "Be brief."}}, "hello"), 0);
+  EXPECT_EQ(server_.last_stream().predict().generation().chat().ShortDebugString(),
+            "messages { role: \"system\" content: \"Be brief.\" } messages { role: \"user\" content: \"hello\" }");
+}
+
+TEST_F(GenerateCommandTest, SeveralAnswersArePrintedOneAfterTheOther) {
+  EXPECT_EQ(Generate({.generation = {.model = "echo", .max_tokens = 2, .n = 3}}, "a b c"), 0);
+  EXPECT_EQ(out_.str(),
+            "--- answer 1 of 3 ---\na b\n"
+            "--- answer 2 of 3 ---\n1 a b\n"
+            "--- answer 3 of 3 ---\n2 a b\n");
+  EXPECT_THAT(err_.str(), HasSubstr("6 generated"));
+  EXPECT_THAT(err_.str(), HasSubstr("finished: length, length, length\n"));
+}
+
+TEST_F(GenerateCommandTest, LogprobsFollowTheText) {
+  EXPECT_EQ(Generate({.generation = {.model = "echo", .n = 2, .logprobs = 2}}, "a"), 0);
+  EXPECT_THAT(err_.str(), HasSubstr("--- answer 1 of 2 ---\n"
+                                    "TOKEN  LOGPROB  LIKELIEST\n"
+                                    "100    -0.500   100 -0.500, 101 -1.500\n"
+                                    "--- answer 2 of 2 ---\n"
+                                    "TOKEN  LOGPROB  LIKELIEST\n"
+                                    "100    -0.500   100 -0.500, 101 -1.500\n"
+                                    "prompt 12"));
+}
+
+TEST_F(GenerateCommandTest, JsonIsALineForEachEvent) {
+  common_.json = true;
+  EXPECT_EQ(Generate({.generation = {.model = "echo", .request_id = "r"}}, "a b"), 0);
+  std::istringstream printed(out_.str());
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(printed, line);) lines.push_back(nlohmann::json::parse(line));
+  ASSERT_EQ(lines.size(), 5);
+  EXPECT_EQ(lines[0]["start"]["request_id"], "r");
+  EXPECT_EQ(lines[1]["delta"]["text"], "a");
+  EXPECT_EQ(lines[2]["delta"]["text"], " b");
+  EXPECT_EQ(lines[2]["delta"]["finish_reason"], "FINISH_REASON_STOP");
+  EXPECT_EQ(lines[3]["summary"]["usage"]["generated_tokens"], "2");
+  EXPECT_EQ(lines[4]["end"]["code"], "OK");
+  EXPECT_EQ(err_.str(), "");
+}
+
+TEST_F(GenerateCommandTest, InterruptKeepsWhatCame) {
+  FlushWatcher printed(/*flushes=*/3);  // One for the start, one for each word.
+  std::ostream out(&printed);
+  const CommandContext context{.client = *client_, .arguments = common_, .control = control_, .out = out, .err = err_};
+  std::thread interrupt([&] {
+    printed.flushed().WaitForNotification();
+    control_->Cancel();
+  });
+  EXPECT_EQ(RunGenerate(context, {.generation = {.model = "echo"}}, "two words ..."), 130);
+  interrupt.join();
+  EXPECT_EQ(printed.str(), "two words\n");
+  EXPECT_EQ(err_.str(), "predictctl: interrupted, the call was cancelled\n");
+  EXPECT_TRUE(server_.cancelled().WaitForNotificationWithTimeout(absl::Seconds(10)));
+}
+
+TEST_F(GenerateCommandTest, AnswersWhoseTurnWasYetToComeAreShownWhenTheCallFails) {
+  common_.deadline = absl::Seconds(1);
+  EXPECT_EQ(Generate({.generation = {.model = "echo", .n = 2}}, "a b ..."), 14);
+  EXPECT_EQ(out_.str(), "--- answer 1 of 2 ---\na b\n--- answer 2 of 2 ---\n1 a b\n");
+  EXPECT_THAT(err_.str(), HasSubstr("DEADLINE_EXCEEDED"));
+}
+
+TEST_F(GenerateCommandTest, APieceOfNoAnswerIsALocalError) {
+  EXPECT_EQ(Generate({.generation = {.model = "rude"}}, "a"), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("a piece of answer 7 of 1"));
+}
+
+}  // namespace
+}  // namespace predictd

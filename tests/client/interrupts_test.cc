@@ -1,0 +1,47 @@
+#include "client/predictctl/interrupts.h"
+
+#include <gtest/gtest.h>
+
+namespace predictd {
+namespace {
+
+TEST(InterruptsTest, WithoutACallTheyAreForTheProcess) {
+  Interrupts interrupts;
+  EXPECT_FALSE(interrupts.Interrupt());
+  EXPECT_FALSE(interrupts.terminated());
+}
+
+TEST(InterruptsTest, TheFirstCancelsTheSecondDoesNotWait) {
+  Interrupts interrupts;
+  const auto control = std::make_shared<CallControl>();
+  interrupts.Aim(control);
+  EXPECT_TRUE(interrupts.Interrupt());
+  EXPECT_TRUE(control->cancelled());
+  EXPECT_FALSE(interrupts.Interrupt());
+}
+
+TEST(InterruptsTest, OnlyTheCallsThatTheyAreAimedAtAreCancelled) {
+  Interrupts interrupts;
+  const auto first = std::make_shared<CallControl>();
+  const auto second = std::make_shared<CallControl>();
+  interrupts.Aim(first);
+  interrupts.Aim(second);
+  EXPECT_TRUE(interrupts.Interrupt());
+  EXPECT_FALSE(first->cancelled());
+  EXPECT_TRUE(second->cancelled());
+  interrupts.Aim(nullptr);
+  EXPECT_FALSE(interrupts.Interrupt());
+}
+
+TEST(InterruptsTest, TerminateIsRemembered) {
+  Interrupts interrupts;
+  const auto control = std::make_shared<CallControl>();
+  interrupts.Aim(control);
+  EXPECT_TRUE(interrupts.Terminate());
+  EXPECT_TRUE(control->cancelled());
+  interrupts.Aim(nullptr);
+  EXPECT_TRUE(interrupts.terminated());
+}
+
+}  // namespace
+}  // namespace predictd
