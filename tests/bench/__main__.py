@@ -27,6 +27,7 @@ BENCHMARKS = {
     "memory": "what predictd takes beside LibTorch and the model, for connections, streams and calls",
     "connections": "10,000 idle connections or streams beside a few hundred active calls",
     "streaming": "messages of PredictStream against bare completion-queue echoes of the same messages",
+    "generation": "tokens of a language model, how many and when, against llama.cpp and the bare model",
 }
 
 

@@ -1,0 +1,198 @@
+"""Tests of `scripts/bench generation` itself: what it makes of its samples, and which of them it refuses.
+
+PREDICTD_BUILD_DIR names the build folder; the ones that generate need predictd and bench_generation_load there.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import pytest
+
+from bench.failure import BenchFailure
+from bench.generation import HEADLINE, Interference, Row, parse_parts, parse_points
+from bench.generation_contestants import PlanRunner
+from bench.generation_plan import (
+    Lane,
+    Outcome,
+    Plan,
+    Request,
+    beside_prompts,
+    constant,
+    interference,
+    poisson,
+    quantiles,
+)
+from bench.line_process import LineProcess
+from bench.predictd import running_predictd
+from bench.svg_plot import Line, draw, y_marks
+
+ROOT = Path(__file__).resolve().parents[2]
+PROMPTS = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+
+
+def answer(
+    lane: int = 0, request: int = 0, due: float = 0.0, times: list[float] | None = None, **other: object
+) -> dict:
+    times = [0.5, 0.6, 0.8] if times is None else times
+    counts = {"prompt_tokens": 3, "cached_prompt_tokens": 0}
+    fields = {"lane": lane, "request": request, "due": due, "times": times, "tokens": [7] * len(times), "status": "OK"}
+    return {**fields, **counts, **other}
+
+
+def outcome(plan: Plan, *answers: dict) -> Outcome:
+    return Outcome.parse(plan, "server", json.dumps({"answers": answers, "client_cpu_seconds": 0.0}))
+
+
+ONE = Plan(PROMPTS, [Lane(0.0, (Request(0, 3),))])
+
+
+def test_tokens_a_second_are_of_all_callers_until_the_last_token():
+    found = outcome(constant(PROMPTS, 2, 1, 3), answer(lane=1, times=[1.0, 1.5, 2.0]), answer(lane=0))
+    assert found.tokens_per_second == 3.0
+    assert found.first_token_ms() == [500.0, 1000.0]
+    assert found.gaps_ms() == pytest.approx([100, 200, 500, 500])
+
+
+def test_the_first_token_counts_from_when_its_request_was_due():
+    plan = constant(PROMPTS, 1, 2, 3)
+    found = outcome(plan, answer(), answer(request=1, due=0.8, times=[1.0, 1.1, 1.2]))
+    assert found.first_token_ms() == pytest.approx([200, 500])
+    # Between the two requests there is no gap.
+    assert max(found.gaps_ms()) == pytest.approx(200)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (answer(times=[0.1, 0.2]), "2 tokens where 3 were asked for"),
+        (answer(status="code 8: the model's queue is full"), "queue is full"),
+        (answer(cached_prompt_tokens=2), "computed 1 tokens of a prompt of 3"),
+        (answer(times=[0.3, 0.2, 0.4]), "before their time"),
+        (answer(due=0.7), "before their time"),
+        (answer(lane=5), "unexpected report"),
+    ],
+)
+def test_an_incomplete_answer_is_an_error(wrong: dict, reason: str):
+    with pytest.raises(BenchFailure, match=reason):
+        outcome(ONE, wrong)
+
+
+def test_a_request_without_an_answer_or_with_two_is_an_error():
+    for answers in ([], [answer(), answer()]):
+        with pytest.raises(BenchFailure, match="requests were answered"):
+            outcome(ONE, *answers)
+
+
+def test_streams_ask_for_different_prompts():
+    plan = constant(PROMPTS, 2, 2, 5)
+    assert [[request.prompt for request in lane.requests] for lane in plan.lanes] == [[0, 2], [1, 0]]
+
+
+def test_poisson_arrivals_have_the_rate_and_come_again_with_the_same_seed():
+    plan = poisson(PROMPTS, rate=50, seconds=100, tokens=5, seed=3)
+    starts = [lane.start for lane in plan.lanes]
+    assert starts == sorted(starts) and 4700 < len(starts) < 5300 and starts[-1] < 100
+    assert plan == poisson(PROMPTS, 50, 100, 5, seed=3)
+    assert plan != poisson(PROMPTS, 50, 100, 5, seed=4)
+
+
+def test_only_gaps_beside_long_prompts_count_as_disturbed():
+    plan = interference(PROMPTS[:1], 1, 5, [[9] * 10, [8] * 10], start=1.0)
+    streamed = answer(times=[0.5, 0.9, 1.6, 2.1, 9.0])
+    prompts = [answer(1, 0, 1.0, [1.5], prompt_tokens=10), answer(1, 1, 1.5, [3.0], prompt_tokens=10)]
+    assert beside_prompts(outcome(plan, streamed, *prompts), 1) == pytest.approx([500, 700])
+
+
+def test_without_a_token_beside_the_prompts_there_is_no_figure():
+    plan = interference(PROMPTS[:1], 1, 3, [[9] * 10], start=1.0)
+    with pytest.raises(BenchFailure, match="no token"):
+        beside_prompts(outcome(plan, answer(), answer(1, 0, 1.0, [1.5], prompt_tokens=10)), 1)
+
+
+def test_ratios_are_of_the_same_round():
+    def took(seconds: float) -> Outcome:
+        return outcome(ONE, answer(times=[0.1, 0.2, seconds]))
+
+    assert Row("8", [[took(1.0), took(2.0)], [took(3.0), took(1.5)]]).ratios() == [2.0, 0.5]
+    gaps = Interference(alone=[[[1.0], [2.0]]], beside=[[[1.0, 3.0], [3.0]]])
+    assert (gaps.ratios(0), gaps.ratios(1)) == ([3.0], [1.5])
+
+
+def test_quantiles_are_of_all_rounds_together():
+    assert quantiles([[1.0, 2.0], [3.0, 4.0, 100.0]]) == (3.0, 100.0)
+
+
+def test_the_headline_is_always_among_the_points():
+    assert parse_points("4,1") == [1, 4, HEADLINE]
+    for text in ("0", "x"):
+        with pytest.raises(argparse.ArgumentTypeError):
+            parse_points(text)
+    with pytest.raises(argparse.ArgumentTypeError, match="'skaling' is not one of"):
+        parse_parts("streams,skaling")
+
+
+def test_a_plot_has_a_line_for_each_series_that_has_points():
+    plot = draw("a < b", "x", "y", [Line("1", [(1, 3.0), (10, 30.0)]), Line("2", []), Line("3", [(1, 7.0)])])
+    root = ElementTree.fromstring(plot)
+    lines = root.findall("{http://www.w3.org/2000/svg}polyline")
+    assert [len(line.get("points").split()) for line in lines] == [2, 1]
+    assert y_marks(3.0, 30.0) == [2.0, 5.0, 10.0, 20.0, 50.0]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the Llama family with a few thousand random weights."""
+    sys.path.append(str(ROOT / "tests" / "scripts"))
+    from tiny_models import tiny_model, write_safetensors
+
+    folder = tmp_path_factory.mktemp("generation")
+    source = write_safetensors(folder / "source", tiny_model("llama"))
+    export = [sys.executable, ROOT / "scripts" / "export_generator.py", source, folder / "models" / "tiny"]
+    subprocess.run(export, check=True)
+    return folder / "models"
+
+
+@pytest.fixture
+def load(repository: Path, tmp_path: Path) -> Iterator[PlanRunner]:
+    build = Path(os.environ["PREDICTD_BUILD_DIR"])
+    options = SimpleNamespace(build_dir=build, predictd_flags="")
+    with running_predictd(options, repository, tmp_path) as server:
+        program = build / "tests" / "bench" / "bench_generation_load"
+        with LineProcess("predictd", [str(program), "--address", server.address, "--model", "tiny"]) as process:
+            yield PlanRunner(process)
+
+
+def test_a_plan_is_carried_out_again_and_again(load: PlanRunner):
+    plan = Plan(PROMPTS, [Lane(0.0, (Request(0, 20), Request(1, 5))), Lane(0.3, (Request(0, 20),))])
+    first, second = load.run(plan), load.run(plan)
+    assert [(one.lane, one.request, len(one.tokens)) for one in first.answers] == [(0, 0, 20), (0, 1, 5), (1, 0, 20)]
+    assert first.answers[2].times[0] >= 0.3
+    assert first.answers[1].due >= first.answers[0].times[-1]
+    assert first.answers[0].tokens == first.answers[2].tokens == second.answers[0].tokens
+
+
+def test_a_refused_request_is_an_error(load: PlanRunner):
+    with pytest.raises(BenchFailure, match="code 3: "):
+        load.run(Plan([[1, 2]], [Lane(0.0, (Request(0, 1_000_000),))]))
+
+
+def test_what_a_program_cannot_read_ends_it_with_an_error(load: PlanRunner):
+    with pytest.raises(BenchFailure, match="ended, or did not answer"):
+        load.run(Plan([], [Lane(0.0, (Request(0, 1),))]))
+
+
+def test_the_bare_model_gives_the_tokens_that_predictd_gives(load: PlanRunner, repository: Path):
+    program = Path(os.environ["PREDICTD_BUILD_DIR"]) / "tests" / "bench" / "bench_raw_generator"
+    with LineProcess("raw", [str(program), "--model", str(repository / "tiny" / "1" / "model.pt")]) as raw:
+        found = json.loads(raw.ask(json.dumps({"prompts": PROMPTS, "tokens": 12})))
+        step = json.loads(raw.ask(json.dumps({"streams": 2, "context": 40, "seconds": 0.01})))
+    served = load.run(constant(PROMPTS, len(PROMPTS), 1, 12))
+    assert found["tokens"] == [one.tokens for one in served.answers]
+    assert 0 < found["prefill_seconds"] < found["seconds"] and step["seconds_per_step"] > 0

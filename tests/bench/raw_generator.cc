@@ -1,0 +1,136 @@
+// A generator's model.pt alone, in a loop, with nothing around it: what `scripts/bench generation` compares predictd
+// with.
+//
+// Reads commands from its standard input, one line of JSON each, and prints a line for each:
+//   {"prompts": [[1, 2, ...], ...], "tokens": 128}   the prompts, all of one length, at once, then greedily so many
+//   tokens
+//     -> {"seconds": ..., "prefill_seconds": ..., "tokens": [[...], ...]}
+//   {"streams": 8, "context": 512, "seconds": 0.5}   steps of so many sequences with so much context, again and again
+//     -> {"seconds_per_step": the median, "steps": ...}
+
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/script.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace predictd::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// What TorchScript's profiling executor needs before it has settled.
+constexpr int kWarmUpSteps = 3;
+constexpr size_t kLeastSteps = 5;
+// Any value that is not zero: pages that were only read would all be the system's one page of zeros.
+constexpr double kCached = 0.01;
+
+double Since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+class RawGenerator {
+ public:
+  explicit RawGenerator(const std::string& file) : module_(torch::jit::load(file, c10::kCPU)) { module_.eval(); }
+
+  nlohmann::json Run(const nlohmann::json& command) {
+    return command.contains("prompts") ? Generate(command) : Repeat(command);
+  }
+
+ private:
+  c10::IValue Cache(int64_t slots, int64_t length) { return module_.get_method("make_cache")({slots, length}); }
+
+  // The likeliest token of each sequence.
+  at::Tensor Next(const at::Tensor& tokens, const at::Tensor& positions, const c10::IValue& cache) {
+    return module_.forward({tokens, positions, int64_t{0}, cache}).toTensor().argmax(1, /*keepdim=*/true);
+  }
+
+  nlohmann::json Generate(const nlohmann::json& command) {
+    const auto prompts = command.at("prompts").get<std::vector<std::vector<int64_t>>>();
+    const auto length = static_cast<int64_t>(prompts.at(0).size());
+    const auto streams = static_cast<int64_t>(prompts.size());
+    const int64_t count = command.at("tokens");
+    at::Tensor prompt = at::empty({streams, length}, at::kLong);
+    for (int64_t i = 0; i < streams; ++i) {
+      const std::vector<int64_t>& ids = prompts[static_cast<size_t>(i)];
+      TORCH_CHECK(static_cast<int64_t>(ids.size()) == length, "prompts must be of one length");
+      std::copy(ids.begin(), ids.end(), prompt[i].mutable_data_ptr<int64_t>());
+    }
+    const c10::IValue cache = Cache(streams, length + count);
+    std::vector<at::Tensor> generated;
+    const Clock::time_point start = Clock::now();
+    const at::Tensor positions = at::arange(length).expand({streams, length}).contiguous();
+    generated.push_back(Next(prompt, positions, cache));
+    const double prefill = Since(start);
+    for (int64_t position = length; position < length + count - 1; ++position) {
+      generated.push_back(Next(generated.back(), at::full({streams, 1}, position, at::kLong), cache));
+    }
+    const double seconds = Since(start);
+    const at::Tensor table = at::cat(generated, 1);
+    std::vector<std::vector<int64_t>> tokens;
+    for (int64_t i = 0; i < streams; ++i) {
+      const at::Tensor row = table[i].contiguous();
+      tokens.emplace_back(row.const_data_ptr<int64_t>(), row.const_data_ptr<int64_t>() + count);
+    }
+    return {{"seconds", seconds}, {"prefill_seconds", prefill}, {"tokens", tokens}};
+  }
+
+  nlohmann::json Repeat(const nlohmann::json& command) {
+    const int64_t streams = command.at("streams");
+    const int64_t context = command.at("context");
+    const double seconds = command.at("seconds");
+    const c10::IValue cache = Cache(streams, context);
+    for (const at::Tensor& layer : cache.toTensorVector()) layer.fill_(kCached);
+    const at::Tensor tokens = at::zeros({streams, 1}, at::kLong);
+    const at::Tensor positions = at::full({streams, 1}, context - 1, at::kLong);
+    for (int i = 0; i < kWarmUpSteps; ++i) Next(tokens, positions, cache);
+    std::vector<double> steps;
+    const Clock::time_point start = Clock::now();
+    while (steps.size() < kLeastSteps || Since(start) < seconds) {
+      const Clock::time_point before = Clock::now();
+      Next(tokens, positions, cache);
+      steps.push_back(Since(before));
+    }
+    const auto middle = steps.begin() + static_cast<std::ptrdiff_t>(steps.size() / 2);
+    std::nth_element(steps.begin(), middle, steps.end());
+    return {{"seconds_per_step", *middle}, {"steps", steps.size()}};
+  }
+
+  torch::jit::Module module_;
+};
+
+int Main(int argc, char** argv) {
+  std::string model;
+  int threads = 1;
+  CLI::App app("Runs a generator's TorchScript module in a loop, as the JSON lines on its standard input say.");
+  app.add_option("--model", model, "model.pt")->required();
+  app.add_option("--threads", threads, "Intra-op threads")->check(CLI::Range(1, 1024));
+  CLI11_PARSE(app, argc, argv);
+
+  at::set_num_threads(threads);
+  const c10::InferenceMode inference_mode;
+  try {
+    RawGenerator generator(model);
+    for (std::string line; std::getline(std::cin, line);) {
+      std::cout << generator.Run(nlohmann::json::parse(line)).dump() << std::endl;
+    }
+  } catch (const std::exception& error) {
+    std::cerr << "bench_raw_generator: " << error.what() << '\n';
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace predictd::bench
+
+int main(int argc, char** argv) {
+  return predictd::bench::Main(argc, argv);
+}
