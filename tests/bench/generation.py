@@ -56,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"streams at once (default: 1,2,4,8,16); {HEADLINE} is always measured",
     )  # fmt: skip
     parser.add_argument(
+        "--answers", type=int, default=2, metavar="N", help="of each stream, one after the other (default 2)"
+    )
+    parser.add_argument(
         "--parts", type=parse_parts, default=PARTS, metavar="NAME,...",
         help=f"default: {','.join(PARTS)}; --seconds is of each load with poisson arrivals",
     )  # fmt: skip
@@ -192,7 +195,7 @@ class Measurement:
 
 
 def run(options: argparse.Namespace) -> dict:
-    sizes = QUICK if options.quick else Sizes(options.points)
+    sizes = QUICK if options.quick else Sizes(options.points, answers=options.answers)
     model = exported_model(options)
     with contest(options, model) as servers:
         print(

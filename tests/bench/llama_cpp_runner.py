@@ -53,7 +53,8 @@ class Runner:
         parameters.n_ctx = options.slots * options.max_length
         parameters.n_seq_max = options.slots
         parameters.n_threads = parameters.n_threads_batch = options.threads
-        parameters.kv_unified = options.kv_unified
+        # One buffer for all sequences' keys and values: faster here than one for each.
+        parameters.kv_unified = True
         self._batch_tokens = parameters.n_batch
         self._context = llama_cpp.llama_init_from_model(self._model, parameters)
         self._memory = llama_cpp.llama_get_memory(self._context)
@@ -146,7 +147,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--slots", type=int, default=16)
     parser.add_argument("--max-length", type=int, default=1024, help="of each sequence")
-    parser.add_argument("--kv-unified", action="store_true", help="one buffer for all sequences' keys and values")
     runner = Runner(parser.parse_args())
     for line in sys.stdin:
         print(json.dumps(runner.run(json.loads(line))), flush=True)

@@ -27,8 +27,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // What TorchScript's profiling executor needs before it has settled.
-constexpr int kWarmUpSteps = 3;
-constexpr size_t kLeastSteps = 5;
+constexpr int kWarmUpSteps = 2;
+constexpr size_t kLeastSteps = 3;
 // Any value that is not zero: pages that were only read would all be the system's one page of zeros.
 constexpr double kCached = 0.01;
 
@@ -86,16 +86,21 @@ class RawGenerator {
     const int64_t streams = command.at("streams");
     const int64_t context = command.at("context");
     const double seconds = command.at("seconds");
-    const c10::IValue cache = Cache(streams, context);
-    for (const at::Tensor& layer : cache.toTensorVector()) layer.fill_(kCached);
+    if (streams > cached_streams_ || context != cached_context_) {
+      cache_ = {};
+      cache_ = Cache(streams, context);
+      for (const at::Tensor& layer : cache_.toTensorVector()) layer.fill_(kCached);
+      cached_streams_ = streams;
+      cached_context_ = context;
+    }
     const at::Tensor tokens = at::zeros({streams, 1}, at::kLong);
     const at::Tensor positions = at::full({streams, 1}, context - 1, at::kLong);
-    for (int i = 0; i < kWarmUpSteps; ++i) Next(tokens, positions, cache);
+    for (int i = 0; i < kWarmUpSteps; ++i) Next(tokens, positions, cache_);
     std::vector<double> steps;
     const Clock::time_point start = Clock::now();
     while (steps.size() < kLeastSteps || Since(start) < seconds) {
       const Clock::time_point before = Clock::now();
-      Next(tokens, positions, cache);
+      Next(tokens, positions, cache_);
       steps.push_back(Since(before));
     }
     const auto middle = steps.begin() + static_cast<std::ptrdiff_t>(steps.size() / 2);
@@ -104,6 +109,10 @@ class RawGenerator {
   }
 
   torch::jit::Module module_;
+  // Of Repeat, kept because touching gigabytes for the first time takes longer than the steps.
+  c10::IValue cache_;
+  int64_t cached_streams_ = 0;
+  int64_t cached_context_ = 0;
 };
 
 int Main(int argc, char** argv) {
