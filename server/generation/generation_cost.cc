@@ -24,8 +24,8 @@ void GenerationCost::RecordPrefill(int64_t tokens, Duration took) {
   Follow(prefill_token_, took / tokens);
 }
 
-int64_t GenerationCost::PrefillTokens(int64_t left, bool others_decode) const {
-  const Duration budget = others_decode ? decode_ * 3 / 2 : kAlone;
+int64_t GenerationCost::PrefillTokens(int64_t left, int64_t running, int64_t waiting) const {
+  const Duration budget = running > 0 ? std::max(2 * decode_, 2 * decode_ * waiting / running) : kAlone;
   const int64_t affordable = prefill_token_ > Duration::zero() ? budget / prefill_token_ : 4 * kPart;
   const int64_t chunk = std::clamp(affordable / kPart * kPart, kPart, kMostChunk);
   // What would be left for a last small step is better done now.

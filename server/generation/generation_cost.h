@@ -17,14 +17,15 @@ class GenerationCost {
   // About what the next step takes; zero if nothing is known.
   Duration decode() const { return decode_; }
 
-  // How many tokens of a prompt to compute in one step. Beside sequences that are being answered no more than lets them
-  // keep their pace: about one and a half times what their own step takes. Alone as many as take a moment, within which
-  // a caller who hangs up is noticed.
+  // How many tokens of a prompt to compute in one step, beside `running` answers while `waiting` requests (this one
+  // included) want to begin. Beside as many as wait or more, as many as take twice what their own step takes, which
+  // lets them keep their pace; beside fewer, in proportion more: those who wait count as much. Alone as many as take a
+  // moment, within which a caller who hangs up is noticed.
   //
   // Parts end at multiples of kPart tokens of the prompt: sums of another order would otherwise make an answer depend
   // on how fast the machine was.
   static constexpr int64_t kPart = 16;
-  int64_t PrefillTokens(int64_t left, bool others_decode) const;
+  int64_t PrefillTokens(int64_t left, int64_t running, int64_t waiting) const;
 
  private:
   Duration decode_{};

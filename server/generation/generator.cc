@@ -225,7 +225,12 @@ void Generator::Prefill() {
   Sequence& sequence = *prefilling_;
   const int64_t done = sequence.computed();
   const int64_t left = static_cast<int64_t>(sequence.request().prompt.size()) - done;
-  const int64_t count = cost_.PrefillTokens(left, !decoding_.empty());
+  int64_t waiting = 1;
+  {
+    MutexLock lock(mutex_);
+    waiting += static_cast<int64_t>(waiting_.size());
+  }
+  const int64_t count = cost_.PrefillTokens(left, static_cast<int64_t>(decoding_.size()), waiting);
   const TimePoint before = clock_.Now();
   const absl::StatusOr<GeneratorModel::Logits> logits = model_->Forward(
       sequence.tokens().subspan(static_cast<size_t>(done), static_cast<size_t>(count)), {done}, prefill_slot_);

@@ -185,9 +185,9 @@ class Measurement:
         for i in turn(2, index):
             runner = self._servers.runners[i]
             undisturbed = runner.run(interference(few, RUNNING_STREAMS, tokens, [], 0.0))
-            alone[i] = undisturbed.gaps_ms()
-            # When all of them are running.
+            # When all of them are running: before that they wait for each other's prompts.
             start = 0.25 * undisturbed.seconds
+            alone[i] = undisturbed.gaps_ms(start)
             plan = interference(few, RUNNING_STREAMS, tokens, self._long_prompts, start)
             beside[i] = beside_prompts(runner.run(plan), RUNNING_STREAMS)
         self.interference.alone.append([alone[i] for i in range(2)])

@@ -58,6 +58,7 @@ def test_tokens_a_second_are_of_all_callers_until_the_last_token():
     assert found.tokens_per_second == 3.0
     assert found.first_token_ms() == [500.0, 1000.0]
     assert found.gaps_ms() == pytest.approx([100, 200, 500, 500])
+    assert found.gaps_ms(begin=1.2) == pytest.approx([500, 500])
 
 
 def test_the_first_token_counts_from_when_its_request_was_due():

@@ -115,9 +115,9 @@ class Outcome:
         """In order of size."""
         return sorted(1000 * answer.first_token_seconds for answer in self.answers)
 
-    def gaps_ms(self) -> list[float]:
-        """Of all answers together, in order of size."""
-        return sorted(1000 * gap for answer in self.answers for gap in answer.gaps())
+    def gaps_ms(self, begin: float = 0.0) -> list[float]:
+        """Of all answers together, those that end after `begin`, in order of size."""
+        return sorted(1000 * gap for answer in self.answers for gap in answer.gaps(begin))
 
 
 def quantiles(outcomes: Sequence[list[float]]) -> tuple[float, float]:
