@@ -82,7 +82,7 @@ def test_who_leaves_during_the_prompt_frees_the_slot(server: PredictdProcess, cl
     server.wait_for_metric("predictd_generator_slots_used", 0, timeout=10)
 
 
-def test_a_thousand_hang_ups_leave_nothing(server: PredictdProcess) -> None:
+def test_ten_thousand_hang_ups_leave_nothing(server: PredictdProcess) -> None:
     before = server.resident_bytes()
 
     def hang_up(i: int) -> None:
@@ -92,7 +92,7 @@ def test_a_thousand_hang_ups_leave_nothing(server: PredictdProcess) -> None:
                 next(stream)
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        list(pool.map(hang_up, range(1000)))
+        list(pool.map(hang_up, range(10_000)))
     server.wait_for_metric("predictd_generator_slots_used", 0, timeout=20)
     server.wait_for_metric("predictd_generator_waiting", 0)
     server.wait_until_idle()
