@@ -13,7 +13,7 @@ namespace predictd {
 int64_t CommonPrefix(absl::Span<const int32_t> a, absl::Span<const int32_t> b);
 
 // Which tokens lie in the slots of a cache that are set aside for what was computed earlier. Chat turns and prompts
-// with the same system message begin alike, and copying is some hundred times cheaper than computing. The least
+// with the same system message begin alike, and copying a token is far cheaper than computing it. The least
 // recently used one makes room. Not thread-safe.
 class PrefixStore {
  public:

@@ -32,9 +32,6 @@ struct SamplingOptions {
   // Whether each token comes with its log probability, and with those of how many of the most likely tokens.
   bool logprobs = false;
   int top_logprobs = 0;
-  // Whether tokens that end a text are tokens like all others. For whoever ends sequences: sampling itself does not
-  // know which tokens those are.
-  bool ignore_end = false;
 
   // INVALID_ARGUMENT names the first field that is wrong, as "field: expected ..., got ...". `vocabulary_size` is the
   // number of logits.

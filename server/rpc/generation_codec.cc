@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "server/engine/inference.h"
 #include "server/rpc/field_errors.h"
 #include "server/rpc/message_bytes.h"
 
@@ -35,6 +36,7 @@ class GenerationReader {
     decoded_.model = target.model;
     decoded_.version = target.version->entry().version;
     decoded_.generator = target.version->generator();
+    decoded_.generation.priority = kDefaultPriority;
   }
 
   absl::StatusOr<DecodedGeneration> Read() {
@@ -197,7 +199,6 @@ class GenerationReader {
     if (!errors_.empty()) return;
     const int64_t max_length = generator_.config().max_length;
     const auto length = static_cast<int64_t>(prompt().size());
-    decoded_.prompt_tokens = length;
     if (length < 1 || length >= max_length) {
       errors_.Add(Path("prompt"), absl::StrCat("expected 1 to ", max_length - 1, " tokens, got ", length));
       return;
@@ -247,7 +248,7 @@ void FillUsage(const DecodedGeneration& request, const GenerationTimings& timing
   const auto seconds = [&](TimePoint until) {
     return until < timings.enqueued ? 0.0 : std::chrono::duration<double>(until - timings.enqueued).count();
   };
-  usage.set_prompt_tokens(request.prompt_tokens);
+  usage.set_prompt_tokens(static_cast<int64_t>(request.generation.prompt.size()));
   usage.set_cached_prompt_tokens(timings.cached_tokens);
   usage.set_generated_tokens(timings.generated_tokens);
   usage.set_queue_seconds(seconds(timings.started));

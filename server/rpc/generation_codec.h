@@ -22,7 +22,6 @@ struct DecodedGeneration {
   int64_t version = 0;
   std::shared_ptr<Generator> generator;
   GenerationRequest generation;
-  int64_t prompt_tokens = 0;
   std::string request_id;
 };
 

@@ -15,8 +15,8 @@ import pytest
 from grpc import StatusCode
 
 from generation import NAME, SLOTS, Streamed, generation_request, stream_request
-from predictd_process import PredictdProcess
-from protocol import PREDICT_STREAM, Client, float_tensor, predict_request, rpc_error
+from predictd_process import PredictdProcess, eventually
+from protocol import PREDICT_STREAM, Client, Parameter, float_tensor, predict_request, rpc_error
 
 LONG_PROMPT = "word " * 380
 
@@ -126,6 +126,28 @@ def test_deadline_in_the_queue(client: Client) -> None:
     error = rpc_error(lambda: client.predict(generation_request("Hello"), timeout=0.1))
     assert error.code() == StatusCode.DEADLINE_EXCEEDED
     for stream in running:
+        stream.cancel()
+
+
+def test_default_priority_is_the_middle(server: PredictdProcess, client: Client) -> None:
+    running = occupy(client)
+    ended: list[str] = []
+    calls = []
+    for name, priority in (("low", 1), ("default", None), ("high", 3)):
+        request = generation_request("Hello", max_tokens=200)
+        if priority is not None:
+            request.parameters["priority"].CopyFrom(Parameter(int64_value=priority))
+        call = client.predict_future(request, timeout=30)
+        call.add_done_callback(lambda _, name=name: ended.append(name))
+        calls.append(call)
+    server.wait_for_metric("predictd_generator_waiting", 3)
+    # One slot for all three, one after the other.
+    running[0].cancel()
+    for call in calls:
+        assert len(call.result().answers[0].tokens) == 200
+    eventually(lambda: len(ended) == 3, 5, "the last callback")
+    assert ended == ["high", "default", "low"]
+    for stream in running[1:]:
         stream.cancel()
 
 
