@@ -36,9 +36,10 @@ struct KernelsOf {
   using Floats = typename Isa::Floats;
 
   static Floats Exp(Floats x) {
-    // Below that it would be denormal; above, infinite.
-    x = Isa::Max(x, Isa::Splat(-87.0F));
-    x = Isa::Min(x, Isa::Splat(88.0F));
+    // Below that it would be denormal; above, infinite. What is not a number stays so: of two, Max and Min take the
+    // second one then.
+    x = Isa::Max(Isa::Splat(-87.0F), x);
+    x = Isa::Min(Isa::Splat(88.0F), x);
     constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: what is added to it is rounded to an integer.
     const Floats shifted = Isa::MulAdd(x, Isa::Splat(1.44269504F), Isa::Splat(kRound));
     const Floats n = Isa::Sub(shifted, Isa::Splat(kRound));
