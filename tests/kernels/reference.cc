@@ -11,8 +11,8 @@ namespace {
 // How much rounding to a float can change it.
 constexpr double kRounding = 0x1p-24;
 
-uint16_t Scale(std::mt19937& random, Edge edge) {
-  std::normal_distribution<float> normal(0, 0.02F);
+uint16_t RandomHalf(std::mt19937& random, Edge edge, float deviation) {
+  std::normal_distribution<float> normal(0, deviation);
   switch (edge) {
     case Edge::kZeros:
       return 0;
@@ -80,14 +80,14 @@ TestMatrix RandomMatrix(WeightFormat format, int64_t rows, int64_t columns, std:
     if (edge == Edge::kEqual && i % kGroup != 0) {
       matrix.quants.push_back(matrix.quants.back());
     } else if (format == WeightFormat::kF16) {
-      matrix.quants.push_back(Scale(random, edge));
+      matrix.quants.push_back(RandomHalf(random, edge, 0.1F));
     } else {
       matrix.quants.push_back(Quant(format, random, edge, i / columns));
     }
   }
   for (int64_t i = 0; i < rows * columns / kGroup; ++i) {
-    matrix.scales.push_back(Scale(random, edge));
-    matrix.minima.push_back(Scale(random, edge));
+    matrix.scales.push_back(RandomHalf(random, edge, format == WeightFormat::kQ4 ? 0.01F : 0.0015F));
+    matrix.minima.push_back(RandomHalf(random, edge, 0.05F));
   }
   matrix.bytes.resize(static_cast<size_t>(rows / kPanelRows * PanelBytes(format, columns)));
   if (format == WeightFormat::kF16) {

@@ -38,6 +38,7 @@ struct TestMatrix {
   double Weight(int64_t row, int64_t column) const;
 };
 
+// Weights are of about the same size in all formats.
 TestMatrix RandomMatrix(WeightFormat format, int64_t rows, int64_t columns, std::mt19937& random,
                         Edge edge = Edge::kNone);
 std::vector<float> RandomFloats(int64_t count, std::mt19937& random, Edge edge = Edge::kNone);
