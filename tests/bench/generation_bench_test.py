@@ -33,7 +33,7 @@ from bench.generation_plan import (
 from bench.generation_rounds import HEADLINE, Interference, Row, same_beginnings
 from bench.line_process import LineProcess
 from bench.predictd import metrics_port_file, running_predictd
-from bench.svg_plot import Line, draw, y_marks
+from bench.svg_plot import Line, apart, draw, y_marks
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPTS = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
@@ -174,11 +174,17 @@ def test_the_headline_is_always_among_the_points():
 
 
 def test_a_plot_has_a_line_for_each_series_that_has_points():
-    plot = draw("a < b", "x", "y", [Line("1", [(1, 3.0), (10, 30.0)]), Line("2", []), Line("3", [(1, 7.0)])])
+    plot = draw("a < b", "x", "y", "z", [Line("1", [(1, 3.0), (10, 30.0)]), Line("2", []), Line("3", [(1, 7.0)])])
     root = ElementTree.fromstring(plot)
     lines = root.findall("{http://www.w3.org/2000/svg}polyline")
     assert [len(line.get("points").split()) for line in lines] == [2, 1]
     assert y_marks(3.0, 30.0) == [2.0, 5.0, 10.0, 20.0, 50.0]
+
+
+def test_labels_keep_their_distance_and_their_order():
+    assert apart([10.0, 50.0, 52.0], 14) == [10.0, 44.0, 58.0]
+    assert apart([52.0, 50.0, 48.0], 14) == [64.0, 50.0, 36.0]
+    assert apart([0.0, 30.0, 15.0], 14) == [0.0, 30.0, 15.0]
 
 
 @pytest.fixture(scope="module")

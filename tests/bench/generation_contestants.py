@@ -97,7 +97,7 @@ def gguf_file(options: argparse.Namespace) -> Path:
 
 
 def cut_prompts(options: argparse.Namespace, model: Path, count: int, tokens: int) -> list[list[int]]:
-    """Parts of a real text, of exactly so many tokens, from its beginning to its end; as text they are the same tokens."""
+    """Parts of a real text, of so many tokens, from its beginning to its end; as text they are the same tokens."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(tokenizer_file(model)))

@@ -1,4 +1,4 @@
-"""Tests of llama.cpp as an opponent of `scripts/bench generation`: of its HTTP server's client, and of what is compiled."""
+"""Tests of llama.cpp as an opponent of `scripts/bench generation`: the client of its HTTP server, and its build."""
 
 import json
 import sys

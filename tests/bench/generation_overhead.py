@@ -1,4 +1,4 @@
-"""What predictd adds to the model's own time in `scripts/bench generation`: beside the bare model, and within a step."""
+"""What predictd adds to the model's own time in `scripts/bench generation`: to the bare model's, and in a step."""
 
 from __future__ import annotations
 

@@ -111,7 +111,8 @@ def same_beginnings(headline: Row, expected: list[int], less: dict[str, float]) 
     """
     shares = {}
     for name, outcomes in headline.samples.items():
-        found = [(answer.tokens[0], expected[answer.lane + HEADLINE * answer.request]) for answer in outcomes[0].answers]
+        answers = outcomes[0].answers
+        found = [(answer.tokens[0], expected[answer.lane + HEADLINE * answer.request]) for answer in answers]
         shares[name] = sum(token == wanted for token, wanted in found) / len(found)
         if shares[name] < less.get(name, SAME_BEGINNINGS):
             share = f"{shares[name]:.0%} of its answers begin as the bare model's"

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, model: Path) -> list[dict]:
             for count in streams
         ]
         options.svg.write_text(
-            draw("A step of the bare model, by streams", "tokens of context", "ms", lines), encoding="utf-8"
+            draw("A step of the bare model", "tokens of context", "ms", "streams", lines), encoding="utf-8"
         )
     return [
         {"streams": count, "context": context, "seconds": seconds} for (count, context), seconds in cells.items()
