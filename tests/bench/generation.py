@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import generation_scaling
 from bench.generation_contestants import TARGETS, Contest, contest, exported_model
 from bench.generation_report import print_interference, print_rates, print_times
-from bench.generation_rounds import HEADLINE, HTTP_ROUNDS, Measurement, Sizes
+from bench.generation_rounds import HEADLINE, HTTP_ANSWERS, HTTP_ROUNDS, MANY_STREAMS, Measurement, Sizes
 from bench.machine import OtherLoad, cores, machine, print_other_load
 from bench.predictd import add_flags_argument
 
@@ -33,8 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"streams at once (default: {points}); {HEADLINE} is always measured",
     )  # fmt: skip
     parser.add_argument(
-        "--answers", type=int, default=2, metavar="N", help="of each stream, one after the other (default 2)"
-    )
+        "--answers", type=int, metavar="N",
+        help=f"of each stream, one after the other (default: 2, from {MANY_STREAMS} streams on 1)",
+    )  # fmt: skip
     parser.add_argument(
         "--parts", type=parse_parts, default=PARTS, metavar="NAME,...",
         help=f"default: {','.join(PARTS)}; --seconds is of each load with poisson arrivals",
@@ -81,7 +82,8 @@ def run(options: argparse.Namespace) -> dict:
         busy_elsewhere = others.cores()
         shares = measured.same_beginnings()
     streams, prefill, arrivals = (list(row.values()) for row in (measured.streams, measured.prefill, measured.poisson))
-    print_rates("tokens/s of streams", "streams", streams)
+    answers = sizes.answers or f"2 (from {MANY_STREAMS} streams on 1)"
+    print_rates(f"tokens/s of streams, each {answers} answers, one after the other", "streams", streams)
     print_times("streams", streams)
     if prefill:
         print_rates(f"prompt tokens/s, of prompts of {sizes.prefill_tokens} tokens", "at once", prefill)
@@ -120,8 +122,8 @@ def run(options: argparse.Namespace) -> dict:
 def print_conditions(options: argparse.Namespace, sizes: Sizes, started: Contest) -> None:
     print(
         f"{machine()}; {cores()} threads for each of predictd, the bare model and llama.cpp; {options.rounds} rounds;"
-        f" {sizes.prompt_tokens} tokens in, {sizes.tokens} out, greedy;"
-        f" each stream {sizes.answers} answers, one after the other\n"
+        f" {sizes.prompt_tokens} tokens in, {sizes.tokens} out, greedy\n"
         f"llama.cpp was compiled for: {started.llama_system_info}\n"
-        f"{started.llama_http.name} answers one request at a time; it was measured in {HTTP_ROUNDS} round"
+        f"{started.llama_http.name} is llama-cpp-python's server with Q4_1; it answers one request at a time, so it is"
+        f" measured in {HTTP_ROUNDS} round with {HTTP_ANSWERS} answer of each stream"
     )

@@ -14,7 +14,9 @@ from bench.transport import at_quantile, turn
 # The number of streams of the last line, and of the comparison with the bare model.
 HEADLINE = 8
 PROMPTS = 32
-# What running streams may pay for others' prompts: the p99 of their gaps in units of that without.
+# One answer of each is enough work.
+MANY_STREAMS = 16
+# Beside which long prompts are computed.
 RUNNING_STREAMS = 4
 # It answers one request at a time, so it takes minutes for what takes the others seconds.
 HTTP_ROUNDS, HTTP_ANSWERS = 1, 1
@@ -29,16 +31,19 @@ class Sizes:
     points: list[int]
     prompt_tokens: int = 64
     tokens: int = 128
-    # Of each stream, one after the other.
-    answers: int = 2
+    # Of each stream, one after the other; None: enough for a good figure.
+    answers: int | None = None
     prefill_tokens: int = 128
     # That many at once, or one after the other.
     prefills: int = 8
     # In units of the capacity.
     arrivals: list[float] = field(default_factory=lambda: [0.5, 0.8])
     long_prompt_tokens: int = 512
-    long_prompts: int = 3
-    running_tokens: int = 256
+    long_prompts: int = 2
+    running_tokens: int = 192
+
+    def answers_of(self, streams: int) -> int:
+        return self.answers or (2 if streams < MANY_STREAMS else 1)
 
 
 @dataclass
@@ -178,7 +183,7 @@ class Measurement:
             runners.append(contest.llama_http)
 
         def plan(runner: PlanRunner) -> Plan:
-            answers = HTTP_ANSWERS if runner is contest.llama_http else self._sizes.answers
+            answers = HTTP_ANSWERS if runner is contest.llama_http else self._sizes.answers_of(count)
             return constant(self._prompts, count, answers, self._sizes.tokens)
 
         if count != HEADLINE:
@@ -186,7 +191,7 @@ class Measurement:
         before = ModelTime.read(contest.metrics_port_file)
         self._run(row, runners, plan, first)
         model = ModelTime.read(contest.metrics_port_file).since(before)
-        raw = [self._raw_wave(wave) for wave in range(self._sizes.answers)]
+        raw = [self._raw_wave(wave) for wave in range(self._sizes.answers_of(HEADLINE))]
         self._first_raw = self._first_raw or raw
         self.overhead.add(row.samples[contest.predictd.name][-1], model, raw)
 
