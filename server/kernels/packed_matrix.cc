@@ -1,0 +1,121 @@
+#include "server/kernels/packed_matrix.h"
+
+#include <cstring>
+
+namespace predictd {
+namespace {
+
+constexpr int64_t kVectorBytes = 64;
+constexpr int64_t kVectorColumns = 4;
+constexpr int64_t kQ4GroupBytes = 320;
+constexpr int64_t kQ8QuantBytes = 512;
+constexpr int64_t kF16GroupBytes = 1024;
+constexpr int64_t kScaleBytes = kPanelRows * 2;
+
+int64_t Q8ScaleBytes(int64_t groups) {
+  return (groups * kScaleBytes + kVectorBytes - 1) / kVectorBytes * kVectorBytes;
+}
+
+void PutHalf(uint16_t half, uint8_t* to) {
+  std::memcpy(to, &half, sizeof(half));
+}
+
+float Half(const uint8_t* from) {
+  _Float16 half;
+  std::memcpy(&half, from, sizeof(half));
+  return static_cast<float>(half);
+}
+
+// Where in its vector a column of a row is.
+int64_t Place(int64_t row, int64_t column) {
+  return row * kVectorColumns + column % kVectorColumns;
+}
+
+}  // namespace
+
+int64_t PanelBytes(WeightFormat format, int64_t columns) {
+  const int64_t groups = columns / kGroup;
+  switch (format) {
+    case WeightFormat::kQ4:
+      return groups * kQ4GroupBytes;
+    case WeightFormat::kQ8:
+      return Q8ScaleBytes(groups) + groups * kQ8QuantBytes;
+    case WeightFormat::kF16:
+      break;
+  }
+  return groups * kF16GroupBytes;
+}
+
+std::optional<WeightFormat> FormatOf(int64_t panel_bytes, int64_t columns) {
+  for (const WeightFormat format : {WeightFormat::kQ4, WeightFormat::kQ8, WeightFormat::kF16}) {
+    if (panel_bytes == PanelBytes(format, columns)) return format;
+  }
+  return std::nullopt;
+}
+
+void PackQ4(const uint8_t* quants, const uint16_t* scales, const uint16_t* minima, int64_t rows, int64_t columns,
+            uint8_t* packed) {
+  const int64_t groups = columns / kGroup;
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t lane = row % kPanelRows;
+    uint8_t* to = packed + row / kPanelRows * groups * kQ4GroupBytes;
+    for (int64_t group = 0; group < groups; ++group, to += kQ4GroupBytes) {
+      PutHalf(scales[row * groups + group], to + 2 * lane);
+      PutHalf(minima[row * groups + group], to + kScaleBytes + 2 * lane);
+      const uint8_t* from = quants + row * columns + group * kGroup;
+      for (int64_t i = 0; i < kGroup / 2; ++i) {
+        uint8_t* vector = to + (1 + i / kVectorColumns) * kVectorBytes;
+        vector[Place(lane, i)] = static_cast<uint8_t>((from[i] & 15U) | (from[kGroup / 2 + i] << 4U));
+      }
+    }
+  }
+}
+
+void PackQ8(const int8_t* quants, const uint16_t* scales, int64_t rows, int64_t columns, uint8_t* packed) {
+  const int64_t groups = columns / kGroup;
+  const int64_t panel_bytes = PanelBytes(WeightFormat::kQ8, columns);
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t lane = row % kPanelRows;
+    uint8_t* panel = packed + row / kPanelRows * panel_bytes;
+    // The padding too: what is stored should not depend on what was in memory.
+    if (lane == 0) std::memset(panel, 0, static_cast<size_t>(Q8ScaleBytes(groups)));
+    for (int64_t group = 0; group < groups; ++group) {
+      PutHalf(scales[row * groups + group], panel + group * kScaleBytes + 2 * lane);
+    }
+    uint8_t* to = panel + Q8ScaleBytes(groups);
+    for (int64_t i = 0; i < columns; ++i) {
+      std::memcpy(to + i / kVectorColumns * kVectorBytes + Place(lane, i), quants + row * columns + i, 1);
+    }
+  }
+}
+
+void PackF16(const uint16_t* halves, int64_t rows, int64_t columns, uint8_t* packed) {
+  for (int64_t row = 0; row < rows; ++row) {
+    uint8_t* to = packed + (row / kPanelRows * columns * kPanelRows + row % kPanelRows) * 2;
+    for (int64_t i = 0; i < columns; ++i) PutHalf(halves[row * columns + i], to + i * kScaleBytes);
+  }
+}
+
+void UnpackRow(const PackedMatrix& matrix, int64_t row, float* to) {
+  const uint8_t* panel = matrix.Panel(row / kPanelRows);
+  const int64_t lane = row % kPanelRows;
+  for (int64_t i = 0; i < matrix.columns; ++i) {
+    const int64_t group = i / kGroup;
+    const int64_t within = i % kGroup;
+    if (matrix.format == WeightFormat::kF16) {
+      to[i] = Half(panel + i * kScaleBytes + 2 * lane);
+    } else if (matrix.format == WeightFormat::kQ8) {
+      const uint8_t* quants = panel + Q8ScaleBytes(matrix.groups());
+      const auto quant = static_cast<int8_t>(quants[i / kVectorColumns * kVectorBytes + Place(lane, i)]);
+      to[i] = static_cast<float>(quant) * Half(panel + group * kScaleBytes + 2 * lane);
+    } else {
+      const uint8_t* from = panel + group * kQ4GroupBytes;
+      const int64_t half = within % (kGroup / 2);
+      const uint8_t both = from[(1 + half / kVectorColumns) * kVectorBytes + Place(lane, half)];
+      const auto quant = static_cast<float>(within < kGroup / 2 ? both & 15U : both >> 4U);
+      to[i] = quant * Half(from + 2 * lane) + Half(from + kScaleBytes + 2 * lane);
+    }
+  }
+}
+
+}  // namespace predictd
