@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
+import torch
 
 from bench.failure import BenchFailure
 from bench.generation import parse_parts, parse_points
@@ -246,3 +247,33 @@ def test_the_bare_model_gives_the_tokens_that_predictd_gives(load: PlanRunner, r
     served = load.run(constant(PROMPTS, len(PROMPTS), 1, 12))
     assert found["tokens"] == [one.tokens for one in served.answers]
     assert 0 < found["prefill_seconds"] < found["seconds"] and step["seconds_per_step"] > 0
+
+
+class OwnOperators(torch.nn.Module):
+    """Gives back each sequence's last token, by operators of server/kernels: the likeliest row is its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        identity = torch.eye(32, dtype=torch.float16)
+        self.register_buffer("packed", torch.ops.predictd.pack_f16(identity))
+
+    @torch.jit.export
+    def make_cache(self, slots: int, length: int) -> list[torch.Tensor]:
+        return [torch.ops.predictd.make_cache(slots, 1, (length + 15) // 16 * 16, 32, torch.float16)]
+
+    def forward(
+        self, tokens: torch.Tensor, positions: torch.Tensor, first_slot: int, cache: list[torch.Tensor]
+    ) -> torch.Tensor:
+        rows = torch.ops.predictd.embedding(tokens[:, -1].contiguous(), self.packed, 32)
+        return torch.ops.predictd.linear(rows, self.packed, None, 0.0)
+
+
+def test_the_bare_model_may_use_our_operators(tmp_path: Path):
+    build = Path(os.environ["PREDICTD_BUILD_DIR"])
+    torch.ops.load_library(build / "lib" / "libpredictd_kernels.so")
+    torch.jit.script(OwnOperators()).save(str(tmp_path / "model.pt"))
+    program = build / "tests" / "bench" / "bench_raw_generator"
+    with LineProcess("raw", [str(program), "--model", str(tmp_path / "model.pt")]) as raw:
+        found = json.loads(raw.ask(json.dumps({"prompts": PROMPTS, "tokens": 2})))
+        step = json.loads(raw.ask(json.dumps({"streams": 2, "context": 40, "seconds": 0.01})))
+    assert found["tokens"] == [[3, 3], [6, 6], [9, 9]] and step["seconds_per_step"] > 0
