@@ -18,7 +18,7 @@ from bench.predictd import add_flags_argument
 
 ROUNDS = 3
 SECONDS = 8.0
-PARTS = ["streams", "prefill", "poisson", "interference", "scaling"]
+PARTS = ["streams", "http", "prefill", "poisson", "interference", "scaling"]
 POINTS = [1, 2, 4, 8, 16]
 QUICK = Sizes(
     [1, HEADLINE], tokens=16, answers=1, prefills=2, arrivals=[0.5],
@@ -123,7 +123,10 @@ def print_conditions(options: argparse.Namespace, sizes: Sizes, started: Contest
     print(
         f"{machine()}; {cores()} threads for each of predictd, the bare model and llama.cpp; {options.rounds} rounds;"
         f" {sizes.prompt_tokens} tokens in, {sizes.tokens} out, greedy\n"
-        f"llama.cpp was compiled for: {started.llama_system_info}\n"
-        f"{started.llama_http.name} is llama-cpp-python's server with Q4_1; it answers one request at a time, so it is"
-        f" measured in {HTTP_ROUNDS} round with {HTTP_ANSWERS} answer of each stream"
+        f"llama.cpp was compiled for: {started.llama_system_info}"
     )
+    if started.llama_http is not None:
+        print(
+            f"{started.llama_http.name} is llama-cpp-python's server with Q4_1; it answers one request at a time, so it"
+            f" is measured in {HTTP_ROUNDS} round with {HTTP_ANSWERS} answer of each stream"
+        )

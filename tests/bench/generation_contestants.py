@@ -68,8 +68,8 @@ class Contest:
     # llama.cpp by its batch interface: on the file that predictd's model was exported from, and on that re-quantised.
     llama_q4_1: PlanRunner
     llama_q4_0: PlanRunner
-    # llama-cpp-python's own server, on the first of the two files.
-    llama_http: PlanRunner
+    # llama-cpp-python's own server, on the first of the two files; None if nobody asked for it.
+    llama_http: PlanRunner | None
     raw: RawGenerator
     # Of predictd.
     metrics_port_file: Path
@@ -136,11 +136,12 @@ def contest(options: argparse.Namespace, model: Path) -> Iterator[Contest]:
             return start(name, llama.python, Path(__file__).with_name("llama_cpp_runner.py"), "--model", file, *threads)
 
         q4_1, q4_0 = start_llama("llama.cpp Q4_1", llama.model), start_llama("llama.cpp Q4_0", llama.q4_0)
-        http_server = stack.enter_context(llama_http_server(llama, folder))
-        http_client = Path(__file__).with_name("http_completions_load.py")
-        http_command = [sys.executable, http_client, "--address", http_server.address]
-        http_command += ["--tokenizer", tokenizer_file(model), "--end-tokens", *llama.end_tokens]
-        http = start(http_server.name, *http_command)
+        http = []
+        if "http" in options.parts:
+            served = stack.enter_context(llama_http_server(llama, folder))
+            client = [sys.executable, Path(__file__).with_name("http_completions_load.py"), "--address", served.address]
+            client += ["--tokenizer", tokenizer_file(model), "--end-tokens", *llama.end_tokens]
+            http = [start(served.name, *client), served]
         raw = start("bare LibTorch", programs / "bench_raw_generator", "--model", model / "1" / "model.pt", *threads)
         server = stack.enter_context(running_predictd(options, model.parent, folder))
         load = start(NAME, programs / "bench_generation_load", "--address", server.address, "--model", MODEL)
@@ -148,10 +149,10 @@ def contest(options: argparse.Namespace, model: Path) -> Iterator[Contest]:
             PlanRunner(load),
             PlanRunner(q4_1),
             PlanRunner(q4_0),
-            PlanRunner(http),
+            PlanRunner(http[0]) if http else None,
             RawGenerator(raw),
             metrics_port_file(folder),
-            [server, load, q4_1, q4_0, http_server, http, raw],
+            [server, load, q4_1, q4_0, raw, *http],
             llama.system_info,
         )
 

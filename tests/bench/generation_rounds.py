@@ -136,7 +136,7 @@ class Measurement:
         self._prefill_prompts = cut_prompts(options, model, sizes.prefills, sizes.prefill_tokens)
         self._long_prompts = cut_prompts(options, model, sizes.long_prompts, sizes.long_prompt_tokens)
         parts = set(options.parts)
-        points = sizes.points if parts & {"streams", "poisson"} else [HEADLINE]
+        points = sizes.points if parts & {"streams", "http", "poisson"} else [HEADLINE]
         self.streams = {count: Row(str(count)) for count in points}
         prefills = (1, sizes.prefills) if "prefill" in parts else ()
         self.prefill = {count: Row(str(count), sizes.prefill_tokens) for count in prefills}
@@ -149,7 +149,8 @@ class Measurement:
         plan = constant(self._prompts, HEADLINE, 1, 8)
         for runner in (self._contest.predictd, self._contest.llama_q4_1, self._contest.llama_q4_0):
             runner.run(plan)
-        self._contest.llama_http.run(constant(self._prompts, 1, 1, 8))
+        if self._contest.llama_http is not None:
+            self._contest.llama_http.run(constant(self._prompts, 1, 1, 8))
         self._contest.raw.generate(self._prompts[:HEADLINE], 8)
 
     def run_round(self, index: int) -> None:
@@ -179,7 +180,7 @@ class Measurement:
     def _run_streams(self, row: Row, count: int, index: int, first: int) -> None:
         contest = self._contest
         runners = [contest.predictd, contest.llama_q4_1, contest.llama_q4_0]
-        if "streams" in self._options.parts and index < HTTP_ROUNDS:
+        if contest.llama_http is not None and index < HTTP_ROUNDS:
             runners.append(contest.llama_http)
 
         def plan(runner: PlanRunner) -> Plan:
