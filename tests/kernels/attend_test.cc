@@ -33,8 +33,8 @@ class AttendTest : public KernelSetTest {
     std::vector<float> scratch(static_cast<size_t>(AttentionScratch(count)), NAN);
     std::vector<float> out(queries.size(), NAN);
     const int64_t width = cache.get().width;
-    kernels().attend(queries.data(), static_cast<int64_t>(queries.size()) / width, cache.get(), count, scratch.data(),
-                     out.data());
+    kernels().attend(queries.data(), static_cast<int64_t>(queries.size()) / width, cache.get(), count, nullptr,
+                     scratch.data(), out.data());
     return out;
   }
 

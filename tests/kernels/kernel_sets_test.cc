@@ -94,8 +94,8 @@ TEST_P(KernelSetsTest, AgreeOnAttention) {
     std::vector<float> scratch(static_cast<size_t>(AttentionScratch(kCount)));
     std::vector<float> a(queries.size());
     std::vector<float> b(queries.size());
-    kernels().attend(queries.data(), 5, cache.get(), kCount, scratch.data(), a.data());
-    portable().attend(queries.data(), 5, cache.get(), kCount, scratch.data(), b.data());
+    kernels().attend(queries.data(), 5, cache.get(), kCount, nullptr, scratch.data(), a.data());
+    portable().attend(queries.data(), 5, cache.get(), kCount, nullptr, scratch.data(), b.data());
     for (int64_t i = 0; i < 5 * 64; ++i) {
       const std::vector<Expected> expected =
           Attend(queries.data() + i / 64 * 64, cache.Keys(kCount), cache.Values(kCount), kCount, 64);
