@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from generator_export.errors import ExportError
-from generator_export.options import FolderOptions
+from generator_export.options import KERNELS_VARIABLE, FolderOptions, default_kernels
 from generator_export.smollm2 import smollm2_gguf
 from model_folder import STAMP, fingerprint, is_current, write_stamp
 
@@ -35,7 +35,16 @@ def export(arguments: argparse.Namespace) -> None:
     folder, source = arguments.folder, smollm2_gguf() if arguments.smollm2 else arguments.source
     if not source.exists():
         raise ExportError(f"{source}: there is no such file or folder")
-    options = FolderOptions(arguments.description, arguments.version, arguments.slots, arguments.max_length)
+    options = FolderOptions(
+        description=arguments.description,
+        version=arguments.version,
+        slots=arguments.slots,
+        max_length=arguments.max_length,
+        fused=arguments.operators == "fused",
+        weights=arguments.weights,
+        cache=arguments.cache,
+        kernels=arguments.kernels,
+    )
     expected = _fingerprint(source, options)
     required = ("model.toml", f"{options.version}/model.pt")
     if is_current(folder, expected, required) and not arguments.check:
@@ -46,10 +55,15 @@ def export(arguments: argparse.Namespace) -> None:
 
     (folder / STAMP).unlink(missing_ok=True)
     loaded = _read(source)
-    for name in write_generator(loaded, folder, options):
+    written = write_generator(loaded, folder, options)
+    if written.misfit:
+        print(f"note: uses LibTorch's own operators: {written.misfit}", file=sys.stderr)
+    for name in written.files:
         print(f"{folder / name}: {(folder / name).stat().st_size:,} bytes")
+    for line in written.losses:
+        print(line)
     if arguments.check:
-        _check(loaded, folder / str(options.version))
+        _check(loaded, folder / str(options.version), written.fused)
     write_stamp(folder, expected)
 
 
@@ -76,11 +90,14 @@ def _check(source: Source, version: Path) -> None:
         raise ExportError(f"{version}: is not close to the reference")
 
 
-def _fingerprint(source: Path, options: object) -> str:
-    """Changes with this program, and with the name, size or time of a file of the source."""
+def _fingerprint(source: Path, options: FolderOptions) -> str:
+    """Changes with this program, with the operators, whose layout of the weights the files have, and with the name, size
+    or time of a file of the source."""
     program = fingerprint(Path(__file__), *sorted((SCRIPTS / "generator_export").glob("*.py")))
     files = sorted(source.iterdir()) if source.is_dir() else [source]
     parts = [program, repr(options)]
+    if options.fused and options.kernels.exists():
+        parts.append(hashlib.sha256(options.kernels.read_bytes()).hexdigest())
     parts += [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files if file.exists()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -105,10 +122,34 @@ def _arguments() -> argparse.Namespace:
         type=_positive,
         help="positions of a sequence, prompt and answer together; default 2048, or the model's context if less",
     )
+    parser.add_argument(
+        "--operators",
+        choices=("fused", "plain"),
+        default="fused",
+        help="predictd's own, where the model fits them, or LibTorch's with weights in half precision; default fused",
+    )
+    parser.add_argument(
+        "--weights",
+        choices=("source", "f16", "q8", "q4"),
+        default="source",
+        help="format of the fused operators' weights, default what SOURCE has or the nearest to it; q4 leaves embedding and"
+        " head in q8",
+    )
+    parser.add_argument(
+        "--cache", choices=("f16", "f32"), default="f16", help="keys and values of the fused operators, default f16"
+    )
+    parser.add_argument(
+        "--kernels",
+        type=Path,
+        default=default_kernels(),
+        help=f"the fused operators' library, default build/lib/libpredictd_kernels.so or ${KERNELS_VARIABLE}",
+    )
     parser.add_argument("--check", action="store_true", help="compare with the reference, which takes about a minute")
     arguments = parser.parse_args()
     if arguments.smollm2 == (arguments.source is not None):
         parser.error("SOURCE or --smollm2 is needed, and not both")
+    if arguments.operators == "plain" and (arguments.weights, arguments.cache) != ("source", "f16"):
+        parser.error("--weights and --cache are for the fused operators")
     return arguments
 
 

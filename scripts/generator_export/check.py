@@ -13,11 +13,26 @@ from torch import Tensor
 from generator_export.checkpoint import Checkpoint
 from generator_export.reference import ReferenceModel
 
-# Perplexities may differ by this part, and the likelihoods of next tokens by this divergence, in nats.
-PERPLEXITY_TOLERANCE = 0.005
-DIVERGENCE_TOLERANCE = 1e-3
-# Each window is a sequence of its own. The first half of its tokens is a prompt, the others come one by one.
-WINDOW = 256
+# Each window is a sequence of its own. This part of its tokens is a prompt, the others come one by one.
+WINDOW = 512
+PROMPT_PART = 8
+# Windows that run at once: the logits of all of their tokens are kept.
+BATCH = 4
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    # Perplexities may differ by this part, and the likelihoods of next tokens by this divergence, in nats.
+    perplexity: float
+    divergence: float
+
+
+# Of weights in half precision, with everything else in single precision.
+PLAIN = Tolerance(0.005, 1e-3)
+# Of 8-bit activations, and of what K-quants lose.
+FUSED = Tolerance(0.01, 0.02)
+# Of weights that were brought from more bits to four.
+FOUR_BITS = Tolerance(0.15, 0.2)
 
 
 @dataclass(frozen=True)
@@ -29,10 +44,9 @@ class Comparison:
     divergence: float
     largest_difference: float
 
-    @property
-    def close(self) -> bool:
+    def within(self, tolerance: Tolerance) -> bool:
         change = abs(self.exported_perplexity / self.reference_perplexity - 1)
-        return change <= PERPLEXITY_TOLERANCE and self.divergence <= DIVERGENCE_TOLERANCE
+        return change <= tolerance.perplexity and self.divergence <= tolerance.divergence
 
     def __str__(self) -> str:
         return (
@@ -45,20 +59,20 @@ class Comparison:
 def compare(model: Path, checkpoint: Checkpoint, tokens: Sequence[int], window: int = WINDOW) -> Comparison:
     """`tokens` are cut into windows, of which the last one is left out if it is not full."""
     windows = torch.tensor(tokens[: len(tokens) // window * window]).view(-1, window)
-    reference = ReferenceModel(checkpoint)
-    prompt = window // 2
+    exported, reference = torch.jit.load(model), ReferenceModel(checkpoint)
+    prompt = window // PROMPT_PART
     compared = 0
     reference_loss = exported_loss = divergence = largest = 0.0
-    expected = [reference.logits(each)[prompt - 1 : -1] for each in windows]
-    for step, actual in enumerate(_served(torch.jit.load(model), windows, prompt)):
-        wanted = torch.stack([logits[step] for logits in expected])
-        targets = windows[:, prompt + step, None]
-        reference_log, exported_log = wanted.log_softmax(-1), actual.log_softmax(-1)
-        reference_loss -= float(reference_log.gather(1, targets).sum())
-        exported_loss -= float(exported_log.gather(1, targets).sum())
-        divergence += float((reference_log.exp() * (reference_log - exported_log)).sum())
-        largest = max(largest, float((wanted - actual).abs().max()))
-        compared += len(windows)
+    for batch in windows.split(BATCH):
+        expected = torch.stack([reference.logits(each)[prompt - 1 : -1] for each in batch])
+        for step, actual in enumerate(_served(exported, batch, prompt)):
+            wanted, targets = expected[:, step], batch[:, prompt + step, None]
+            reference_log, exported_log = wanted.log_softmax(-1), actual.log_softmax(-1)
+            reference_loss -= float(reference_log.gather(1, targets).sum())
+            exported_loss -= float(exported_log.gather(1, targets).sum())
+            divergence += float((reference_log.exp() * (reference_log - exported_log)).sum())
+            largest = max(largest, float((wanted - actual).abs().max()))
+            compared += len(batch)
     return Comparison(
         compared,
         math.exp(reference_loss / compared),
@@ -72,9 +86,12 @@ def _served(model: torch.jit.ScriptModule, windows: Tensor, prompt: int) -> Iter
     """Yields the logits for token `prompt` of all windows, then for the token after it, and so on."""
     count, window = windows.shape
     cache = model.make_cache(count, window)
-    positions = torch.arange(window).expand(count, -1)
-    first = [model(windows[i : i + 1, :prompt], positions[:1, :prompt], i, cache) for i in range(count)]
+    positions = torch.arange(window).repeat(count, 1)
+    first = [
+        model(windows[i : i + 1, :prompt].contiguous(), positions[:1, :prompt].contiguous(), i, cache)
+        for i in range(count)
+    ]
     yield torch.cat(first)
     for position in range(prompt, window - 1):
         here = slice(position, position + 1)
-        yield model(windows[:, here], positions[:, here], 0, cache)
+        yield model(windows[:, here].contiguous(), positions[:, here].contiguous(), 0, cache)

@@ -15,6 +15,7 @@ import torch
 
 from generator_export.architecture import Architecture
 from generator_export.errors import ExportError
+from generator_export.groups import Groups
 
 # Parts of layers that a model has all of, in every layer, or none.
 OPTIONAL_PARTS = (("q_bias", "k_bias", "v_bias"), ("q_norm", "k_norm"))
@@ -47,11 +48,15 @@ def layer_shapes(architecture: Architecture) -> dict[str, Shape]:
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor in the source: the name that it has there, its shape, and how to read it as float32."""
+    """A tensor in the source: the name, shape and type that it has there, and how to read it."""
 
     name: str
     shape: Shape
+    type: str
+    # As float32.
     read: Callable[[], numpy.ndarray]
+    # As it is stored; None if that is not in groups of 32 that the operators could take.
+    read_groups: Callable[[], Groups | None]
 
 
 class Checkpoint:
@@ -76,6 +81,14 @@ class Checkpoint:
         if not torch.isfinite(values).all():
             raise ExportError(f"{self.source}: tensor {stored.name} holds values that are not finite")
         return values
+
+    def stored_type(self, name: str) -> str:
+        """The type that the tensor has in the source, by the name that the source's format has for it."""
+        return self._tensors[name].type
+
+    def groups(self, name: str) -> Groups | None:
+        """The tensor as it is stored; None if that is not in groups of 32 that the operators could take."""
+        return self._tensors[name].read_groups()
 
     def _check(self) -> None:
         architecture = self.architecture

@@ -1,7 +1,7 @@
 """The GGML tensor types that can be read, and their values as float32.
 
-Quantised types store blocks of 32 values with a scale in half precision. The 4-bit types keep value i in the low half
-of byte i and value i + 16 in its high half.
+Q4_0, Q4_1 and Q8_0 store blocks of 32 values with a scale in half precision. The 4-bit types keep value i in the low
+half of byte i and value i + 16 in its high half. k_quants.py has the types with larger blocks.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ from dataclasses import dataclass
 
 import numpy
 
+from generator_export.groups import Groups
+from generator_export.k_quants import BLOCK, q4_k, q5_k, q6_k
+
 # Blocks, a row of bytes each, to a row of values each.
 Decode = Callable[[numpy.ndarray], numpy.ndarray]
+ToGroups = Callable[[numpy.ndarray], Groups]
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,17 @@ class TensorType:
     block_values: int
     block_bytes: int
     decode: Decode
+    # Of types whose groups of 32 the operators can take as they are.
+    groups: ToGroups | None = None
 
 
 def dequantize(raw: numpy.ndarray, tensor_type: TensorType) -> numpy.ndarray:
     """The values of `raw`, an array of bytes, as a flat array of float32."""
     return tensor_type.decode(raw.reshape(-1, tensor_type.block_bytes)).reshape(-1)
+
+
+def _grouped(name: str, block_values: int, block_bytes: int, groups: ToGroups) -> TensorType:
+    return TensorType(name, block_values, block_bytes, lambda blocks: groups(blocks).values(), groups)
 
 
 def _as_floats(dtype: str) -> Decode:
@@ -43,28 +53,32 @@ def _halves(blocks: numpy.ndarray, first: int, count: int) -> numpy.ndarray:
 
 
 def _nibbles(blocks: numpy.ndarray) -> numpy.ndarray:
-    return numpy.concatenate((blocks & 15, blocks >> 4), axis=1).astype(numpy.float32)
+    return numpy.concatenate((blocks & 15, blocks >> 4), axis=1)
 
 
-def _q4_0(blocks: numpy.ndarray) -> numpy.ndarray:
-    return (_nibbles(blocks[:, 2:]) - 8) * _halves(blocks, 0, 1)
+def _q4_0(blocks: numpy.ndarray) -> Groups:
+    scales = _halves(blocks, 0, 1)
+    return Groups(_nibbles(blocks[:, 2:]), scales, -8 * scales)
 
 
-def _q4_1(blocks: numpy.ndarray) -> numpy.ndarray:
+def _q4_1(blocks: numpy.ndarray) -> Groups:
     scale_and_minimum = _halves(blocks, 0, 2)
-    return _nibbles(blocks[:, 4:]) * scale_and_minimum[:, :1] + scale_and_minimum[:, 1:]
+    return Groups(_nibbles(blocks[:, 4:]), scale_and_minimum[:, :1], scale_and_minimum[:, 1:])
 
 
-def _q8_0(blocks: numpy.ndarray) -> numpy.ndarray:
-    return blocks[:, 2:].view(numpy.int8).astype(numpy.float32) * _halves(blocks, 0, 1)
+def _q8_0(blocks: numpy.ndarray) -> Groups:
+    return Groups(blocks[:, 2:].view(numpy.int8), _halves(blocks, 0, 1))
 
 
 # By the numbers that GGML gives them.
 TENSOR_TYPES = {
     0: TensorType("F32", 1, 4, _as_floats("<f4")),
     1: TensorType("F16", 1, 2, _as_floats("<f2")),
-    2: TensorType("Q4_0", 32, 18, _q4_0),
-    3: TensorType("Q4_1", 32, 20, _q4_1),
-    8: TensorType("Q8_0", 32, 34, _q8_0),
+    2: _grouped("Q4_0", 32, 18, _q4_0),
+    3: _grouped("Q4_1", 32, 20, _q4_1),
+    8: _grouped("Q8_0", 32, 34, _q8_0),
+    12: _grouped("Q4_K", BLOCK, 144, q4_k),
+    13: TensorType("Q5_K", BLOCK, 176, lambda blocks: q5_k(blocks).values()),
+    14: TensorType("Q6_K", BLOCK, 210, q6_k),
     30: TensorType("BF16", 1, 2, _bf16),
 }

@@ -17,6 +17,7 @@ import numpy
 
 from generator_export.dequantize import TENSOR_TYPES, TensorType, dequantize
 from generator_export.errors import ExportError
+from generator_export.groups import Groups
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -80,8 +81,16 @@ class GgufFile:
     def tensor(self, name: str) -> numpy.ndarray:
         """The tensor's values in float32."""
         place = self.tensors[name]
-        raw = numpy.frombuffer(self._bytes, numpy.uint8, place.byte_size, place.offset)
-        return dequantize(raw, place.type).reshape(place.shape)
+        return dequantize(self._raw(place), place.type).reshape(place.shape)
+
+    def groups(self, name: str) -> Groups | None:
+        """The tensor as it is stored, if its type is one of groups of 32."""
+        place = self.tensors[name]
+        to_groups = place.type.groups
+        return to_groups(self._raw(place).reshape(-1, place.type.block_bytes)) if to_groups else None
+
+    def _raw(self, place: TensorPlace) -> numpy.ndarray:
+        return numpy.frombuffer(self._bytes, numpy.uint8, place.byte_size, place.offset)
 
 
 class _Parser:

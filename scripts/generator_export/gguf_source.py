@@ -51,7 +51,8 @@ def read_gguf(path: Path) -> Source:
     tensors = {}
     for name, place in file.tensors.items():
         if name != ROPE_FACTORS:
-            tensors[_our_name(name)] = StoredTensor(name, place.shape, partial(file.tensor, name))
+            read, groups = partial(file.tensor, name), partial(file.groups, name)
+            tensors[_our_name(name)] = StoredTensor(name, place.shape, place.type.name, read, groups)
     name = file.get("general.name", str, path.stem)
     return Source(Checkpoint(path, name, architecture, tensors), _text_side(file))
 

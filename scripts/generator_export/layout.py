@@ -1,14 +1,15 @@
-"""Makes the decoder from a checkpoint: where each weight goes, and in which order its rows and columns are."""
+"""Makes the plain decoder from a checkpoint: where each weight goes, and in which order its rows and columns are."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from generator_export.architecture import Architecture, Rotation
+from generator_export.architecture import Architecture
 from generator_export.checkpoint import Checkpoint
 from generator_export.decoder import Decoder, HeadNorm, Layer, Norm, PackedLinear
 from generator_export.errors import ExportError
+from generator_export.rotary import paired, turns
 
 LARGEST_HALF = torch.finfo(torch.float16).max
 
@@ -23,7 +24,7 @@ def build_decoder(checkpoint: Checkpoint) -> Decoder:
         [_layer(checkpoint, f"layers.{index}.") for index in range(architecture.layers)],
         Norm(architecture.width, architecture.norm_epsilon),
         _linear(checkpoint, "the head", head * _norm_factors(checkpoint, "norm")),
-        _turns(architecture),
+        turns(architecture),
     ).eval()
 
 
@@ -31,7 +32,7 @@ def _layer(checkpoint: Checkpoint, prefix: str) -> Layer:
     architecture = checkpoint.architecture
     norm = Norm(architecture.width, architecture.norm_epsilon)
     parts = {name: checkpoint.tensor(prefix + name) for name in ("q", "k", "v", "output", "gate", "up", "down")}
-    qkv = torch.cat([_query(architecture, parts["q"]), _paired(architecture, parts["k"]), parts["v"]])
+    qkv = torch.cat([_query(architecture, parts["q"]), paired(architecture, parts["k"]), parts["v"]])
     attention_factors = _norm_factors(checkpoint, prefix + "attention_norm")
     feed_forward_factors = _norm_factors(checkpoint, prefix + "feed_forward_norm")
     return Layer(
@@ -57,25 +58,17 @@ def _qkv_bias(checkpoint: Checkpoint, prefix: str) -> Tensor | None:
     if not checkpoint.has(prefix + "q_bias"):
         return None
     q, k, v = (checkpoint.tensor(prefix + name) for name in ("q_bias", "k_bias", "v_bias"))
-    return torch.cat([_query(checkpoint.architecture, q), _paired(checkpoint.architecture, k), v])
+    return torch.cat([_query(checkpoint.architecture, q), paired(checkpoint.architecture, k), v])
 
 
 def _head_norm(checkpoint: Checkpoint, prefix: str) -> HeadNorm | None:
     architecture = checkpoint.architecture
     if not checkpoint.has(prefix + "q_norm"):
         return None
-    query = _paired(architecture, checkpoint.tensor(prefix + "q_norm")).expand(architecture.heads, -1)
-    key = _paired(architecture, checkpoint.tensor(prefix + "k_norm")).expand(architecture.kv_heads, -1)
+    query = paired(architecture, checkpoint.tensor(prefix + "q_norm")).expand(architecture.heads, -1)
+    key = paired(architecture, checkpoint.tensor(prefix + "k_norm")).expand(architecture.kv_heads, -1)
     factors = torch.cat([query, key]) * architecture.head_width**0.5
     return HeadNorm(factors, architecture.norm_epsilon)
-
-
-def _paired(architecture: Architecture, rows: Tensor) -> Tensor:
-    """Puts those rows of each head that the rotary embedding turns together beside each other."""
-    if architecture.rotation == Rotation.ADJACENT_PAIRS:
-        return rows
-    halves = rows.reshape(-1, 2, architecture.head_width // 2, *rows.shape[1:])
-    return halves.transpose(1, 2).reshape(rows.shape)
 
 
 def _by_group(architecture: Architecture, rows: Tensor) -> Tensor:
@@ -85,13 +78,7 @@ def _by_group(architecture: Architecture, rows: Tensor) -> Tensor:
 
 
 def _query(architecture: Architecture, rows: Tensor) -> Tensor:
-    return _by_group(architecture, _paired(architecture, rows))
-
-
-def _turns(architecture: Architecture) -> Tensor:
-    positions = torch.arange(architecture.context_length, dtype=torch.float64)
-    angles = torch.outer(positions, torch.tensor(architecture.frequencies, dtype=torch.float64))
-    return torch.stack([angles.cos(), angles.sin()], dim=2).flatten(1).float()
+    return _by_group(architecture, paired(architecture, rows))
 
 
 def _linear(checkpoint: Checkpoint, name: str, weight: Tensor, bias: Tensor | None = None) -> PackedLinear:

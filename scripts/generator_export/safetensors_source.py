@@ -74,7 +74,7 @@ def _tensors(file: Path) -> Iterable[StoredTensor]:
                 if dtype not in DTYPES:
                     known = ", ".join(DTYPES)
                     raise ExportError(f"{file}: tensor {name} is {dtype}, which is not supported; these are: {known}")
-                yield StoredTensor(name, tuple(view.get_shape()), partial(_read, file, name))
+                yield StoredTensor(name, tuple(view.get_shape()), dtype, partial(_read, file, name), lambda: None)
     except (OSError, SafetensorError) as error:
         raise ExportError(f"{file}: {error}") from None
 

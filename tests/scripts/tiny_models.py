@@ -33,7 +33,7 @@ def tiny_model(kind: str, **changes: Any) -> TinyModel:
     """`kind` is llama, qwen2 or qwen3; `changes` are to its configuration."""
     config = {
         "model_type": kind,
-        "hidden_size": 96,
+        "hidden_size": 192,
         "num_hidden_layers": 3,
         "num_attention_heads": 6,
         "num_key_value_heads": 2,
@@ -45,7 +45,8 @@ def tiny_model(kind: str, **changes: Any) -> TinyModel:
         "tie_word_embeddings": kind == "llama",
         "bos_token_id": 1,
         "eos_token_id": END,
-        **({"head_dim": 32} if kind == "qwen3" else {}),
+        # Where it need not follow from the width, it does not.
+        **({"head_dim": 64} if kind == "qwen3" else {}),
         **changes,
     }
     return TinyModel(config, _tensors(config, kind))
@@ -66,9 +67,10 @@ def _tensors(config: dict[str, Any], kind: str) -> dict[str, torch.Tensor]:
     width, inner = config["hidden_size"], config["intermediate_size"]
     head_width = config.get("head_dim", width // config["num_attention_heads"])
     q_width, kv_width = head_width * config["num_attention_heads"], head_width * config["num_key_value_heads"]
-    tensors = {"model.embed_tokens.weight": random(VOCABULARY, width, scale=0.2), "model.norm.weight": norm(width)}
+    vocabulary = config["vocab_size"]
+    tensors = {"model.embed_tokens.weight": random(vocabulary, width, scale=0.2), "model.norm.weight": norm(width)}
     if not config["tie_word_embeddings"]:
-        tensors["lm_head.weight"] = matrix(VOCABULARY, width)
+        tensors["lm_head.weight"] = matrix(vocabulary, width)
     for layer in range(config["num_hidden_layers"]):
         parts = {
             "input_layernorm.weight": norm(width),
@@ -197,8 +199,10 @@ def write_gguf(
     matrices: str = "F32",
     vocabulary: TinyVocabulary = TinyVocabulary(),
     metadata: Mapping[str, str | int] | None = None,
+    others: Mapping[str, str] | None = None,
 ) -> Path:
-    """As llama.cpp's converter and quantiser do. `matrices` names their type; `metadata` goes in beside the rest."""
+    """As llama.cpp's converter and quantiser do. `matrices` names their type, `others` that of those with certain words in
+    their names; `metadata` goes in beside the rest."""
     config, kind = model.config, model.config["model_type"]
     writer = gguf.GGUFWriter(path, kind)
     writer.add_name("Tiny")
@@ -219,13 +223,14 @@ def write_gguf(
     writer.add_chat_template(CHAT_TEMPLATE)
     for key, value in (metadata or {}).items():
         (writer.add_string if isinstance(value, str) else writer.add_uint32)(key, value)
-    matrix_type = gguf.GGMLQuantizationType[matrices]
     for name, tensor in model.tensors.items():
         values = _as_llama_cpp_orders(name, tensor, config).numpy()
         if values.ndim == 1:
             writer.add_tensor(gguf_name(name), values)
         else:
-            writer.add_tensor(gguf_name(name), gguf.quants.quantize(values, matrix_type), raw_dtype=matrix_type)
+            kind = next((other for word, other in (others or {}).items() if word in name), matrices)
+            raw = random_k_blocks(values, kind) if kind.endswith("_K") else quantised(values, kind)
+            writer.add_tensor(gguf_name(name), raw, raw_dtype=gguf.GGMLQuantizationType[kind])
     return write_and_close(writer, path)
 
 
@@ -260,7 +265,24 @@ def _as_llama_cpp_orders(name: str, tensor: torch.Tensor, config: dict[str, Any]
     return tensor
 
 
-def dequantized(values: numpy.ndarray, kind: str) -> numpy.ndarray:
-    """What is left of `values` after they have been stored as `kind`, by llama.cpp's own library."""
-    quantisation = gguf.GGMLQuantizationType[kind]
-    return gguf.quants.dequantize(gguf.quants.quantize(values, quantisation), quantisation)
+def quantised(values: numpy.ndarray, kind: str) -> numpy.ndarray:
+    """`values` as `kind`, by llama.cpp's own library."""
+    return gguf.quants.quantize(values, gguf.GGMLQuantizationType[kind])
+
+
+def dequantised(raw: numpy.ndarray, kind: str) -> numpy.ndarray:
+    return gguf.quants.dequantize(raw, gguf.GGMLQuantizationType[kind])
+
+
+def random_k_blocks(values: numpy.ndarray, kind: str) -> numpy.ndarray:
+    """Blocks of a K-quant with values of the same shape and size, but not the same: the library only reads these."""
+    block_values, block_bytes = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]]
+    rows, columns = values.shape
+    shape = (rows, columns // block_values, block_bytes)
+    raw = numpy.random.default_rng(rows * columns).integers(0, 256, shape, dtype=numpy.uint8)
+    # Means and ranges, roughly, of a block of random bytes.
+    scale = values.std() * {"Q4_K": 1 / 210, "Q5_K": 1 / 430, "Q6_K": 1 / 1400}[kind]
+    halves = {"Q4_K": {0: scale, 2: 7.5 * scale}, "Q5_K": {0: scale, 2: 15.5 * scale}, "Q6_K": {208: scale}}
+    for first, value in halves[kind].items():
+        raw[..., first : first + 2] = numpy.frombuffer(numpy.float16(value).tobytes(), numpy.uint8)
+    return raw.reshape(rows, -1)

@@ -1,0 +1,83 @@
+"""Makes the decoder on the project's own operators: which models can have it, and where their weights go."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from generator_export.architecture import Architecture
+from generator_export.checkpoint import Checkpoint
+from generator_export.fused_decoder import FusedDecoder
+from generator_export.kernels import packed
+from generator_export.matrix import COLUMN_MULTIPLE, ROW_MULTIPLE
+from generator_export.rotary import paired, turns
+from generator_export.weights import Weights
+
+HEAD_WIDTHS = (32, 64, 96, 128)
+
+
+def misfit(architecture: Architecture) -> str | None:
+    """Why the operators cannot compute a model like this; None if they can."""
+    if architecture.head_width not in HEAD_WIDTHS:
+        *some, last = HEAD_WIDTHS
+        return f"the heads' width is {architecture.head_width}, not {', '.join(map(str, some))} or {last}"
+    if architecture.width % COLUMN_MULTIPLE:
+        return f"the width is {architecture.width}, not a multiple of {COLUMN_MULTIPLE}"
+    if architecture.feed_forward_width % COLUMN_MULTIPLE:
+        return f"the feed forward width is {architecture.feed_forward_width}, not a multiple of {COLUMN_MULTIPLE}"
+    return None
+
+
+def build_fused_decoder(checkpoint: Checkpoint, weights: Weights, half_cache: bool) -> FusedDecoder:
+    """The decoder with the checkpoint's weights, to be scripted; load_kernels() comes first."""
+    architecture = checkpoint.architecture
+    prefixes = [f"layers.{index}." for index in range(architecture.layers)]
+    tables = [checkpoint.tensor("norm"), turns(architecture)]
+    tables += [packed(weights.table(name)) for name in ("head", "embedding") if checkpoint.has(name)]
+    return FusedDecoder(
+        [tensor for prefix in prefixes for tensor in _layer(checkpoint, weights, prefix)],
+        [_bias(checkpoint, prefix) for prefix in prefixes if checkpoint.has(prefix + "q_bias")],
+        [_head_norms(checkpoint, prefix) for prefix in prefixes if checkpoint.has(prefix + "q_norm")],
+        tables,
+        architecture.width,
+        architecture.vocabulary_size,
+        architecture.kv_heads,
+        architecture.head_width,
+        architecture.norm_epsilon,
+        half_cache,
+    ).eval()
+
+
+def _layer(checkpoint: Checkpoint, weights: Weights, prefix: str) -> list[Tensor]:
+    qkv = weights.joined(*(prefix + name for name in "qkv"))
+    gate_up = weights.joined(prefix + "gate", prefix + "up")
+    return [
+        checkpoint.tensor(prefix + "attention_norm"),
+        packed(qkv.rows(_qkv_order(checkpoint.architecture))),
+        packed(weights.joined(prefix + "output")),
+        checkpoint.tensor(prefix + "feed_forward_norm"),
+        packed(gate_up.rows(_gate_up_order(checkpoint.architecture))),
+        packed(weights.joined(prefix + "down")),
+    ]
+
+
+def _qkv_order(architecture: Architecture) -> Tensor:
+    """Of queries and keys, elements that are turned together are neighbours."""
+    q_and_k_rows = (architecture.heads + architecture.kv_heads) * architecture.head_width
+    rows = torch.arange(q_and_k_rows + architecture.kv_heads * architecture.head_width)
+    return torch.cat([paired(architecture, rows[:q_and_k_rows]), rows[q_and_k_rows:]])
+
+
+def _gate_up_order(architecture: Architecture) -> Tensor:
+    """As many rows of gate as the operators take at once, the same of up, the next of gate, and so on."""
+    return torch.arange(2 * architecture.feed_forward_width).view(2, -1, ROW_MULTIPLE).transpose(0, 1).flatten()
+
+
+def _bias(checkpoint: Checkpoint, prefix: str) -> Tensor:
+    bias = torch.cat([checkpoint.tensor(f"{prefix}{name}_bias") for name in "qkv"])
+    return bias[_qkv_order(checkpoint.architecture)]
+
+
+def _head_norms(checkpoint: Checkpoint, prefix: str) -> Tensor:
+    factors = [checkpoint.tensor(f"{prefix}{name}_norm") for name in "qk"]
+    return torch.stack([paired(checkpoint.architecture, each) for each in factors])
