@@ -1,12 +1,12 @@
-"""Times steps of a decoder: `time_steps.py STEPS THREADS...` prints the median milliseconds for each number of threads.
+"""Times steps of a decoder: `time_steps.py STEPS THREADS...` prints, for each number of threads, the median milliseconds
+that a step takes, and those of them that the process computes.
 
-With --one-processor, all of it is on one; with --busy, another process computes there, too.
+With --busy, another process computes beside it.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -16,36 +16,34 @@ import torch
 from decoder_parts import LIBRARY, Decoder, Shape
 
 
-def measure(steps: int, numbers_of_threads: list[int]) -> list[float]:
+def measure(steps: int, numbers_of_threads: list[int]) -> list[tuple[float, float]]:
     # About as long as one of a small model: a fraction of a millisecond for each layer.
     decoder = Decoder(layers=12, shape=Shape(width=576, kv_heads=3, group=3, head_width=64, feed_forward=1536))
     x = decoder.tokens(4)
     positions = torch.full((4, 1), 20)
-    taken: list[list[float]] = [[] for _ in numbers_of_threads]
+    taken: list[list[tuple[float, float]]] = [[] for _ in numbers_of_threads]
     # By turns, so that all see the same of what else the machine does.
     for _ in range(steps + 1):
         for threads, samples in zip(numbers_of_threads, taken):
             torch.set_num_threads(threads)
-            begin = time.perf_counter()
+            begin = time.perf_counter(), time.process_time()
             decoder.run(x, positions)
-            samples.append(time.perf_counter() - begin)
+            samples.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
     # The first one starts threads and takes memory.
-    return [1e3 * statistics.median(samples[1:]) for samples in taken]
+    return [tuple(1e3 * statistics.median(each) for each in zip(*samples[1:])) for samples in taken]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("steps", type=int)
     parser.add_argument("threads", type=int, nargs="+")
-    parser.add_argument("--one-processor", action="store_true")
     parser.add_argument("--busy", action="store_true")
     options = parser.parse_args()
-    if options.one_processor:
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     torch.ops.load_library(LIBRARY)
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if options.busy else None
     try:
-        print(*measure(options.steps, options.threads))
+        for wall, computing in measure(options.steps, options.threads):
+            print(wall, computing)
     finally:
         if busy is not None:
             busy.kill()
