@@ -1,6 +1,6 @@
 """The generator that the server runs, on the project's own operators: quantised weights, and all layers in one call.
 
-Its contract with the server is that of decoder.py: `forward`, `make_cache` and `copy_slot`, and that the cache is a list
+Its contract with the server is that of decoder.py: `forward`, `prefill`, `make_cache` and `copy_slot`, and that the cache is a list
 of tensors whose first dimension counts slots. The operators check what they are given, so little is checked here.
 
 The tensors are what the operators take; fused_layout.py makes them. A file holds the matrices packed: loading only puts
@@ -63,16 +63,24 @@ class FusedDecoder(nn.Module):
         cache: from make_cache.
         Returns float32 [sequences, vocabulary].
         """
-        norm, turns, head = self.tables[0], self.tables[1], self.tables[2]
-        x = torch.ops.predictd.embedding(tokens.flatten(), self.tables[-1], self.width)
-        torch.ops.predictd.layers_(
-            x, self.epsilon, self.weights, self.biases, self.head_norms, turns, positions, first_slot, cache
-        )
+        x = self.run_layers(tokens, positions, first_slot, cache)
         sequences, length = tokens.size(0), tokens.size(1)
         if length != 1:
             x = x.view(sequences, length, self.width).select(1, -1).contiguous()
-        logits = torch.ops.predictd.linear(x, head, norm, self.epsilon)
+        logits = torch.ops.predictd.linear(x, self.tables[2], self.tables[0], self.epsilon)
         return logits if logits.size(1) == self.vocabulary else logits.narrow(1, 0, self.vocabulary)
+
+    @torch.jit.export
+    def prefill(self, tokens: Tensor, positions: Tensor, first_slot: int, cache: list[Tensor]) -> None:
+        """The same for tokens whose logits nobody wants."""
+        self.run_layers(tokens, positions, first_slot, cache)
+
+    def run_layers(self, tokens: Tensor, positions: Tensor, first_slot: int, cache: list[Tensor]) -> Tensor:
+        x = torch.ops.predictd.embedding(tokens.flatten(), self.tables[-1], self.width)
+        torch.ops.predictd.layers_(
+            x, self.epsilon, self.weights, self.biases, self.head_norms, self.tables[1], positions, first_slot, cache
+        )
+        return x
 
     @torch.jit.export
     def make_cache(self, slots: int, max_length: int) -> list[Tensor]:

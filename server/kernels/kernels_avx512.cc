@@ -2,7 +2,7 @@
 // with 64 signed bytes and adds each four neighbours to a 32-bit sum. The unsigned ones are the weights, a vector of
 // the panel; the signed ones are four bytes of one row of x, which the instruction itself repeats 16 times.
 //
-// 8 rows of x at once: 8 sums of integers, 8 of floats and the vector's two halves of bytes fill 20 of 32 registers,
+// 8 rows of x at once: 8 sums of integers, 8 of floats, the vector, its two halves and a mask take 20 of 32 registers,
 // and a vector is loaded and split once for 16 multiplications.
 //
 // The bound: with many rows two multiplications of 64 bytes a cycle, of which the scales take a third; with one row the

@@ -1,10 +1,10 @@
 #ifndef PREDICTD_SERVER_KERNELS_KERNELS_IMPL_H_
 #define PREDICTD_SERVER_KERNELS_KERNELS_IMPL_H_
 
-// The kernels, written with the operations of an instruction set. Only for the files that compile them for one, which
-// may include nothing else that has inline functions: of such a function that they share with other files the linker
-// keeps one, and that might be one which this processor cannot run. For the same reason all of this is in an unnamed
-// namespace.
+// The kernels, written with the operations of an instruction set. Only for the files that compile them for one. These
+// may use no function that others compile, too, and that is not always inlined: of such a function the linker keeps
+// one, and that might be one which this processor cannot run. For the same reason all of this is in an unnamed
+// namespace. A test looks at the library's instructions.
 //
 // An instruction set `Isa` has
 //   Floats, 16 of them, and Splat, Load, LoadHalf, Store, StoreHalf, Add, Sub, Mul, Div, and Max and Min, which are the
