@@ -1,7 +1,7 @@
 """The generator that the server runs, on the project's own operators: quantised weights, and all layers in one call.
 
-Its contract with the server is that of decoder.py: `forward`, `make_cache` and `copy_slot`, and that the cache is a list
-of tensors whose first dimension counts slots. The operators check what they are given, so little is checked here.
+Its contract with the server is that of decoder.py: `forward`, `make_cache` and `copy_slot`, and that the cache is a
+list of tensors whose first dimension counts slots. The operators check what they are given, so little is checked here.
 
 The tensors are what the operators take; fused_layout.py makes them. A file holds the matrices packed: loading only puts
 them where the system gives huge pages.
@@ -41,8 +41,8 @@ class FusedDecoder(nn.Module):
         epsilon: float,
         half_cache: bool,
     ) -> None:
-        """`weights` are six for each layer, `biases` and `head_norms` one or none; `tables` are the last norm's factors,
-        the turns, the head, and the embedding if it is not the head."""
+        """`weights` are six for each layer, `biases` and `head_norms` one or none; `tables` are the last norm's
+        factors, the turns, the head, and the embedding if it is not the head."""
         super().__init__()
         self.weights = weights
         self.biases = biases

@@ -51,7 +51,7 @@ class Weights:
         self._losses: dict[tuple[str, Format], Loss] = {}
 
     def table(self, name: str) -> Matrix:
-        """The embedding, or the head. Four bits too few for one: the model's answers suffer more than its size gains."""
+        """The embedding, or the head. Four bits are not chosen for one: the answers suffer more than the size gains."""
         return self._joined([name], Format.Q8 if self._chosen == Format.Q4 else self._chosen)
 
     def joined(self, *names: str) -> Matrix:

@@ -1,4 +1,4 @@
-"""Weights keep what their source has where the operators' formats can hold it; what they lose otherwise is small, and is
+"""Weights keep what their source has where the operators' formats can hold it; what is lost otherwise is little, and
 said."""
 
 from __future__ import annotations
