@@ -14,10 +14,12 @@ from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
+import torch
 
 from bench.failure import BenchFailure
-from bench.generation import HEADLINE, Interference, Row, parse_parts, parse_points
+from bench.generation import parse_parts, parse_points
 from bench.generation_contestants import PlanRunner
+from bench.generation_overhead import ModelTime, Step
 from bench.generation_plan import (
     Lane,
     Outcome,
@@ -29,9 +31,10 @@ from bench.generation_plan import (
     poisson,
     quantiles,
 )
+from bench.generation_rounds import HEADLINE, Interference, Row, same_beginnings
 from bench.line_process import LineProcess
-from bench.predictd import running_predictd
-from bench.svg_plot import Line, draw, y_marks
+from bench.predictd import metrics_port_file, running_predictd
+from bench.svg_plot import Line, apart, draw, y_marks
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPTS = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
@@ -117,13 +120,45 @@ def test_without_a_token_beside_the_prompts_there_is_no_figure():
         beside_prompts(outcome(plan, answer(), answer(1, 0, 1.0, [1.5], prompt_tokens=10)), 1)
 
 
-def test_ratios_are_of_the_same_round():
-    def took(seconds: float) -> Outcome:
-        return outcome(ONE, answer(times=[0.1, 0.2, seconds]))
+def took(seconds: float) -> Outcome:
+    return outcome(ONE, answer(times=[0.1, 0.2, seconds]))
 
-    assert Row("8", [[took(1.0), took(2.0)], [took(3.0), took(1.5)]]).ratios() == [2.0, 0.5]
-    gaps = Interference(alone=[[[1.0], [2.0]]], beside=[[[1.0, 3.0], [3.0]]])
-    assert (gaps.ratios(0), gaps.ratios(1)) == ([3.0], [1.5])
+
+def test_ratios_are_of_the_same_round():
+    row = Row("8", samples={"ours": [took(1.0), took(3.0)], "theirs": [took(2.0), took(1.5)], "once": [took(4.0)]})
+    assert row.ratios("ours", "theirs") == [2.0, 0.5]
+    assert row.ratios("ours", "once") == [4.0]
+    gaps = Interference(alone={"ours": [[1.0]], "theirs": [[2.0]]}, beside={"ours": [[1.0, 3.0]], "theirs": [[3.0]]})
+    assert (gaps.ratios("ours"), gaps.ratios("theirs")) == ([3.0], [1.5])
+
+
+def test_a_prompt_counts_all_its_tokens():
+    assert Row("1", worth=128, samples={"ours": [took(2.0)]}).rates("ours") == [192.0]
+
+
+def test_who_computes_another_model_leaves_no_figures():
+    def begins(*tokens: int) -> list[Outcome]:
+        plan = constant(PROMPTS, len(tokens), 1, 3)
+        return [outcome(plan, *(answer(lane=i, tokens=[token, 0, 0]) for i, token in enumerate(tokens)))]
+
+    expected = [1, 2, 3, 4]
+    row = Row("8", samples={"ours": begins(1, 2, 3, 4), "coarse": begins(1, 9, 9, 9)})
+    assert same_beginnings(row, expected, {"coarse": 0.25}) == {"ours": 1.0, "coarse": 0.25}
+    with pytest.raises(BenchFailure, match="coarse does not compute the same model: 25%"):
+        same_beginnings(row, expected, {})
+
+
+def test_a_step_is_what_is_left_without_prompts():
+    found = Step.of(took(3.0), ModelTime(decode_seconds=1.5, decode_steps=10, prefill_seconds=1.0))
+    assert (found.whole, found.model, found.server_share) == (0.2, 0.15, pytest.approx(0.25))
+    for model in (ModelTime(2.5, 10, 1.0), ModelTime(0.0, 0, 1.0), ModelTime(1.0, 10, 3.0)):
+        with pytest.raises(BenchFailure, match="metrics say"):
+            Step.of(took(3.0), model)
+
+
+def test_metrics_without_steps_are_an_error():
+    with pytest.raises(BenchFailure, match="no metric of its decode steps"):
+        ModelTime.parse("predictd_requests_total 3\n")
 
 
 def test_quantiles_are_of_all_rounds_together():
@@ -140,11 +175,17 @@ def test_the_headline_is_always_among_the_points():
 
 
 def test_a_plot_has_a_line_for_each_series_that_has_points():
-    plot = draw("a < b", "x", "y", [Line("1", [(1, 3.0), (10, 30.0)]), Line("2", []), Line("3", [(1, 7.0)])])
+    plot = draw("a < b", "x", "y", "z", [Line("1", [(1, 3.0), (10, 30.0)]), Line("2", []), Line("3", [(1, 7.0)])])
     root = ElementTree.fromstring(plot)
     lines = root.findall("{http://www.w3.org/2000/svg}polyline")
     assert [len(line.get("points").split()) for line in lines] == [2, 1]
     assert y_marks(3.0, 30.0) == [2.0, 5.0, 10.0, 20.0, 50.0]
+
+
+def test_labels_keep_their_distance_and_their_order():
+    assert apart([10.0, 50.0, 52.0], 14) == [10.0, 44.0, 58.0]
+    assert apart([52.0, 50.0, 48.0], 14) == [64.0, 50.0, 36.0]
+    assert apart([0.0, 30.0, 15.0], 14) == [0.0, 30.0, 15.0]
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +230,15 @@ def test_what_a_program_cannot_read_ends_it_with_an_error(load: PlanRunner):
         load.run(Plan([], [Lane(0.0, (Request(0, 1),))]))
 
 
+def test_the_server_says_how_long_its_model_took(load: PlanRunner, tmp_path: Path):
+    before = ModelTime.read(metrics_port_file(tmp_path))
+    found = load.run(constant(PROMPTS, 2, 1, 20))
+    model = ModelTime.read(metrics_port_file(tmp_path)).since(before)
+    # Each answer's first token comes with its prompt; the other steps are one's or both's.
+    assert 19 <= model.decode_steps <= 38 and model.prefill_seconds > 0
+    assert 0 < Step.of(found, model).server_share < 1
+
+
 def test_the_bare_model_gives_the_tokens_that_predictd_gives(load: PlanRunner, repository: Path):
     program = Path(os.environ["PREDICTD_BUILD_DIR"]) / "tests" / "bench" / "bench_raw_generator"
     with LineProcess("raw", [str(program), "--model", str(repository / "tiny" / "1" / "model.pt")]) as raw:
@@ -197,3 +247,33 @@ def test_the_bare_model_gives_the_tokens_that_predictd_gives(load: PlanRunner, r
     served = load.run(constant(PROMPTS, len(PROMPTS), 1, 12))
     assert found["tokens"] == [one.tokens for one in served.answers]
     assert 0 < found["prefill_seconds"] < found["seconds"] and step["seconds_per_step"] > 0
+
+
+class OwnOperators(torch.nn.Module):
+    """Gives back each sequence's last token, by operators of server/kernels: the likeliest row is its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        identity = torch.eye(32, dtype=torch.float16)
+        self.register_buffer("packed", torch.ops.predictd.pack_f16(identity))
+
+    @torch.jit.export
+    def make_cache(self, slots: int, length: int) -> list[torch.Tensor]:
+        return [torch.ops.predictd.make_cache(slots, 1, (length + 15) // 16 * 16, 32, torch.float16)]
+
+    def forward(
+        self, tokens: torch.Tensor, positions: torch.Tensor, first_slot: int, cache: list[torch.Tensor]
+    ) -> torch.Tensor:
+        rows = torch.ops.predictd.embedding(tokens[:, -1].contiguous(), self.packed, 32)
+        return torch.ops.predictd.linear(rows, self.packed, None, 0.0)
+
+
+def test_the_bare_model_may_use_our_operators(tmp_path: Path):
+    build = Path(os.environ["PREDICTD_BUILD_DIR"])
+    torch.ops.load_library(build / "lib" / "libpredictd_kernels.so")
+    torch.jit.script(OwnOperators()).save(str(tmp_path / "model.pt"))
+    program = build / "tests" / "bench" / "bench_raw_generator"
+    with LineProcess("raw", [str(program), "--model", str(tmp_path / "model.pt")]) as raw:
+        found = json.loads(raw.ask(json.dumps({"prompts": PROMPTS, "tokens": 2})))
+        step = json.loads(raw.ask(json.dumps({"streams": 2, "context": 40, "seconds": 0.01})))
+    assert found["tokens"] == [[3, 3], [6, 6], [9, 9]] and step["seconds_per_step"] > 0

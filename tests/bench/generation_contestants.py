@@ -13,9 +13,10 @@ from pathlib import Path
 from bench.failure import BenchFailure
 from bench.generation_plan import Outcome, Plan
 from bench.line_process import LineProcess
-from bench.llama_cpp_environment import llama_cpp_python
+from bench.llama_cpp_environment import LlamaCpp, llama_cpp
 from bench.machine import cores
-from bench.predictd import NAME, running_predictd
+from bench.predictd import NAME, metrics_port_file, running_predictd
+from bench.servers import ServerProcess
 
 TARGETS = ["predictd", "bench_generation_load", "bench_raw_generator"]
 MODEL = "smollm2"
@@ -64,14 +65,18 @@ class Contest:
     """All that were started. Only one should have work at a time."""
 
     predictd: PlanRunner
-    llama_cpp: PlanRunner
+    # llama.cpp by its batch interface: on the file that predictd's model was exported from, and on that re-quantised.
+    llama_q4_1: PlanRunner
+    llama_q4_0: PlanRunner
+    # llama-cpp-python's own server, on the first of the two files; None if nobody asked for it.
+    llama_http: PlanRunner | None
     raw: RawGenerator
+    # Of predictd.
+    metrics_port_file: Path
     # Those whose CPU time is not others'.
     processes: list
-
-    @property
-    def runners(self) -> list[PlanRunner]:
-        return [self.predictd, self.llama_cpp]
+    # What llama.cpp says of its own build.
+    llama_system_info: str
 
 
 def exported_model(options: argparse.Namespace) -> Path:
@@ -92,20 +97,33 @@ def gguf_file(options: argparse.Namespace) -> Path:
 
 
 def cut_prompts(options: argparse.Namespace, model: Path, count: int, tokens: int) -> list[list[int]]:
-    """Parts of a real text, of exactly so many tokens, from its beginning to its end."""
+    """Parts of a real text, of so many tokens, from its beginning to its end; as text they are the same tokens."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(model / "1" / "tokenizer.json"))
-    ids = tokenizer.encode((options.root / TEXT).read_text(encoding="utf-8")).ids
-    if count > len(ids) - tokens:
-        raise BenchFailure(f"{TEXT} has {len(ids)} tokens: not enough for {count} different prompts of {tokens}")
+    tokenizer = Tokenizer.from_file(str(tokenizer_file(model)))
+
+    def encode(text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False).ids
+
+    ids = encode((options.root / TEXT).read_text(encoding="utf-8"))
     stride = (len(ids) - tokens) // count
-    return [ids[i * stride : i * stride + tokens] for i in range(count)]
+    prompts = []
+    for i in range(count):
+        parts = (ids[at : at + tokens] for at in range(i * stride, (i + 1) * stride))
+        prompts.append(next((part for part in parts if encode(tokenizer.decode(part)) == part), None))
+    if None in prompts:
+        raise BenchFailure(f"{TEXT} has {len(ids)} tokens: not enough for {count} different prompts of {tokens}")
+    return prompts
+
+
+def tokenizer_file(model: Path) -> Path:
+    return model / "1" / "tokenizer.json"
 
 
 @contextmanager
 def contest(options: argparse.Namespace, model: Path) -> Iterator[Contest]:
     """Starts all, with a thread for each core, and ends them with the block."""
+    llama = llama_cpp(gguf_file(options))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="predictd-bench-")))
         programs = options.build_dir / "tests" / "bench"
@@ -114,9 +132,37 @@ def contest(options: argparse.Namespace, model: Path) -> Iterator[Contest]:
         def start(name: str, *command: object) -> LineProcess:
             return stack.enter_context(LineProcess(name, [str(part) for part in command]))
 
-        runner = Path(__file__).with_name("llama_cpp_runner.py")
-        llama = start("llama.cpp", llama_cpp_python(), runner, "--model", gguf_file(options), *threads)
+        def start_llama(name: str, file: Path) -> LineProcess:
+            return start(name, llama.python, Path(__file__).with_name("llama_cpp_runner.py"), "--model", file, *threads)
+
+        q4_1, q4_0 = start_llama("llama.cpp Q4_1", llama.model), start_llama("llama.cpp Q4_0", llama.q4_0)
+        http = []
+        if "http" in options.parts:
+            served = stack.enter_context(llama_http_server(llama, folder))
+            client = [sys.executable, Path(__file__).with_name("http_completions_load.py"), "--address", served.address]
+            client += ["--tokenizer", tokenizer_file(model), "--end-tokens", *llama.end_tokens]
+            http = [start(served.name, *client), served]
         raw = start("bare LibTorch", programs / "bench_raw_generator", "--model", model / "1" / "model.pt", *threads)
         server = stack.enter_context(running_predictd(options, model.parent, folder))
         load = start(NAME, programs / "bench_generation_load", "--address", server.address, "--model", MODEL)
-        yield Contest(PlanRunner(load), PlanRunner(llama), RawGenerator(raw), [server, load, llama, raw])
+        yield Contest(
+            PlanRunner(load),
+            PlanRunner(q4_1),
+            PlanRunner(q4_0),
+            PlanRunner(http[0]) if http else None,
+            RawGenerator(raw),
+            metrics_port_file(folder),
+            [server, load, q4_1, q4_0, raw, *http],
+            llama.system_info,
+        )
+
+
+def llama_http_server(llama: LlamaCpp, folder: Path) -> ServerProcess:
+    """`python -m llama_cpp.server`, with what is slow by default turned off."""
+    command = [str(llama.python), "-m", "llama_cpp.server", "--model", str(llama.model), "--n_ctx", "1024"]
+    command += ["--n_threads", str(cores()), "--n_threads_batch", str(cores()), "--verbose", "false"]
+    # By default it computes the logits of whole prompts, and a new request ends the one that is being answered.
+    command += ["--logits_all", "false", "--interrupt_requests", "false", "--host", "127.0.0.1", "--port", "0"]
+    log = folder / "llama-http.log"
+    listening = r"running on http://\S+:(\d+)\s"
+    return ServerProcess("llama.cpp HTTP", command, log, listening=listening, by_signal=True)

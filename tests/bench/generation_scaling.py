@@ -15,7 +15,7 @@ CONTEXTS = [128, 256, 512, 1024, 2048, 4096]
 QUICK_STREAMS = [1, 4]
 QUICK_CONTEXTS = [128, 512]
 SECONDS = 0.3
-# The cache of SmolLM2: 30 layers of 3 heads of 64, keys and values, in single precision.
+# What the cache of SmolLM2 takes at most: 30 layers of 3 heads of 64, keys and values, in single precision.
 BYTES_PER_TOKEN = 30 * 2 * 3 * 64 * 4
 # Others need memory too.
 SHARE_OF_FREE_MEMORY = 0.7
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, model: Path) -> list[dict]:
             for count in streams
         ]
         options.svg.write_text(
-            draw("A step of the bare model, by streams", "tokens of context", "ms", lines), encoding="utf-8"
+            draw("A step of the bare model", "tokens of context", "ms", "streams", lines), encoding="utf-8"
         )
     return [
         {"streams": count, "context": context, "seconds": seconds} for (count, context), seconds in cells.items()

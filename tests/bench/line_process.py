@@ -15,7 +15,7 @@ class LineProcess:
         self.name = name
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def ask(self, line: str, patience: float = 300.0) -> str:
+    def ask(self, line: str, patience: float = 900.0) -> str:
         """Raises when no answer comes in that many seconds, or the process ends."""
         timer = threading.Timer(patience, self._process.kill)
         timer.start()

@@ -28,7 +28,8 @@ def running_predictd(
     flags: Sequence[str] | None = None,
     wrapper: Sequence[str] = (),
 ) -> Iterator[ServerProcess]:
-    """predictd with that repository and `flags` (by default those of `options`); its files go to `folder`.
+    """predictd with that repository and `flags` (by default those of `options`); its files go to `folder`, among them
+    metrics_port_file.
 
     `wrapper` is a command that runs another one, which predictd becomes.
     """
@@ -38,10 +39,16 @@ def running_predictd(
     port_file.unlink(missing_ok=True)
     command = [*wrapper, options.build_dir / "bin" / "predictd", "--model-repository", repository]
     command += ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--port-file", port_file]
+    command += ["--metrics-port-file", metrics_port_file(folder, name)]
     command += shlex.split(options.predictd_flags) if flags is None else flags
     with ServerProcess(name, [str(part) for part in command], folder / f"{stem}.log", port_file) as server:
         wait_until_serving(server)
         yield server
+
+
+def metrics_port_file(folder: Path, name: str = NAME) -> Path:
+    """Where running_predictd leaves the port of its metrics."""
+    return folder / f"{name.replace(' ', '-')}.metrics-port"
 
 
 def wait_until_serving(server: ServerProcess) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from bench.failure import BenchFailure
 
 START_SECONDS = 60
 STOP_SECONDS = 15
+LISTENING = r"listening on \S+:(\d+)\s"
 
 
 def cpu_seconds(pid: int) -> float:
@@ -22,16 +24,26 @@ def cpu_seconds(pid: int) -> float:
 class ServerProcess:
     """One server, from its start to its exit. A context manager: leaving it ends the process.
 
-    The server says where it listens either on its standard output, as `listening on HOST:PORT`, or in `port_file`.
+    The server says where it listens either on its standard output, which `listening` matches, or in `port_file`. It
+    ends with status 0, or, if that is what it does after its clean-up, `by_signal`.
     """
 
-    def __init__(self, name: str, command: list[str], log: Path, port_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        log: Path,
+        port_file: Path | None = None,
+        listening: str = LISTENING,
+        by_signal: bool = False,
+    ) -> None:
         self.name = name
+        self._clean_statuses = {0, -signal.SIGTERM} if by_signal else {0}
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         try:
-            self.port = self._wait_for_port(port_file)
+            self.port = self._wait_for_port(port_file, listening)
         except BaseException:
             self._process.kill()
             self._process.wait()
@@ -62,14 +74,14 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             status = self._process.wait()
-        if kind is None and status != 0:
+        if kind is None and status not in self._clean_statuses:
             raise BenchFailure(f"{self.name} did not end cleanly on SIGTERM (status {status}):\n{self.log_tail()}")
 
-    def _wait_for_port(self, port_file: Path | None) -> int:
+    def _wait_for_port(self, port_file: Path | None, listening: str) -> int:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if port_file is None:
-                found = re.search(r"listening on \S+:(\d+)\s", self._log.read_text(errors="replace"))
+                found = re.search(listening, self._log.read_text(errors="replace"))
             else:
                 found = re.search(r"(\d+)\s*$", port_file.read_text()) if port_file.exists() else None
             if found:
