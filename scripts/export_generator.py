@@ -134,8 +134,8 @@ def _arguments() -> argparse.Namespace:
         "--weights",
         choices=("source", "f16", "q8", "q4"),
         default="source",
-        help="format of the fused operators' weights, default what SOURCE has or the nearest to it; q4 is q8 for embedding"
-        " and head",
+        help="format of the fused operators' weights, default what SOURCE has or the nearest to it; q4 is q8 for the"
+        " embedding and the head",
     )
     parser.add_argument(
         "--cache", choices=("f16", "f32"), default="f16", help="keys and values of the fused operators, default f16"
