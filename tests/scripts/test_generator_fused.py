@@ -10,10 +10,13 @@ import pytest
 import torch
 from decoding import Sequence, exported, logits_beside_reference
 from generator_export.architecture import Architecture
-from generator_export.fused_layout import misfit
+from generator_export.fused_layout import build_fused_decoder, misfit
 from generator_export.gguf_source import read_gguf
+from generator_export.kernels import load_kernels
+from generator_export.options import default_kernels
 from generator_export.safetensors_source import read_huggingface
 from generator_export.source import Source
+from generator_export.weights import Weights
 from tiny_models import VOCABULARY, tiny_model, write_gguf, write_safetensors
 from torch import Tensor
 
@@ -182,6 +185,17 @@ def test_a_module_that_was_saved_again_computes_the_same(model: torch.jit.Script
     sequence = Sequence(20, seed=9)
     expected = sequence.run(model, model.make_cache(1, 32), 0, 20)
     assert torch.equal(sequence.run(again, again.make_cache(1, 32), 0, 20), expected)
+
+
+@pytest.mark.parametrize("sample", [0, 2, 4])
+def test_weights_that_are_packed_otherwise_are_refused(tmp_path: Path, sample: int) -> None:
+    load_kernels(default_kernels())
+    source = read_huggingface(write_safetensors(tmp_path / "source", tiny_model("llama")))
+    decoder = build_fused_decoder(source.checkpoint, Weights(source.checkpoint, None), half_cache=True)
+    decoder.samples[sample] = decoder.samples[sample].flip(1)
+    torch.jit.script(decoder).save(tmp_path / "model.pt")
+    with pytest.raises(torch.jit.Error, match="packed for another version of predictd: export the model again"):
+        torch.jit.load(tmp_path / "model.pt")
 
 
 def test_the_cache_is_as_large_as_it_has_to_be(tmp_path: Path) -> None:
