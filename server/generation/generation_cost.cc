@@ -5,7 +5,7 @@
 namespace predictd {
 namespace {
 
-constexpr int64_t kMostChunk = 512;
+constexpr int64_t kMostTokens = 512;
 // What a step of a prompt may take when nobody else waits for it.
 constexpr Duration kAlone = std::chrono::milliseconds(100);
 
@@ -24,12 +24,15 @@ void GenerationCost::RecordPrefill(int64_t tokens, Duration took) {
   Follow(prefill_token_, took / tokens);
 }
 
-int64_t GenerationCost::PrefillTokens(int64_t left, int64_t running, int64_t waiting) const {
+int64_t GenerationCost::PrefillTokens(int64_t running, int64_t waiting) const {
   const Duration budget = running > 0 ? std::max(2 * decode_, 2 * decode_ * waiting / running) : kAlone;
   const int64_t affordable = prefill_token_ > Duration::zero() ? budget / prefill_token_ : 4 * kPart;
-  const int64_t chunk = std::clamp(affordable / kPart * kPart, kPart, kMostChunk);
+  return std::clamp(affordable / kPart * kPart, kPart, kMostTokens);
+}
+
+int64_t GenerationCost::Part(int64_t left, int64_t allowed) {
   // What would be left for a last small step is better done now.
-  return left <= chunk + chunk / 4 ? left : chunk;
+  return left <= allowed + allowed / 4 ? left : allowed / kPart * kPart;
 }
 
 }  // namespace predictd

@@ -17,15 +17,16 @@ class GenerationCost {
   // About what the next step takes; zero if nothing is known.
   Duration decode() const { return decode_; }
 
-  // How many tokens of a prompt to compute in one step, beside `running` answers while `waiting` requests (this one
-  // included) want to begin. Beside as many as wait or more, as many as take twice what their own step takes, which
-  // lets them keep their pace; beside fewer, in proportion more: those who wait count as much. Alone as many as take a
-  // moment, within which a caller who hangs up is noticed.
-  //
-  // Parts end at multiples of kPart tokens of the prompt: sums of another order would otherwise make an answer depend
-  // on how fast the machine was.
+  // How many tokens of prompts to compute in one step, beside `running` answers while `waiting` requests want to begin
+  // (those included whose prompts are being computed). Beside as many as wait or more, as many as take twice what their
+  // own step takes, which lets them keep their pace; beside fewer, in proportion more: those who wait count as much.
+  // Alone as many as take a moment, within which a caller who hangs up is noticed.
+  int64_t PrefillTokens(int64_t running, int64_t waiting) const;
+
+  // How many of the `left` tokens of a prompt to compute at once, if that many may be. Parts end at multiples of kPart
+  // tokens of the prompt: sums of another order would otherwise make an answer depend on how fast the machine was.
   static constexpr int64_t kPart = 16;
-  int64_t PrefillTokens(int64_t left, int64_t running, int64_t waiting) const;
+  static int64_t Part(int64_t left, int64_t allowed);
 
  private:
   Duration decode_{};

@@ -127,8 +127,7 @@ void Generator::RunStep() {
   const TimePoint started = clock_.Now();
   DropStopped();
   if (!decoding_.empty()) Decode();
-  if (prefilling_ == nullptr) Admit();
-  if (prefilling_ != nullptr) Prefill();
+  PrefillNext();
   step_cost_.store((clock_.Now() - started).count(), std::memory_order_relaxed);
   bool more = !decoding_.empty() || prefilling_ != nullptr;
   if (!more) {
@@ -221,16 +220,25 @@ void Generator::ReusePrefix(Sequence& sequence) {
   observer_.OnPrefixReused(best.tokens);
 }
 
-void Generator::Prefill() {
-  Sequence& sequence = *prefilling_;
-  const int64_t done = sequence.computed();
-  const int64_t left = static_cast<int64_t>(sequence.request().prompt.size()) - done;
-  int64_t waiting = 1;
+void Generator::PrefillNext() {
+  int64_t waiting = prefilling_ != nullptr ? 1 : 0;
   {
     MutexLock lock(mutex_);
     waiting += static_cast<int64_t>(waiting_.size());
   }
-  const int64_t count = cost_.PrefillTokens(left, static_cast<int64_t>(decoding_.size()), waiting);
+  int64_t allowed = cost_.PrefillTokens(static_cast<int64_t>(decoding_.size()), waiting);
+  while (allowed >= GenerationCost::kPart) {
+    if (prefilling_ == nullptr) Admit();
+    if (prefilling_ == nullptr) return;
+    allowed -= Prefill(allowed);
+  }
+}
+
+int64_t Generator::Prefill(int64_t allowed) {
+  Sequence& sequence = *prefilling_;
+  const int64_t done = sequence.computed();
+  const int64_t left = static_cast<int64_t>(sequence.request().prompt.size()) - done;
+  const int64_t count = GenerationCost::Part(left, allowed);
   const TimePoint before = clock_.Now();
   const absl::StatusOr<GeneratorModel::Logits> logits = model_->Forward(
       sequence.tokens().subspan(static_cast<size_t>(done), static_cast<size_t>(count)), {done}, prefill_slot_);
@@ -240,10 +248,11 @@ void Generator::Prefill() {
   if (!logits.ok()) {
     sequence.stream().Stop(logits.status());
     prefilling_.reset();
-    return ReportSlots();
+    ReportSlots();
+    return count;
   }
   sequence.AddComputed(count);
-  if (count < left) return;
+  if (count < left) return count;
 
   const bool goes_on = Take(sequence, logits->Row(0));
   sequence.stream().Flush();
@@ -255,6 +264,7 @@ void Generator::Prefill() {
   }
   prefilling_.reset();
   ReportSlots();
+  return count;
 }
 
 void Generator::KeepPrefix(const Sequence& sequence, int64_t slot) {

@@ -43,7 +43,7 @@ class GeneratorObserver {
 };
 
 // Runs one generator version by continuous batching: each step computes the next token of all running answers at once,
-// and beside it a part of the next prompt; who ends makes room for who waits. Thread-safe.
+// and beside it what there is time for of the next prompts; who ends makes room for who waits. Thread-safe.
 //
 // The running answers lie in the slots 0, 1, ... of the model's cache without a gap, because the model computes slots
 // that lie together; the prompt that is being computed lies behind them. When an answer ends, the last one is moved
@@ -118,7 +118,10 @@ class Generator final : public WorkSource, public std::enable_shared_from_this<G
   void Admit();
   // Copies the beginning of the prompt that another slot has.
   void ReusePrefix(Sequence& sequence);
-  void Prefill();
+  // Computes parts of prompts, one after the other, as much as a step may take.
+  void PrefillNext();
+  // Computes at most so many tokens of the prompt at hand, if not just a few are left; returns how many.
+  int64_t Prefill(int64_t allowed);
   // Keeps what is worth it of a slot that will be used for something else.
   void KeepPrefix(const Sequence& sequence, int64_t slot);
   // Takes a running answer out, and puts the last one into its slot.

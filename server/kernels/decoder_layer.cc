@@ -112,35 +112,55 @@ void Turn(const Decoding& decoding, const AttentionWeights& weights, const Layer
   }
 }
 
-// Heads see different numbers of positions, so they are divided by those. Neighbours that share a key head are taken
-// together.
-void Attend(const Decoding& decoding, const LayerCache& cache, const Heads& heads, const float* qkv, int64_t qkv_width,
-            const Activations& to, float* own, const Member& member) {
-  const Kernels& kernels = *decoding.kernels;
-  const Rows& rows = decoding.rows;
+// Queries of a row that share a key head.
+struct Queries {
+  int64_t row = 0;
+  int64_t head = 0;
+  int64_t heads = 0;
+  HeadCache cache = {};
+};
+
+// Calls use(Queries) for those of a member. Rows see different numbers of positions, so they are divided by those.
+template <class Use>
+void ForQueries(const Rows& rows, const LayerCache& cache, const Heads& heads, const Member& member, Use use) {
   int64_t cost = 0;
   for (int64_t row = 0; row < rows.count(); ++row) cost += (rows.positions[row] + 1) * heads.queries();
   const Span share = member.Share(cost);
-  float* attended = own;
-  float* scratch = own + kMaxHeadsAtOnce * heads.width;
   int64_t before = 0;
   for (int64_t row = 0; row < rows.count() && before < share.end; ++row) {
-    const int64_t count = rows.positions[row] + 1;
-    // The heads whose costs begin within the share.
-    const auto first_from = [&](int64_t bound) {
-      return std::clamp<int64_t>((bound - before + count - 1) / count, 0, heads.queries());
+    const int64_t each = rows.positions[row] + 1;
+    // The first head whose cost begins there or behind it.
+    const auto head_at = [&](int64_t bound) {
+      return bound <= before ? 0 : std::min((bound - before + each - 1) / each, heads.queries());
     };
-    const int64_t end = first_from(share.end);
-    for (int64_t head = share.begin > before ? first_from(share.begin) : 0; head < end;) {
+    const int64_t end = head_at(share.end);
+    for (int64_t head = head_at(share.begin); head < end;) {
       const int64_t kv_head = head / heads.group;
       const int64_t together = std::min({end - head, (kv_head + 1) * heads.group - head, kMaxHeadsAtOnce});
-      kernels.attend(qkv + row * qkv_width + heads.Query(head), together,
-                     cache.Head(rows.first_slot + row / rows.length, kv_head), count, scratch, attended);
-      kernels.put(attended, together * heads.width, row, heads.Query(head), to);
+      use(Queries{row, head, together, cache.Head(rows.first_slot + row / rows.length, kv_head)});
       head += together;
     }
-    before += count * heads.queries();
+    before += each * heads.queries();
   }
+}
+
+void Attend(const Decoding& decoding, const LayerCache& cache, const Heads& heads, const float* qkv, int64_t qkv_width,
+            const Activations& to, float* own, const Member& member) {
+  const Kernels& kernels = *decoding.kernels;
+  float* attended = own;
+  float* scratch = own + kMaxHeadsAtOnce * heads.width;
+  const auto run = [&](const Queries& queries, const HeadCache& next) {
+    kernels.attend(qkv + queries.row * qkv_width + heads.Query(queries.head), queries.heads, queries.cache,
+                   decoding.rows.positions[queries.row] + 1, next.keys, scratch, attended);
+    kernels.put(attended, queries.heads * heads.width, queries.row, heads.Query(queries.head), to);
+  };
+  // One behind: each fetches the keys of the next one.
+  Queries last;
+  ForQueries(decoding.rows, cache, heads, member, [&](const Queries& queries) {
+    if (last.heads > 0) run(last, queries.cache);
+    last = queries;
+  });
+  if (last.heads > 0) run(last, last.cache);
 }
 
 }  // namespace

@@ -58,9 +58,10 @@ struct Kernels {
   void (*store)(const float* key, const float* value, int64_t position, const HeadCache& cache);
 
   // Attention of `heads` queries, one behind the other, to positions 0 up to `count`, which is positive: `out` is as
-  // long as they are. `scratch` has room for AttentionScratch(count) floats.
-  void (*attend)(const float* queries, int64_t heads, const HeadCache& cache, int64_t count, float* scratch,
-                 float* out);
+  // long as they are. `scratch` has room for AttentionScratch(count) floats. Memory from `next` on, where the keys of
+  // the next call are, is fetched on the way; nothing is read there.
+  void (*attend)(const float* queries, int64_t heads, const HeadCache& cache, int64_t count, const void* next,
+                 float* scratch, float* out);
 };
 
 // How many heads are attended to at once, at most.

@@ -36,6 +36,7 @@ struct Avx512 {
   static void StoreHalf(void* to, Floats x) {
     _mm256_storeu_si256(static_cast<__m256i*>(to), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
+  static void Fetch(const void* from) { _mm_prefetch(from, _MM_HINT_T1); }
   static Floats Add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
   static Floats Sub(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
   static Floats Mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }

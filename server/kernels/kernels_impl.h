@@ -14,6 +14,7 @@
 //   LargestMagnitude(a, b): of all lanes; not finite if one is not
 //   PowerOfTwo(x): 2^n for each lane, n being what was added to 1.5 * 2^23
 //   Quantize(a, b, factor, to): 32 numbers times the factor, rounded to nearest even, as bytes; returns their sum
+//   Fetch(from): asks for the 64 bytes there to be brought near; any address will do
 //   kTileRows: rows of x that are multiplied at once, a divisor of 8
 //   Multiply<kRows>(matrix, panel, tile, sums): sums of products of kRows rows of a tile with the rows of a panel
 //   kScoreBlocks, kValueVectors, kHeads: what attention keeps in registers
@@ -187,10 +188,19 @@ struct KernelsOf {
     StoreAs<float>(key, value, position, cache);
   }
 
-  // Scores of kHeads queries for kBlocks blocks of 16 positions.
+  // Asks for kVectors vectors.
+  template <int kVectors, class Element>
+  [[gnu::always_inline]] static void FetchVectors(const Element* from) {
+    constexpr int kStep = 64 / sizeof(Element);
+#pragma GCC unroll 4
+    for (int i = 0; i < kVectors * kLanes; i += kStep) Isa::Fetch(from + i);
+  }
+
+  // Scores of kHeads queries for kBlocks blocks of 16 positions, whose values will be needed next.
   template <int kHeads, int kBlocks, class Element>
-  [[gnu::always_inline]] static void Score(const float* queries, int64_t width, const Element* keys, float scale,
-                                           int64_t stride, float* scores, Floats* largest) {
+  [[gnu::always_inline]] static void Score(const float* queries, int64_t width, const Element* keys,
+                                           const Element* values, float scale, int64_t stride, float* scores,
+                                           Floats* largest) {
     Floats sums[kHeads][kBlocks];
 #pragma GCC unroll 4
     for (int head = 0; head < kHeads; ++head) {
@@ -198,6 +208,7 @@ struct KernelsOf {
       for (int block = 0; block < kBlocks; ++block) sums[head][block] = Isa::Splat(0);
     }
     for (int64_t i = 0; i < width; ++i) {
+      FetchVectors<kBlocks>(values + i * kBlocks * kLanes);
 #pragma GCC unroll 4
       for (int block = 0; block < kBlocks; ++block) {
         const Floats elements = LoadElements(keys + (block * width + i) * kLanes);
@@ -221,7 +232,7 @@ struct KernelsOf {
   // out[head] = sum of weights[head][position] * values[position], kVectors * 16 elements of it.
   template <int kHeads, int kVectors, class Element>
   [[gnu::always_inline]] static void Weigh(const float* weights, int64_t stride, const Element* values, int64_t width,
-                                           int64_t count, const float* factors, float* out) {
+                                           int64_t count, const float* factors, const Element* next, float* out) {
     Floats sums[kHeads][kVectors];
 #pragma GCC unroll 4
     for (int head = 0; head < kHeads; ++head) {
@@ -229,6 +240,7 @@ struct KernelsOf {
       for (int i = 0; i < kVectors; ++i) sums[head][i] = Isa::Splat(0);
     }
     for (int64_t position = 0; position < count; ++position) {
+      FetchVectors<kVectors>(next + position * width);
 #pragma GCC unroll 4
       for (int i = 0; i < kVectors; ++i) {
         const Floats elements = LoadElements(values + position * width + i * kLanes);
@@ -248,7 +260,9 @@ struct KernelsOf {
   }
 
   template <int kHeads, class Element>
-  static void AttendHeads(const float* queries, const HeadCache& cache, int64_t count, float* scores, float* out) {
+  static void AttendHeads(const float* queries, const HeadCache& cache, int64_t count, const void* next, float* scores,
+                          float* out) {
+    const auto* next_keys = static_cast<const Element*>(next);
     const auto* keys = static_cast<const Element*>(cache.keys);
     const auto* values = static_cast<const Element*>(cache.values);
     const int64_t width = cache.width;
@@ -262,12 +276,12 @@ struct KernelsOf {
     const int64_t full = count / kLanes;
     int64_t block = 0;
     for (; block + Isa::kScoreBlocks <= full; block += Isa::kScoreBlocks) {
-      Score<kHeads, Isa::kScoreBlocks>(queries, width, keys + block * width * kLanes, scale, stride,
-                                       scores + block * kLanes, largest);
+      Score<kHeads, Isa::kScoreBlocks>(queries, width, keys + block * width * kLanes, values + block * width * kLanes,
+                                       scale, stride, scores + block * kLanes, largest);
     }
     for (; block < blocks; ++block) {
-      Score<kHeads, 1>(queries, width, keys + block * width * kLanes, scale, stride, scores + block * kLanes,
-                       block < full ? largest : ignored);
+      Score<kHeads, 1>(queries, width, keys + block * width * kLanes, values + block * width * kLanes, scale, stride,
+                       scores + block * kLanes, block < full ? largest : ignored);
     }
     float factors[kHeads];
     for (int head = 0; head < kHeads; ++head) {
@@ -286,28 +300,30 @@ struct KernelsOf {
     }
     int64_t i = 0;
     for (; i + Isa::kValueVectors * kLanes <= width; i += Isa::kValueVectors * kLanes) {
-      Weigh<kHeads, Isa::kValueVectors>(scores, stride, values + i, width, count, factors, out + i);
+      Weigh<kHeads, Isa::kValueVectors>(scores, stride, values + i, width, count, factors, next_keys + i, out + i);
     }
     for (; i < width; i += 2 * kLanes) {
-      Weigh<kHeads, 2>(scores, stride, values + i, width, count, factors, out + i);
+      Weigh<kHeads, 2>(scores, stride, values + i, width, count, factors, next_keys + i, out + i);
     }
   }
 
   template <class Element>
-  static void AttendTo(const float* queries, int64_t heads, const HeadCache& cache, int64_t count, float* scratch,
-                       float* out) {
+  static void AttendTo(const float* queries, int64_t heads, const HeadCache& cache, int64_t count, const void* next,
+                       float* scratch, float* out) {
     static_assert(Isa::kHeads <= kMaxHeadsAtOnce);
     for (int64_t head = 0; head < heads; head += Isa::kHeads) {
       ForRows<Isa::kHeads>(heads - head, [&](auto at_once) {
-        AttendHeads<at_once, Element>(queries + head * cache.width, cache, count, scratch, out + head * cache.width);
+        AttendHeads<at_once, Element>(queries + head * cache.width, cache, count, next, scratch,
+                                      out + head * cache.width);
       });
     }
   }
 
-  static void Attend(const float* queries, int64_t heads, const HeadCache& cache, int64_t count, float* scratch,
-                     float* out) {
-    if (cache.element == CacheElement::kF16) return AttendTo<uint16_t>(queries, heads, cache, count, scratch, out);
-    AttendTo<float>(queries, heads, cache, count, scratch, out);
+  static void Attend(const float* queries, int64_t heads, const HeadCache& cache, int64_t count, const void* next,
+                     float* scratch, float* out) {
+    if (cache.element == CacheElement::kF16)
+      return AttendTo<uint16_t>(queries, heads, cache, count, next, scratch, out);
+    AttendTo<float>(queries, heads, cache, count, next, scratch, out);
   }
 
   static constexpr Kernels kKernels = {Isa::kName, Normalize, Put, Multiply, MultiplyGated, Rotate, Store, Attend};

@@ -32,6 +32,7 @@ struct Portable {
     for (int i = 0; i < kLanes; ++i) halves[i] = static_cast<_Float16>(x.lanes[i]);
     std::memcpy(to, halves, sizeof(halves));
   }
+  static void Fetch(const void* from) { __builtin_prefetch(from); }
   static Floats Add(const Floats& a, const Floats& b) {
     return Each([&](int i) { return a.lanes[i] + b.lanes[i]; });
   }

@@ -12,40 +12,42 @@ TEST(GenerationCostTest, PromptBesideOthersTakesAboutTwiceTheirStep) {
   cost.RecordDecode(milliseconds(40));
   cost.RecordPrefill(10, milliseconds(20));
   // 40, in whole parts.
-  EXPECT_EQ(cost.PrefillTokens(1000, /*running=*/4, /*waiting=*/1), 32);
-  EXPECT_EQ(cost.PrefillTokens(1000, 4, 4), 32);
+  EXPECT_EQ(cost.PrefillTokens(/*running=*/4, /*waiting=*/1), 32);
+  EXPECT_EQ(cost.PrefillTokens(4, 4), 32);
 }
 
 TEST(GenerationCostTest, ThoseWhoWaitCountAsMuchAsThoseWhoRun) {
   GenerationCost cost;
   cost.RecordDecode(milliseconds(40));
   cost.RecordPrefill(10, milliseconds(20));
-  EXPECT_EQ(cost.PrefillTokens(1000, /*running=*/1, /*waiting=*/4), 160);
-  EXPECT_EQ(cost.PrefillTokens(1000, 2, 4), 80);
+  EXPECT_EQ(cost.PrefillTokens(/*running=*/1, /*waiting=*/4), 160);
+  EXPECT_EQ(cost.PrefillTokens(2, 4), 80);
 }
 
 TEST(GenerationCostTest, PromptAloneTakesATenthOfASecondAtATime) {
   GenerationCost cost;
   cost.RecordPrefill(10, milliseconds(20));
-  EXPECT_EQ(cost.PrefillTokens(1000, /*running=*/0, /*waiting=*/1), 48);
+  EXPECT_EQ(cost.PrefillTokens(/*running=*/0, /*waiting=*/1), 48);
 }
 
 TEST(GenerationCostTest, PartsAreNeitherTinyNorHuge) {
   GenerationCost cost;
-  EXPECT_EQ(cost.PrefillTokens(1000, 0, 1), 64);
+  EXPECT_EQ(cost.PrefillTokens(0, 1), 64);
   cost.RecordDecode(milliseconds(1));
   cost.RecordPrefill(1, milliseconds(20));
-  EXPECT_EQ(cost.PrefillTokens(1000, 1, 1), 16);
+  EXPECT_EQ(cost.PrefillTokens(1, 1), 16);
   for (int i = 0; i < 100; ++i) cost.RecordPrefill(1000, milliseconds(1));
-  EXPECT_EQ(cost.PrefillTokens(10'000, 0, 1), 512);
+  EXPECT_EQ(cost.PrefillTokens(0, 1), 512);
 }
 
 TEST(GenerationCostTest, SmallRestIsNotLeftForAnotherStep) {
-  GenerationCost cost;
-  cost.RecordPrefill(10, milliseconds(20));
-  EXPECT_EQ(cost.PrefillTokens(60, 0, 1), 60);
-  EXPECT_EQ(cost.PrefillTokens(61, 0, 1), 48);
-  EXPECT_EQ(cost.PrefillTokens(3, 0, 1), 3);
+  EXPECT_EQ(GenerationCost::Part(/*left=*/60, /*allowed=*/48), 60);
+  EXPECT_EQ(GenerationCost::Part(61, 48), 48);
+  EXPECT_EQ(GenerationCost::Part(3, 48), 3);
+}
+
+TEST(GenerationCostTest, PartsEndAtMultiplesOfSixteen) {
+  EXPECT_EQ(GenerationCost::Part(1000, 47), 32);
 }
 
 TEST(GenerationCostTest, FollowsWhatStepsTake) {

@@ -66,12 +66,20 @@ TEST_F(GeneratorTest, RunningAnswersShareSteps) {
   EXPECT_GE(together, 45);
 }
 
+TEST_F(GeneratorTest, ShortPromptsBeginInOneStep) {
+  Make({.slots = 4});
+  std::vector<std::unique_ptr<Reader>> readers;
+  for (int i = 0; i < 4; ++i) readers.push_back(Start(Greedy(std::string(1, static_cast<char>('a' + i)), 50)));
+  scheduler_.Step();
+  for (const auto& reader : readers) EXPECT_EQ(reader->tokens().size(), 1);
+}
+
 TEST_F(GeneratorTest, WaitsForASlotByDeadlineAndPriority) {
   Make({.slots = 1});
   const auto running = Start(Greedy("a", 3));
   scheduler_.Step();
   const auto with_deadline = [&](Duration in, int64_t priority) {
-    GenerationRequest request = Greedy("b", 1);
+    GenerationRequest request = Greedy("b", 3);
     request.deadline = clock_.Now() + in;
     request.priority = priority;
     return Start(std::move(request));
