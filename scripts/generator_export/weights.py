@@ -11,11 +11,13 @@ from generator_export.checkpoint import Checkpoint
 from generator_export.errors import ExportError
 from generator_export.matrix import Format, Matrix, concatenated, from_groups, quantised
 
-# For the types of the sources. Q4_0, Q4_1, Q8_0 and F16 keep all that they hold.
+# For the types of the sources. Q4_0, Q4_1, Q5_0, Q8_0 and F16 keep all that they hold.
 FORMATS = {
     "Q4_0": Format.Q4,
     "Q4_1": Format.Q4,
     "Q4_K": Format.Q4,
+    "Q5_0": Format.Q8,
+    "Q5_1": Format.Q8,
     "Q5_K": Format.Q8,
     "Q6_K": Format.Q8,
     "Q8_0": Format.Q8,

@@ -87,7 +87,7 @@ def test_a_vocabulary_that_is_filled_up_is_cut_again(tmp_path: Path, tied: bool)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("matrices", ["Q4_0", "Q4_1", "Q8_0"])
+@pytest.mark.parametrize("matrices", ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"])
 def test_quantised_gguf_is_close_to_the_reference(tmp_path: Path, kind: str, matrices: str) -> None:
     check_quantised(read_gguf(write_gguf(tmp_path / "a.gguf", tiny_model(kind), matrices)), tmp_path / "out")
 

@@ -27,7 +27,7 @@ from tiny_models import (
 )
 
 
-@pytest.mark.parametrize("kind", ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0"])
+@pytest.mark.parametrize("kind", ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"])
 def test_tensors_of_a_gguf_file_are_what_llama_cpp_reads(tmp_path: Path, kind: str) -> None:
     model = tiny_model("qwen2")
     file = GgufFile(write_gguf(tmp_path / "a.gguf", model, kind))
