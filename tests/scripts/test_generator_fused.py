@@ -75,7 +75,9 @@ def test_heads_of_any_width_and_number_equal_the_reference(
 ) -> None:
     changes = {"num_attention_heads": heads, "num_key_value_heads": kv_heads, "head_dim": head_width}
     model = tiny_model("qwen3", num_hidden_layers=2, **changes)
-    check_half_precision(read_huggingface(write_safetensors(tmp_path / "source", model, torch.float16)), tmp_path / "out")
+    check_half_precision(
+        read_huggingface(write_safetensors(tmp_path / "source", model, torch.float16)), tmp_path / "out"
+    )
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -223,9 +225,7 @@ def test_a_step_is_few_operations(model: torch.jit.ScriptModule) -> None:
 @pytest.mark.parametrize(
     ("token", "position", "slot"), [(5, 256, 0), (5, -1, 0), (5, 3, 2), (5, 3, -1), (VOCABULARY, 0, 0), (-1, 0, 0)]
 )
-def test_what_is_out_of_bounds_is_an_error(
-    model: torch.jit.ScriptModule, token: int, position: int, slot: int
-) -> None:
+def test_what_is_out_of_bounds_is_an_error(model: torch.jit.ScriptModule, token: int, position: int, slot: int) -> None:
     cache = model.make_cache(2, 256)
     with pytest.raises(RuntimeError, match=r"token -?\d+ is not|position -?\d+ is not|slots .* are not among 2"):
         model(torch.tensor([[token]]), torch.tensor([[position]]), slot, cache)

@@ -55,9 +55,9 @@ def test_the_plain_module_is_closer_to_the_reference(tokenizer: Tokenizer, tmp_p
     export(tmp_path, "--operators", "plain")
     tokens = tokenizer.encode(TEXT.read_text(encoding="utf-8")).ids
     # Parts of the text, of which there are more: this takes long.
-    chosen = [token for begin in range(0, 6000, 1500) for token in tokens[begin : begin + 256]]
+    chosen = [token for begin in (0, 3000) for token in tokens[begin : begin + 256]]
     comparison = compare(tmp_path / "1" / "model.pt", read_gguf(smollm2_gguf()).checkpoint, chosen, 256)
-    assert comparison.tokens == 4 * 224
+    assert comparison.tokens == 2 * 224
     assert comparison.within(PLAIN), str(comparison)
 
 
