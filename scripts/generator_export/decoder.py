@@ -1,4 +1,5 @@
-"""The generator that the server runs: a decoder of the Llama family in TorchScript, with half-precision weights.
+"""A decoder of the Llama family in TorchScript on LibTorch's own operators, with half-precision weights: the generator
+that the server runs where the model does not fit fused_decoder.py.
 
 Its contract with the server is `forward`, `make_cache` and `copy_slot` of Decoder, and that the cache is a list of
 tensors whose first dimension counts slots: what else is in them is the decoder's own business.

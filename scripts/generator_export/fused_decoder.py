@@ -14,6 +14,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from generator_export.architecture import Architecture
+
 
 class FusedDecoder(nn.Module):
     """Calls that use the same cache must not overlap; others may."""
@@ -32,16 +34,12 @@ class FusedDecoder(nn.Module):
 
     def __init__(
         self,
+        architecture: Architecture,
         weights: list[Tensor],
         biases: list[Tensor],
         head_norms: list[Tensor],
         tables: list[Tensor],
         samples: list[Tensor],
-        width: int,
-        vocabulary: int,
-        kv_heads: int,
-        head_width: int,
-        epsilon: float,
         half_cache: bool,
     ) -> None:
         """`weights` are six for each layer, `biases` and `head_norms` one or none; `tables` are the last norm's
@@ -53,11 +51,11 @@ class FusedDecoder(nn.Module):
         self.head_norms = head_norms
         self.tables = tables
         self.samples = samples
-        self.width = width
-        self.vocabulary = vocabulary
-        self.kv_heads = kv_heads
-        self.head_width = head_width
-        self.epsilon = epsilon
+        self.width = architecture.width
+        self.vocabulary = architecture.vocabulary_size
+        self.kv_heads = architecture.kv_heads
+        self.head_width = architecture.head_width
+        self.epsilon = architecture.norm_epsilon
         self.half_cache = half_cache
 
     def forward(self, tokens: Tensor, positions: Tensor, first_slot: int, cache: list[Tensor]) -> Tensor:

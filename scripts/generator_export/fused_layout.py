@@ -35,16 +35,12 @@ def build_fused_decoder(checkpoint: Checkpoint, weights: Weights, half_cache: bo
     tables = [checkpoint.tensor("norm"), turns(architecture)]
     tables += [packed(weights.table(name)) for name in ("head", "embedding") if checkpoint.has(name)]
     return FusedDecoder(
+        architecture,
         [tensor for prefix in prefixes for tensor in _layer(checkpoint, weights, prefix)],
         [_bias(checkpoint, prefix) for prefix in prefixes if checkpoint.has(prefix + "q_bias")],
         [_head_norms(checkpoint, prefix) for prefix in prefixes if checkpoint.has(prefix + "q_norm")],
         tables,
         _samples(),
-        architecture.width,
-        architecture.vocabulary_size,
-        architecture.kv_heads,
-        architecture.head_width,
-        architecture.norm_epsilon,
         half_cache,
     ).eval()
 

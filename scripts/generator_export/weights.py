@@ -46,6 +46,8 @@ class Loss:
 
 
 class Weights:
+    """A checkpoint's matrices, read when they are asked for."""
+
     def __init__(self, checkpoint: Checkpoint, chosen: Format | None) -> None:
         """`chosen` is the format of all matrices; without it each keeps what it has in the source, if it can."""
         self._checkpoint = checkpoint
