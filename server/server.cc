@@ -15,6 +15,7 @@
 #include "server/engine/loader.h"
 #include "server/generator_loading.h"
 #include "server/generator_metrics.h"
+#include "server/kernels/kernels.h"
 #include "server/model/repository.h"
 #include "server/model/torch_model.h"
 #include "server/response_cache_metrics.h"
@@ -144,7 +145,8 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   rpc.health().Set("", !catalog.loading());
   for (const auto& [name, model] : catalog.models()) rpc.health().Set(name, false);
   if (absl::Status status = WritePort(config.port_file, rpc.port()); !status.ok()) return status;
-  Log(LogLevel::kInfo, "listening", {{"address", config.listen}, {"port", rpc.port()}, {"workers", workers}});
+  Log(LogLevel::kInfo, "listening",
+      {{"address", config.listen}, {"port", rpc.port()}, {"workers", workers}, {"kernels", BestKernels().name}});
 
   {
     const Loader loader(

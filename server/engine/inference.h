@@ -8,12 +8,9 @@
 #include "server/async/clock.h"
 #include "server/async/stop.h"
 #include "server/model/tensor.h"
+#include "server/model/waiting_order.h"
 
 namespace predictd {
-
-// How urgent a request is among those of its model: 0 is the least.
-inline constexpr int64_t kMaxPriority = 4;
-inline constexpr int64_t kDefaultPriority = 2;
 
 // What to compute, validated against the model's signature.
 struct InferenceRequest {

@@ -18,17 +18,12 @@ JobQueue::~JobQueue() {
   while (!order_.empty()) Erase(*order_.top()->jobs.first());
 }
 
-TimePoint JobQueue::Due(const InferenceRequest& request, TimePoint now) const {
-  const TimePoint deadline = std::min(request.deadline, now + kPatience);
-  return deadline + (kMaxPriority - request.priority) * kLevel;
-}
-
 void JobQueue::Push(std::shared_ptr<Job> job, BatchKey key, int64_t bytes, TimePoint now) {
   std::unique_ptr<JobGroup>& group = groups_[key];
   if (group == nullptr) group = std::make_unique<JobGroup>(std::move(key));
   Job::Queued& queued = job->queued;
   queued.at = now;
-  queued.order = {Due(job->request, now), next_sequence_++};
+  queued.order = {WaitingPlace(job->request.deadline, job->request.priority, now), next_sequence_++};
   queued.bytes = bytes;
   queued.group = group.get();
   // The heap orders groups by their first jobs, which this one may change.
@@ -61,7 +56,7 @@ bool JobQueue::Remove(Job& job) {
 }
 
 int64_t JobQueue::RowsAhead(const InferenceRequest& request, TimePoint now) const {
-  const JobOrder order = {Due(request, now), next_sequence_};
+  const JobOrder order = {WaitingPlace(request.deadline, request.priority, now), next_sequence_};
   const bool look_into = groups_.size() <= kFewGroups;
   int64_t rows = 0;
   for (const auto& [key, group] : groups_) {

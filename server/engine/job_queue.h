@@ -26,16 +26,12 @@ class JobGroup {
 // The requests that wait for one model version, and which of them run next. Not thread-safe: its owner locks. Policy
 // only: it neither completes jobs nor reads a clock. Every operation is O(log n).
 //
-// The order is the earliest deadline first within a priority, and a level of priority is worth kLevel of deadline: so
-// the urgent go first as long as the others have not waited for very long. A request without a deadline stands where it
-// would with one of kPatience. As every place in the order is a fixed time, and later requests get later ones, nothing
-// starves. A batch is made of the first request and those after it that can share its batch; the first of the others
-// keeps its place for the next batch.
+// The order is the earliest deadline first within a priority, and a level of priority is worth some deadline
+// (WaitingPlace): so the urgent go first as long as the others have not waited for very long. A batch is made of the
+// first request and those after it that can share its batch; the first of the others keeps its place for the next
+// batch.
 class JobQueue {
  public:
-  static constexpr Duration kLevel = std::chrono::seconds(10);
-  static constexpr Duration kPatience = std::chrono::seconds(30);
-
   struct Options {
     // Requests, and bytes of their inputs, that may wait.
     size_t capacity = 1024;
@@ -89,7 +85,6 @@ class JobQueue {
     static size_t& Index(JobGroup& group) { return group.heap_index; }
   };
 
-  TimePoint Due(const InferenceRequest& request, TimePoint now) const;
   std::shared_ptr<Job> Erase(Job& job);
   // The rows to take at `now` of so many that wait together, the first of them `first`; 0: not yet.
   int64_t RowsToTake(int64_t waiting, const Job& first, TimePoint now) const;

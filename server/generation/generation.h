@@ -9,6 +9,7 @@
 #include "server/async/clock.h"
 #include "server/generation/sampler.h"
 #include "server/generation/sampling_options.h"
+#include "server/model/waiting_order.h"
 
 namespace predictd {
 
@@ -28,7 +29,7 @@ struct GenerationRequest {
   // Whether the beginning of the prompt may come from what is kept of earlier requests, and be kept for later ones.
   bool reuse_prefix = true;
   // Orders those that wait for a slot.
-  int64_t priority = 0;
+  int64_t priority = kDefaultPriority;
   TimePoint deadline = kNever;
 };
 

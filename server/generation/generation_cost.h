@@ -14,9 +14,6 @@ class GenerationCost {
   void RecordDecode(Duration took);
   void RecordPrefill(int64_t tokens, Duration took);
 
-  // About what the next step takes; zero if nothing is known.
-  Duration decode() const { return decode_; }
-
   // How many tokens of prompts to compute in one step, beside `running` answers while `waiting` requests want to begin
   // (those included whose prompts are being computed). Beside as many as wait or more, as many as take twice what their
   // own step takes, which lets them keep their pace; beside fewer, in proportion more: those who wait count as much.

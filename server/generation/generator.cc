@@ -6,15 +6,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "server/model/retry_advice.h"
+#include "server/model/waiting_order.h"
 
 namespace predictd {
 namespace {
 
-// A level of priority below the highest is worth so much later a deadline, as in the queues of tensor models.
-constexpr Duration kPerLevel = std::chrono::seconds(10);
-constexpr int64_t kHighestPriority = 4;
-// Where those without a deadline stand.
-constexpr Duration kPatience = std::chrono::seconds(30);
 constexpr absl::Duration kRetryAfter = absl::Seconds(1);
 
 constexpr int kWarmUpRounds = 3;
@@ -74,8 +70,7 @@ absl::StatusOr<Generator::Request> Generator::Start(GenerationRequest request) {
   }
   Request started;
   started.answers_ = std::make_shared<AnswerStream>(shared->answers, now);
-  started.order_ = (shared->deadline == kNever ? now + kPatience : shared->deadline) +
-                   kPerLevel * (kHighestPriority - shared->priority);
+  started.order_ = WaitingPlace(shared->deadline, shared->priority, now);
   started.count_ = shared->answers;
   std::vector<std::unique_ptr<Sequence>> sequences;
   for (int i = 0; i < shared->answers; ++i) {

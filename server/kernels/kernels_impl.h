@@ -7,7 +7,8 @@
 // namespace.
 //
 // An instruction set `Isa` has
-//   Floats, 16 of them, and Splat, Load, LoadHalf, Store, StoreHalf, Add, Sub, Mul, Div, Max
+//   Floats, 16 of them, and Splat, Load, LoadHalf, Store, StoreHalf, Add, Sub, Mul, Div, and Max and Min, which are the
+//   second argument if one is NaN
 //   MulAdd(a, b, c) = a * b + c
 //   TurnPairs(x, turns): (a, b) and (cos, sin) to (a cos - b sin, a sin + b cos)
 //   Sum(x), Largest(x): over the lanes; pairs i and i + 8, then i and i + 4, then i and i + 2, then the two
@@ -37,9 +38,9 @@ struct KernelsOf {
   using Floats = typename Isa::Floats;
 
   static Floats Exp(Floats x) {
-    // Below that it would be denormal; above, infinite.
-    x = Isa::Max(x, Isa::Splat(-87.0F));
-    x = Isa::Min(x, Isa::Splat(88.0F));
+    // Below that it would be denormal; above, infinite. NaN stays, as the second argument.
+    x = Isa::Max(Isa::Splat(-87.0F), x);
+    x = Isa::Min(Isa::Splat(88.0F), x);
     constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: what is added to it is rounded to an integer.
     const Floats shifted = Isa::MulAdd(x, Isa::Splat(1.44269504F), Isa::Splat(kRound));
     const Floats n = Isa::Sub(shifted, Isa::Splat(kRound));

@@ -45,7 +45,6 @@ struct Portable {
   static Floats Div(const Floats& a, const Floats& b) {
     return Each([&](int i) { return a.lanes[i] / b.lanes[i]; });
   }
-  // The second one if one is NaN, as the other instruction sets have it.
   static Floats Max(const Floats& a, const Floats& b) {
     return Each([&](int i) { return a.lanes[i] > b.lanes[i] ? a.lanes[i] : b.lanes[i]; });
   }

@@ -12,7 +12,8 @@ from pathlib import Path
 from bench import generation_scaling
 from bench.generation_contestants import TARGETS, Contest, contest, exported_model
 from bench.generation_report import print_interference, print_rates, print_times
-from bench.generation_rounds import HEADLINE, HTTP_ANSWERS, HTTP_ROUNDS, MANY_STREAMS, Measurement, Sizes
+from bench.generation_results import HEADLINE
+from bench.generation_rounds import HTTP_ANSWERS, HTTP_ROUNDS, MANY_STREAMS, Measurement, Sizes
 from bench.machine import OtherLoad, cores, machine, print_other_load
 from bench.predictd import add_flags_argument
 
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"streams at once (default: {points}); {HEADLINE} is always measured",
     )  # fmt: skip
     parser.add_argument(
-        "--answers", type=int, metavar="N",
+        "--answers", type=positive, metavar="N",
         help=f"of each stream, one after the other (default: 2, from {MANY_STREAMS} streams on 1)",
     )  # fmt: skip
     parser.add_argument(
@@ -44,14 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags_argument(parser)
 
 
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
+    return int(text)
+
+
 def parse_points(text: str) -> list[int]:
-    try:
-        points = sorted({int(part) for part in text.split(",")} | {HEADLINE})
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    if points[0] < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' must be positive numbers")
-    return points
+    return sorted({positive(part) for part in text.split(",")} | {HEADLINE})
 
 
 def parse_parts(text: str) -> list[str]:

@@ -31,7 +31,9 @@ from bench.generation_plan import (
     poisson,
     quantiles,
 )
-from bench.generation_rounds import HEADLINE, Interference, Row, same_beginnings
+from bench.generation_report import print_rates
+from bench.generation_results import HEADLINE, Interference, Row, same_beginnings
+from bench.generation_rounds import Sizes
 from bench.line_process import LineProcess
 from bench.predictd import metrics_port_file, running_predictd
 from bench.svg_plot import Line, apart, draw, y_marks
@@ -130,6 +132,20 @@ def test_ratios_are_of_the_same_round():
     assert row.ratios("ours", "once") == [4.0]
     gaps = Interference(alone={"ours": [[1.0]], "theirs": [[2.0]]}, beside={"ours": [[1.0, 3.0]], "theirs": [[3.0]]})
     assert (gaps.ratios("ours"), gaps.ratios("theirs")) == ([3.0], [1.5])
+
+
+def test_the_table_has_each_opponent_with_its_ratio(capsys: pytest.CaptureFixture[str]):
+    samples = {"ours": [took(1.0), took(3.0)], "theirs": [took(2.0), took(1.5)], "once": [took(4.0)]}
+    print_rates("tokens/s", "streams", [Row("8", samples=samples)])
+    *_, line = capsys.readouterr().out.splitlines()
+    cells = [cell.split() for cell in line.split("|")]
+    # Medians over the rounds.
+    assert cells == [["8"], ["2.0"], ["1.8", "1.25", "(0.50..2.00)"], ["0.8", "4.00", "(4.00..4.00)"]]
+
+
+def test_many_streams_have_one_answer_each_unless_asked_for_more():
+    assert [Sizes([]).answers_of(streams) for streams in (1, 8, 16, 64)] == [2, 2, 1, 1]
+    assert Sizes([], answers=3).answers_of(64) == 3
 
 
 def test_a_prompt_counts_all_its_tokens():

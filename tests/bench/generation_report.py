@@ -2,7 +2,8 @@
 
 import statistics
 
-from bench.generation_rounds import RUNNING_STREAMS, Interference, Row
+from bench.generation_results import Interference, Row
+from bench.generation_rounds import RUNNING_STREAMS
 
 
 def print_rates(title: str, load: str, rows: list[Row]) -> None:

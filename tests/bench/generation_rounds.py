@@ -1,18 +1,16 @@
-"""The rounds of `scripts/bench generation`: who gets which load when, and what came of it."""
+"""The rounds of `scripts/bench generation`: who gets which load when."""
 
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.failure import BenchFailure
 from bench.generation_contestants import Contest, PlanRunner, RawWave, cut_prompts
 from bench.generation_overhead import ModelTime, Overhead
-from bench.generation_plan import Outcome, Plan, beside_prompts, constant, interference, poisson, quantiles
-from bench.transport import at_quantile, turn
+from bench.generation_plan import Plan, beside_prompts, constant, interference, poisson
+from bench.generation_results import HEADLINE, SAME_BEGINNINGS, Interference, Row, same_beginnings
+from bench.transport import turn
 
-# The number of streams of the last line, and of the comparison with the bare model.
-HEADLINE = 8
 PROMPTS = 32
 # One answer of each is enough work.
 MANY_STREAMS = 16
@@ -20,8 +18,6 @@ MANY_STREAMS = 16
 RUNNING_STREAMS = 4
 # It answers one request at a time, so it takes minutes for what takes the others seconds.
 HTTP_ROUNDS, HTTP_ANSWERS = 1, 1
-# With the same weights at least so many answers begin with the same token. By chance none would.
-SAME_BEGINNINGS = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,85 +40,6 @@ class Sizes:
 
     def answers_of(self, streams: int) -> int:
         return self.answers or (2 if streams < MANY_STREAMS else 1)
-
-
-@dataclass
-class Row:
-    """One load: the outcomes of each contestant by its name, one for each round from the first that it took part in."""
-
-    label: str
-    # What a generated token counts, where something else is asked for.
-    worth: int = 1
-    samples: dict[str, list[Outcome]] = field(default_factory=dict)
-
-    def rates(self, name: str) -> list[float]:
-        """A second."""
-        return [self.worth * outcome.tokens_per_second for outcome in self.samples[name]]
-
-    def ratios(self, name: str, opponent: str) -> list[float]:
-        """For each round that both took part in: the rate in units of the opponent's."""
-        return [ours / theirs for ours, theirs in zip(self.rates(name), self.rates(opponent))]
-
-    def first_token_ms(self, name: str) -> tuple[float, float]:
-        return quantiles([outcome.first_token_ms() for outcome in self.samples[name]])
-
-    def gaps_ms(self, name: str) -> tuple[float, float]:
-        return quantiles([outcome.gaps_ms() for outcome in self.samples[name]])
-
-    def as_json(self) -> dict:
-        return {"load": self.label, "servers": {name: self._server_as_json(name) for name in self.samples}}
-
-    def _server_as_json(self, name: str) -> dict:
-        outcomes = self.samples[name]
-        found = {
-            "per_second": self.rates(name),
-            "requests": [len(outcome.answers) for outcome in outcomes],
-            "first_token_p50_p99_ms": self.first_token_ms(name),
-            "client_cpu_seconds": [outcome.client_cpu_seconds for outcome in outcomes],
-        }
-        # A single token has none.
-        return found | ({"gap_p50_p99_ms": self.gaps_ms(name)} if outcomes[0].gaps_ms() else {})
-
-
-@dataclass
-class Interference:
-    """Gaps in milliseconds, ordered by size, for each round, by contestant."""
-
-    alone: dict[str, list[list[float]]] = field(default_factory=dict)
-    beside: dict[str, list[list[float]]] = field(default_factory=dict)
-
-    def p99(self, gaps: dict[str, list[list[float]]], name: str) -> list[float]:
-        return [at_quantile(row, 0.99) for row in gaps[name]]
-
-    def ratios(self, name: str) -> list[float]:
-        """For each round: the p99 beside long prompts in units of that without."""
-        return [b / a for a, b in zip(self.p99(self.alone, name), self.p99(self.beside, name))]
-
-    def as_json(self) -> dict:
-        return {
-            name: {
-                "alone_p99_ms": self.p99(self.alone, name),
-                "beside_p99_ms": self.p99(self.beside, name),
-                "ratios": self.ratios(name),
-            }
-            for name in self.alone
-        }
-
-
-def same_beginnings(headline: Row, expected: list[int], less: dict[str, float]) -> dict[str, float]:
-    """For each contestant, how many of its first answers begin with the expected tokens, which the bare model gave.
-
-    Raises when these are fewer than SAME_BEGINNINGS, or than `less` allows a contestant.
-    """
-    shares = {}
-    for name, outcomes in headline.samples.items():
-        answers = outcomes[0].answers
-        found = [(answer.tokens[0], expected[answer.lane + HEADLINE * answer.request]) for answer in answers]
-        shares[name] = sum(token == wanted for token, wanted in found) / len(found)
-        if shares[name] < less.get(name, SAME_BEGINNINGS):
-            share = f"{shares[name]:.0%} of its answers begin as the bare model's"
-            raise BenchFailure(f"{name} does not compute the same model: {share}")
-    return shares
 
 
 class Measurement:

@@ -166,7 +166,7 @@ TEST(JobQueueTest, NotesWhenAJobCame) {
 TEST(JobQueueTest, TheLeastUrgentIsNotOvertakenForever) {
   Queue queue({{'a', 1, 0, 1, 0}}, {.max_rows = 1});
   // More urgent requests that come later go first, until the wait is worth more than the levels between them.
-  constexpr Duration kWait = JobQueue::kPatience + kMaxPriority * JobQueue::kLevel;
+  constexpr Duration kWait = kPatience + kMaxPriority * kPriorityLevel;
   constexpr int kWorth = std::chrono::duration_cast<std::chrono::milliseconds>(kWait).count();
   for (int now = 0; now < kWorth; now += 1000) {
     queue.Push({'u', 1, now + 999, 1, kMaxPriority}, now);

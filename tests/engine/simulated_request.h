@@ -38,9 +38,7 @@ struct SimulatedRequest {
 
   int64_t bytes() const { return rows * width * static_cast<int64_t>(sizeof(float)); }
   // Where JobQueue's comment says that it stands.
-  TimePoint due() const {
-    return std::min(deadline, arrived + JobQueue::kPatience) + (kMaxPriority - priority) * JobQueue::kLevel;
-  }
+  TimePoint due() const { return WaitingPlace(deadline, priority, arrived); }
   InferenceRequest Make() const {
     InferenceRequest request;
     request.inputs.push_back(Floats({rows, width}, std::vector<float>(rows * width, static_cast<float>(id))));

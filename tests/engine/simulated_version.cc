@@ -136,7 +136,7 @@ void SimulatedVersion::CheckFirstRun(const Batch& batch, int64_t rows) {
   // What JobQueue says of starvation. Others of the same shape may come along with the first one.
   if (ids_.empty()) return;
   const TimePoint oldest = host_.request(*ids_.begin()).arrived;
-  Expect(batch.front()->arrived <= oldest + JobQueue::kPatience + kMaxPriority * JobQueue::kLevel, "a request starves");
+  Expect(batch.front()->arrived <= oldest + kPatience + kMaxPriority * kPriorityLevel, "a request starves");
 }
 
 absl::StatusOr<std::vector<Tensor>> SimulatedVersion::Run(absl::Span<const Tensor> inputs) {

@@ -178,7 +178,7 @@ def test_tensor_model_is_served_beside_answers(server: PredictdProcess, client: 
 
 
 def test_drain_lets_short_answers_end_and_stops_long_ones(generators: Path) -> None:
-    with PredictdProcess(generators, flags=["--drain-grace=1s"]) as server:
+    with PredictdProcess(generators, flags=["--drain-grace=3s"]) as server:
         client = server.client
         long = client.predict_stream(endless(n=8, temperature=1, seed=1))
         next(long)
