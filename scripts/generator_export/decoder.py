@@ -1,7 +1,8 @@
-"""The generator that the server runs: a decoder of the Llama family in TorchScript, with half-precision weights.
+"""A decoder of the Llama family in TorchScript on LibTorch's own operators, with half-precision weights: the generator
+that the server runs where the model does not fit fused_decoder.py.
 
-Its contract with the server is `forward`, `prefill`, `make_cache` and `copy_slot` of Decoder, and that the cache is a list of
-tensors whose first dimension counts slots: what else is in them is the decoder's own business.
+Its contract with the server is `forward`, `prefill`, `make_cache` and `copy_slot` of Decoder, and that the cache is a
+list of tensors whose first dimension counts slots: what else is in them is the decoder's own business.
 
 A step is many small operators, and calling one takes longer than what it computes. So there are as few as can be:
 - The weights of norms, and the square root of the width, are multiplied into the matrices that follow. What is left of
