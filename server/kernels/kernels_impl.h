@@ -144,7 +144,7 @@ struct KernelsOf {
         ForRows<Isa::kTileRows>(
             rows - row, [&](auto count) __attribute__((always_inline)) {
               float gated[count][kGroup];
-              for (int half = 0; half < 2; ++half) {
+              for (int64_t half = 0; half < 2; ++half) {
                 Floats gate[count];
                 Floats up[count];
                 const int64_t panel = 4 * group + 2 * half;
@@ -194,7 +194,7 @@ struct KernelsOf {
   [[gnu::always_inline]] static void FetchVectors(const Element* from) {
     constexpr int kStep = 64 / sizeof(Element);
 #pragma GCC unroll 4
-    for (int i = 0; i < kVectors * kLanes; i += kStep) Isa::Fetch(from + i);
+    for (int64_t i = 0; i < kVectors * kLanes; i += kStep) Isa::Fetch(from + i);
   }
 
   // Scores of kHeads queries for kBlocks blocks of 16 positions, whose values will be needed next.
