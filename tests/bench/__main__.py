@@ -28,6 +28,7 @@ BENCHMARKS = {
     "connections": "10,000 idle connections or streams beside a few hundred active calls",
     "streaming": "messages of PredictStream against bare completion-queue echoes of the same messages",
     "generation": "tokens of a language model, how many and when, against llama.cpp and the bare model",
+    "kernels": "what of memory bandwidth and multiplications the arithmetic of generators uses",
 }
 
 
