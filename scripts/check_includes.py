@@ -47,7 +47,7 @@ def _library(name: str, headers: str, users: str, users_in_words: str, hidden: b
 
 
 _RPC = (r"^(server/rpc|client)/", "server/rpc and client/", False)
-_TORCH = (r"^server/(model/torch_|kernels/)", "server/model/torch_* and server/kernels", True)
+_TORCH = (r"^server/(model/torch_|kernels/operators\.cc$)", "server/model/torch_* and server/kernels/operators.cc", True)
 _TELEMETRY = (r"^server/telemetry/", "server/telemetry", True)
 LIBRARIES = (
     _library("gRPC", r"^(grpc|grpcpp|grpc\+\+)/|\.grpc\.pb\.h$", *_RPC),

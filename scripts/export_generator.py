@@ -63,7 +63,7 @@ def export(arguments: argparse.Namespace) -> None:
     for line in written.losses:
         print(line)
     if arguments.check:
-        _check(loaded, folder / str(options.version), written.fused)
+        _check(loaded, folder / str(options.version), options.weights if written.fused else None)
     write_stamp(folder, expected)
 
 
@@ -77,8 +77,9 @@ def _read(source: Path) -> Source:
     return read_gguf(source)
 
 
-def _check(source: Source, version: Path) -> None:
-    from generator_export.check import compare
+def _check(source: Source, version: Path, weights: str | None) -> None:
+    """`weights` are those of the project's own operators, if it uses them."""
+    from generator_export.check import FOUR_BITS, FUSED, PLAIN, compare
     from tokenizers import Tokenizer
 
     if not (version / "tokenizer.json").exists():
@@ -86,13 +87,14 @@ def _check(source: Source, version: Path) -> None:
     tokens = Tokenizer.from_file(str(version / "tokenizer.json")).encode(CHECK_TEXT.read_text(encoding="utf-8")).ids
     comparison = compare(version / "model.pt", source.checkpoint, tokens)
     print(comparison)
-    if not comparison.close:
+    tolerance = PLAIN if weights is None else FOUR_BITS if weights == "q4" else FUSED
+    if not comparison.within(tolerance):
         raise ExportError(f"{version}: is not close to the reference")
 
 
 def _fingerprint(source: Path, options: FolderOptions) -> str:
-    """Changes with this program, with the operators, whose layout of the weights the files have, and with the name, size
-    or time of a file of the source."""
+    """Changes with this program, with the operators, whose layout of the weights the files have, and with the name,
+    size or time of a file of the source."""
     program = fingerprint(Path(__file__), *sorted((SCRIPTS / "generator_export").glob("*.py")))
     files = sorted(source.iterdir()) if source.is_dir() else [source]
     parts = [program, repr(options)]
@@ -132,8 +134,8 @@ def _arguments() -> argparse.Namespace:
         "--weights",
         choices=("source", "f16", "q8", "q4"),
         default="source",
-        help="format of the fused operators' weights, default what SOURCE has or the nearest to it; q4 leaves embedding and"
-        " head in q8",
+        help="format of the fused operators' weights, default what SOURCE has or the nearest to it; q4 is q8 for the"
+        " embedding and the head",
     )
     parser.add_argument(
         "--cache", choices=("f16", "f32"), default="f16", help="keys and values of the fused operators, default f16"

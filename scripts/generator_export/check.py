@@ -30,7 +30,7 @@ class Tolerance:
 # Of weights in half precision, with everything else in single precision.
 PLAIN = Tolerance(0.005, 1e-3)
 # Of 8-bit activations, and of what K-quants lose.
-FUSED = Tolerance(0.01, 0.02)
+FUSED = Tolerance(0.01, 0.01)
 # Of weights that were brought from more bits to four.
 FOUR_BITS = Tolerance(0.15, 0.2)
 

@@ -1,7 +1,8 @@
-"""The generator that the server runs: a decoder of the Llama family in TorchScript, with half-precision weights.
+"""A decoder of the Llama family in TorchScript on LibTorch's own operators, with half-precision weights: the generator
+that the server runs where the model does not fit fused_decoder.py.
 
-Its contract with the server is `forward`, `make_cache` and `copy_slot` of Decoder, and that the cache is a list of
-tensors whose first dimension counts slots: what else is in them is the decoder's own business.
+Its contract with the server is `forward`, `prefill`, `make_cache` and `copy_slot` of Decoder, and that the cache is a
+list of tensors whose first dimension counts slots: what else is in them is the decoder's own business.
 
 A step is many small operators, and calling one takes longer than what it computes. So there are as few as can be:
 - The weights of norms, and the square root of the width, are multiplied into the matrices that follow. What is left of
@@ -161,6 +162,16 @@ class Decoder(nn.Module):
         cache: from make_cache.
         Returns float32 [sequences, vocabulary].
         """
+        x = self.run_layers(tokens, positions, first_slot, cache)
+        return self.head(self.norm(x[:, -1]))
+
+    @torch.jit.export
+    def prefill(self, tokens: Tensor, positions: Tensor, first_slot: int, cache: list[Tensor]) -> None:
+        """The same for tokens whose logits nobody wants."""
+        self.run_layers(tokens, positions, first_slot, cache)
+
+    def run_layers(self, tokens: Tensor, positions: Tensor, first_slot: int, cache: list[Tensor]) -> Tensor:
+        """The last layer's output for all tokens: [sequences, length, width]."""
         sequences, length = tokens.size(0), tokens.size(1)
         slots, capacity = cache[0].size(0), cache[0].size(1)
         first_position, last_position = torch.aminmax(positions)
@@ -179,8 +190,7 @@ class Decoder(nn.Module):
         mask = self.mask(positions, span)
         for i, layer in enumerate(self.layers):
             x = layer(x, turns, places, mask, first_slot, sequences, cache[i])
-        last = x.view(sequences, length, -1)[:, -1]
-        return self.head(self.norm(last))
+        return x.view(sequences, length, -1)
 
     def mask(self, positions: Tensor, span: int) -> Tensor:
         """What is added to attention's scores: [sequences, 1, rows of a group's query, span]."""

@@ -1,7 +1,8 @@
 """The GGML tensor types that can be read, and their values as float32.
 
-Q4_0, Q4_1 and Q8_0 store blocks of 32 values with a scale in half precision. The 4-bit types keep value i in the low
-half of byte i and value i + 16 in its high half. k_quants.py has the types with larger blocks.
+Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 store blocks of 32 values with a scale in half precision. All but the last keep the low
+bits of value i in the low half of byte i, those of value i + 16 in its high half; fifth bits are a 32-bit number before
+them. k_quants.py has the types with larger blocks.
 """
 
 from __future__ import annotations
@@ -56,6 +57,11 @@ def _nibbles(blocks: numpy.ndarray) -> numpy.ndarray:
     return numpy.concatenate((blocks & 15, blocks >> 4), axis=1)
 
 
+def _five_bits(blocks: numpy.ndarray) -> numpy.ndarray:
+    fifth_bits = numpy.unpackbits(blocks[:, :4], axis=1, bitorder="little")
+    return _nibbles(blocks[:, 4:]) | fifth_bits << 4
+
+
 def _q4_0(blocks: numpy.ndarray) -> Groups:
     scales = _halves(blocks, 0, 1)
     return Groups(_nibbles(blocks[:, 2:]), scales, -8 * scales)
@@ -64,6 +70,15 @@ def _q4_0(blocks: numpy.ndarray) -> Groups:
 def _q4_1(blocks: numpy.ndarray) -> Groups:
     scale_and_minimum = _halves(blocks, 0, 2)
     return Groups(_nibbles(blocks[:, 4:]), scale_and_minimum[:, :1], scale_and_minimum[:, 1:])
+
+
+def _q5_0(blocks: numpy.ndarray) -> Groups:
+    return Groups(_five_bits(blocks[:, 2:]).view(numpy.int8) - numpy.int8(16), _halves(blocks, 0, 1))
+
+
+def _q5_1(blocks: numpy.ndarray) -> numpy.ndarray:
+    scale_and_minimum = _halves(blocks, 0, 2)
+    return Groups(_five_bits(blocks[:, 4:]), scale_and_minimum[:, :1], scale_and_minimum[:, 1:]).values()
 
 
 def _q8_0(blocks: numpy.ndarray) -> Groups:
@@ -76,6 +91,8 @@ TENSOR_TYPES = {
     1: TensorType("F16", 1, 2, _as_floats("<f2")),
     2: _grouped("Q4_0", 32, 18, _q4_0),
     3: _grouped("Q4_1", 32, 20, _q4_1),
+    6: _grouped("Q5_0", 32, 22, _q5_0),
+    7: TensorType("Q5_1", 32, 24, _q5_1),
     8: _grouped("Q8_0", 32, 34, _q8_0),
     12: _grouped("Q4_K", BLOCK, 144, q4_k),
     13: TensorType("Q5_K", BLOCK, 176, lambda blocks: q5_k(blocks).values()),

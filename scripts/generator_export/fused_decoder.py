@@ -1,10 +1,12 @@
 """The generator that the server runs, on the project's own operators: quantised weights, and all layers in one call.
 
-Its contract with the server is that of decoder.py: `forward`, `make_cache` and `copy_slot`, and that the cache is a list
-of tensors whose first dimension counts slots. The operators check what they are given, so little is checked here.
+Its contract with the server is that of decoder.py: `forward`, `prefill`, `make_cache` and `copy_slot`, and that the
+cache is a list of tensors whose first dimension counts slots. The operators check what they are given, so little is
+checked here.
 
 The tensors are what the operators take; fused_layout.py makes them. A file holds the matrices packed: loading only puts
-them where the system gives huge pages.
+them where the system gives huge pages. So that operators that pack otherwise do not make nonsense of them, it holds
+small matrices of known values as well.
 """
 
 # Annotations stay what they are: TorchScript does not understand those of attributes as strings.
@@ -12,6 +14,8 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
+
+from generator_export.architecture import Architecture
 
 
 class FusedDecoder(nn.Module):
@@ -21,6 +25,7 @@ class FusedDecoder(nn.Module):
     biases: list[Tensor]
     head_norms: list[Tensor]
     tables: list[Tensor]
+    samples: list[Tensor]
     width: Final[int]
     vocabulary: Final[int]
     kv_heads: Final[int]
@@ -30,29 +35,28 @@ class FusedDecoder(nn.Module):
 
     def __init__(
         self,
+        architecture: Architecture,
         weights: list[Tensor],
         biases: list[Tensor],
         head_norms: list[Tensor],
         tables: list[Tensor],
-        width: int,
-        vocabulary: int,
-        kv_heads: int,
-        head_width: int,
-        epsilon: float,
+        samples: list[Tensor],
         half_cache: bool,
     ) -> None:
-        """`weights` are six for each layer, `biases` and `head_norms` one or none; `tables` are the last norm's factors,
-        the turns, the head, and the embedding if it is not the head."""
+        """`weights` are six for each layer, `biases` and `head_norms` one or none; `tables` are the last norm's
+        factors, the turns, the head, and the embedding if it is not the head. `samples` are packed matrices and, behind
+        each, its values."""
         super().__init__()
         self.weights = weights
         self.biases = biases
         self.head_norms = head_norms
         self.tables = tables
-        self.width = width
-        self.vocabulary = vocabulary
-        self.kv_heads = kv_heads
-        self.head_width = head_width
-        self.epsilon = epsilon
+        self.samples = samples
+        self.width = architecture.width
+        self.vocabulary = architecture.vocabulary_size
+        self.kv_heads = architecture.kv_heads
+        self.head_width = architecture.head_width
+        self.epsilon = architecture.norm_epsilon
         self.half_cache = half_cache
 
     def forward(self, tokens: Tensor, positions: Tensor, first_slot: int, cache: list[Tensor]) -> Tensor:
@@ -63,16 +67,24 @@ class FusedDecoder(nn.Module):
         cache: from make_cache.
         Returns float32 [sequences, vocabulary].
         """
-        norm, turns, head = self.tables[0], self.tables[1], self.tables[2]
-        x = torch.ops.predictd.embedding(tokens.flatten(), self.tables[-1], self.width)
-        torch.ops.predictd.layers_(
-            x, self.epsilon, self.weights, self.biases, self.head_norms, turns, positions, first_slot, cache
-        )
+        x = self.run_layers(tokens, positions, first_slot, cache)
         sequences, length = tokens.size(0), tokens.size(1)
         if length != 1:
             x = x.view(sequences, length, self.width).select(1, -1).contiguous()
-        logits = torch.ops.predictd.linear(x, head, norm, self.epsilon)
+        logits = torch.ops.predictd.linear(x, self.tables[2], self.tables[0], self.epsilon)
         return logits if logits.size(1) == self.vocabulary else logits.narrow(1, 0, self.vocabulary)
+
+    @torch.jit.export
+    def prefill(self, tokens: Tensor, positions: Tensor, first_slot: int, cache: list[Tensor]) -> None:
+        """The same for tokens whose logits nobody wants."""
+        self.run_layers(tokens, positions, first_slot, cache)
+
+    def run_layers(self, tokens: Tensor, positions: Tensor, first_slot: int, cache: list[Tensor]) -> Tensor:
+        x = torch.ops.predictd.embedding(tokens.flatten(), self.tables[-1], self.width)
+        torch.ops.predictd.layers_(
+            x, self.epsilon, self.weights, self.biases, self.head_norms, self.tables[1], positions, first_slot, cache
+        )
+        return x
 
     @torch.jit.export
     def make_cache(self, slots: int, max_length: int) -> list[Tensor]:
@@ -95,13 +107,20 @@ class FusedDecoder(nn.Module):
             torch.ops.predictd.copy_slot_(kv, source, destination, begin, end)
 
     @torch.jit.export
-    def __getstate__(self) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor], bool]:
-        return self.weights, self.biases, self.head_norms, self.tables, self.training
+    def __getstate__(self) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor], list[Tensor], bool]:
+        return self.samples, self.weights, self.biases, self.head_norms, self.tables, self.training
 
     @torch.jit.export
-    def __setstate__(self, state: tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor], bool]) -> None:
-        self.weights = torch.ops.predictd.place(state[0])
-        self.biases = state[1]
-        self.head_norms = state[2]
-        self.tables = torch.ops.predictd.place(state[3])
-        self.training = state[4]
+    def __setstate__(
+        self, state: tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor], list[Tensor], bool]
+    ) -> None:
+        self.samples = state[0]
+        for i in range(0, len(self.samples), 2):
+            values = self.samples[i + 1]
+            if not torch.equal(torch.ops.predictd.unpack(self.samples[i], values.size(1)), values):
+                raise ValueError("the weights are packed for another version of predictd: export the model again")
+        self.weights = torch.ops.predictd.place(state[1])
+        self.biases = state[2]
+        self.head_norms = state[3]
+        self.tables = torch.ops.predictd.place(state[4])
+        self.training = state[5]

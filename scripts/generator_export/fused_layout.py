@@ -9,7 +9,7 @@ from generator_export.architecture import Architecture
 from generator_export.checkpoint import Checkpoint
 from generator_export.fused_decoder import FusedDecoder
 from generator_export.kernels import packed
-from generator_export.matrix import COLUMN_MULTIPLE, ROW_MULTIPLE
+from generator_export.matrix import COLUMN_MULTIPLE, ROW_MULTIPLE, Format, quantised
 from generator_export.rotary import paired, turns
 from generator_export.weights import Weights
 
@@ -35,17 +35,21 @@ def build_fused_decoder(checkpoint: Checkpoint, weights: Weights, half_cache: bo
     tables = [checkpoint.tensor("norm"), turns(architecture)]
     tables += [packed(weights.table(name)) for name in ("head", "embedding") if checkpoint.has(name)]
     return FusedDecoder(
+        architecture,
         [tensor for prefix in prefixes for tensor in _layer(checkpoint, weights, prefix)],
         [_bias(checkpoint, prefix) for prefix in prefixes if checkpoint.has(prefix + "q_bias")],
         [_head_norms(checkpoint, prefix) for prefix in prefixes if checkpoint.has(prefix + "q_norm")],
         tables,
-        architecture.width,
-        architecture.vocabulary_size,
-        architecture.kv_heads,
-        architecture.head_width,
-        architecture.norm_epsilon,
+        _samples(),
         half_cache,
     ).eval()
+
+
+def _samples() -> list[Tensor]:
+    """A matrix of each format, and behind it its values, of which hardly any two are the same."""
+    values = torch.randn(2 * ROW_MULTIPLE, 2 * COLUMN_MULTIPLE, generator=torch.Generator().manual_seed(1))
+    matrices = [quantised(values, wanted) for wanted in Format]
+    return [tensor for matrix in matrices for tensor in (packed(matrix), matrix.values())]
 
 
 def _layer(checkpoint: Checkpoint, weights: Weights, prefix: str) -> list[Tensor]:

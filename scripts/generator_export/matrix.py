@@ -113,8 +113,8 @@ def _quantised_q4(groups: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return quants.to(torch.uint8), scales.half(), minima.half()
 
 
-def _fitted_q4(groups: Tensor, scales: Tensor, minima: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Quants, scales, minima and squared errors, after least squares over the quants that these scales and minima give."""
+def _fitted_q4(groups: Tensor, scales: Tensor, minima: Tensor) -> tuple[Tensor, ...]:
+    """Quants, scales, minima, squared errors: after least squares over the quants that `scales` and `minima` give."""
     quants = _quants(groups - minima, scales, 0, _LARGEST_Q4)
     quant_means, means = quants.mean(1, keepdim=True), groups.mean(1, keepdim=True)
     deviations = quants - quant_means

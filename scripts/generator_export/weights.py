@@ -11,11 +11,13 @@ from generator_export.checkpoint import Checkpoint
 from generator_export.errors import ExportError
 from generator_export.matrix import Format, Matrix, concatenated, from_groups, quantised
 
-# For the types of the sources. Q4_0, Q4_1, Q8_0 and F16 keep all that they hold.
+# For the types of the sources. Q4_0, Q4_1, Q5_0, Q8_0 and F16 keep all that they hold.
 FORMATS = {
     "Q4_0": Format.Q4,
     "Q4_1": Format.Q4,
     "Q4_K": Format.Q4,
+    "Q5_0": Format.Q8,
+    "Q5_1": Format.Q8,
     "Q5_K": Format.Q8,
     "Q6_K": Format.Q8,
     "Q8_0": Format.Q8,
@@ -44,6 +46,8 @@ class Loss:
 
 
 class Weights:
+    """A checkpoint's matrices, read when they are asked for."""
+
     def __init__(self, checkpoint: Checkpoint, chosen: Format | None) -> None:
         """`chosen` is the format of all matrices; without it each keeps what it has in the source, if it can."""
         self._checkpoint = checkpoint
@@ -51,7 +55,7 @@ class Weights:
         self._losses: dict[tuple[str, Format], Loss] = {}
 
     def table(self, name: str) -> Matrix:
-        """The embedding, or the head. Four bits too few for one: the model's answers suffer more than its size gains."""
+        """The embedding, or the head. Four bits are not chosen for one: the answers suffer more than the size gains."""
         return self._joined([name], Format.Q8 if self._chosen == Format.Q4 else self._chosen)
 
     def joined(self, *names: str) -> Matrix:

@@ -21,7 +21,8 @@ void GenerationCost::RecordDecode(Duration took) {
 }
 
 void GenerationCost::RecordPrefill(int64_t tokens, Duration took) {
-  Follow(prefill_token_, took / tokens);
+  // A shorter part takes as long as one of kPart tokens: of what a token costs it says nothing.
+  Follow(prefill_token_, took / std::max(tokens, kPart));
 }
 
 int64_t GenerationCost::PrefillTokens(int64_t running, int64_t waiting) const {

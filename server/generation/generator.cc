@@ -225,7 +225,8 @@ void Generator::PrefillNext() {
   while (allowed >= GenerationCost::kPart) {
     if (prefilling_ == nullptr) Admit();
     if (prefilling_ == nullptr) return;
-    allowed -= Prefill(allowed);
+    // A short part reads all weights, too.
+    allowed -= std::max(Prefill(allowed), GenerationCost::kPart);
   }
 }
 
@@ -235,13 +236,22 @@ int64_t Generator::Prefill(int64_t allowed) {
   const int64_t left = static_cast<int64_t>(sequence.request().prompt.size()) - done;
   const int64_t count = GenerationCost::Part(left, allowed);
   const TimePoint before = clock_.Now();
-  const absl::StatusOr<GeneratorModel::Logits> logits = model_->Forward(
-      sequence.tokens().subspan(static_cast<size_t>(done), static_cast<size_t>(count)), {done}, prefill_slot_);
+  const absl::Span<const int32_t> tokens =
+      sequence.tokens().subspan(static_cast<size_t>(done), static_cast<size_t>(count));
+  GeneratorModel::Logits logits;
+  absl::Status status;
+  if (count < left) {
+    status = model_->Prefill(tokens, {done}, prefill_slot_);
+  } else {
+    absl::StatusOr<GeneratorModel::Logits> computed = model_->Forward(tokens, {done}, prefill_slot_);
+    status = computed.status();
+    if (computed.ok()) logits = *std::move(computed);
+  }
   const Duration took = clock_.Now() - before;
   cost_.RecordPrefill(count, took);
   observer_.OnPrefill(count, took);
-  if (!logits.ok()) {
-    sequence.stream().Stop(logits.status());
+  if (!status.ok()) {
+    sequence.stream().Stop(status);
     prefilling_.reset();
     ReportSlots();
     return count;
@@ -249,7 +259,7 @@ int64_t Generator::Prefill(int64_t allowed) {
   sequence.AddComputed(count);
   if (count < left) return count;
 
-  const bool goes_on = Take(sequence, logits->Row(0));
+  const bool goes_on = Take(sequence, logits.Row(0));
   sequence.stream().Flush();
   const auto slot = static_cast<int64_t>(decoding_.size());
   if (!goes_on) {

@@ -28,14 +28,16 @@ struct Activations {
 
   // What multiplies with a matrix of this format.
   static bool QuantizedFor(WeightFormat format) { return format != WeightFormat::kF16; }
-  static int64_t TileBytes(int64_t columns, bool quantized) {
+  [[gnu::always_inline]] static int64_t TileBytes(int64_t columns, bool quantized) {
     return quantized ? columns / kGroup * kGroupBytes : columns * kTileRows * static_cast<int64_t>(sizeof(float));
   }
   static int64_t Bytes(int64_t rows, int64_t columns, bool quantized) {
     return (rows + kTileRows - 1) / kTileRows * TileBytes(columns, quantized);
   }
 
-  uint8_t* Tile(int64_t row) const { return data + row / kTileRows * TileBytes(columns, quantized); }
+  [[gnu::always_inline]] uint8_t* Tile(int64_t row) const {
+    return data + row / kTileRows * TileBytes(columns, quantized);
+  }
 };
 
 }  // namespace predictd

@@ -72,11 +72,11 @@ struct Decoding {
   float epsilon = 0;
 };
 
-// Room for what a team computes on the way, made before it begins. Grows with its thread's calls and is kept for the
-// next one: fresh memory would cost more than small steps.
+// Room for what a team computes on the way, made before it begins. Each thread that begins steps keeps its largest
+// one for the next: fresh memory would cost more than small steps.
 class Scratch {
  public:
-  // How much there must be of each. Take them from all blocks before Allocate().
+  // What a block needs. Call them for every block, then Allocate() once.
   void NeedAttention(const Decoding& decoding, const AttentionWeights& weights, const LayerCache& cache);
   void NeedFeedForward(const Decoding& decoding, const FeedForwardWeights& weights);
   void NeedLinear(int64_t rows, const PackedMatrix& matrix);

@@ -97,7 +97,7 @@ struct Avx2 {
                                               int64_t row, Floats* sums) {
     const uint8_t* weights = matrix.Panel(panel);
     Floats results[kRows];
-    ForRows<kRows>([&](int i) { results[i] = Splat(0); });
+    ForRows<kRows>([&](int64_t i) { results[i] = Splat(0); });
     switch (matrix.format) {
       case WeightFormat::kQ4:
         MultiplyQ4<kRows>(weights, matrix.groups(), tile, row, results);
@@ -109,7 +109,7 @@ struct Avx2 {
         MultiplyF16<kRows>(weights, matrix.columns, tile, row, results);
         break;
     }
-    ForRows<kRows>([&](int i) { sums[i] = results[i]; });
+    ForRows<kRows>([&](int64_t i) { sums[i] = results[i]; });
   }
 
  private:
@@ -134,7 +134,7 @@ struct Avx2 {
   template <int kRows, class Use>
   [[gnu::always_inline]] static void ForRows(Use use) {
 #pragma GCC unroll 4
-    for (int i = 0; i < kRows; ++i) use(i);
+    for (int64_t i = 0; i < kRows; ++i) use(i);
   }
 
   // Makes the compiler compute what it has before it goes on: GCC 12 otherwise multiplies far ahead and runs out of
@@ -172,21 +172,21 @@ struct Avx2 {
     const uint8_t* quants = tile + Activations::kQuants + row * kGroup;
     for (int64_t group = 0; group < groups; ++group) {
       Ints products[kRows];
-      ForRows<kRows>([&](int i) { products[i] = {_mm256_setzero_si256(), _mm256_setzero_si256()}; });
+      ForRows<kRows>([&](int64_t i) { products[i] = {_mm256_setzero_si256(), _mm256_setzero_si256()}; });
 #pragma GCC unroll 4
-      for (int j = 0; j < 4; ++j) {
+      for (int64_t j = 0; j < 4; ++j) {
         _mm_prefetch(weights + kAhead + 64 * j, _MM_HINT_T0);
         const uint8_t* both = weights + 64 * (j + 1);
         Ints x = {_mm256_and_si256(LoadBytes(both), low_bits), _mm256_and_si256(LoadBytes(both + 32), low_bits)};
-        ForRows<kRows>([&](int i) { AddProducts(x, quants + i * kGroup + 4 * j, products[i]); });
+        ForRows<kRows>([&](int64_t i) { AddProducts(x, quants + i * kGroup + 4 * j, products[i]); });
         x = {_mm256_and_si256(_mm256_srli_epi16(LoadBytes(both), 4), low_bits),
              _mm256_and_si256(_mm256_srli_epi16(LoadBytes(both + 32), 4), low_bits)};
-        ForRows<kRows>([&](int i) { AddProducts(x, quants + i * kGroup + 16 + 4 * j, products[i]); });
+        ForRows<kRows>([&](int64_t i) { AddProducts(x, quants + i * kGroup + 16 + 4 * j, products[i]); });
       }
       _mm_prefetch(weights + kAhead + 256, _MM_HINT_T0);
       const Floats scale = LoadHalf(weights);
       const Floats minimum = LoadHalf(weights + 32);
-      ForRows<kRows>([&](int i) {
+      ForRows<kRows>([&](int64_t i) {
         const Floats product = {_mm256_cvtepi32_ps(_mm256_madd_epi16(products[i].low, ones)),
                                 _mm256_cvtepi32_ps(_mm256_madd_epi16(products[i].high, ones))};
         Floats sum = Mul(minimum, RepeatFloat(scales + Activations::kSums + 4 * i));
@@ -208,14 +208,14 @@ struct Avx2 {
     const uint8_t* quants = tile + Activations::kQuants + row * kGroup;
     for (int64_t group = 0; group < groups; ++group) {
       Ints products[kRows];
-      ForRows<kRows>([&](int i) { products[i] = {_mm256_setzero_si256(), _mm256_setzero_si256()}; });
+      ForRows<kRows>([&](int64_t i) { products[i] = {_mm256_setzero_si256(), _mm256_setzero_si256()}; });
 #pragma GCC unroll 8
-      for (int j = 0; j < 8; ++j) {
+      for (int64_t j = 0; j < 8; ++j) {
         _mm_prefetch(weights + kAhead + 64 * j, _MM_HINT_T0);
         // One side must be unsigned: weights give their signs to x.
         const Ints x = {LoadBytes(weights + 64 * j), LoadBytes(weights + 64 * j + 32)};
         const Ints magnitude = {_mm256_abs_epi8(x.low), _mm256_abs_epi8(x.high)};
-        ForRows<kRows>([&](int i) {
+        ForRows<kRows>([&](int64_t i) {
           const __m256i bytes = Repeat(quants + i * kGroup + 4 * j);
           const __m256i low = _mm256_maddubs_epi16(magnitude.low, _mm256_sign_epi8(bytes, x.low));
           const __m256i high = _mm256_maddubs_epi16(magnitude.high, _mm256_sign_epi8(bytes, x.high));
@@ -225,7 +225,7 @@ struct Avx2 {
         });
       }
       const Floats scale = LoadHalf(panel + 32 * group);
-      ForRows<kRows>([&](int i) {
+      ForRows<kRows>([&](int64_t i) {
         const Floats product = {_mm256_cvtepi32_ps(products[i].low), _mm256_cvtepi32_ps(products[i].high)};
         results[i] = MulAdd(Mul(scale, product), RepeatFloat(scales + 4 * i), results[i]);
       });
@@ -242,7 +242,7 @@ struct Avx2 {
     for (int64_t column = 0; column < columns; ++column) {
       _mm_prefetch(weights + kAhead, _MM_HINT_T0);
       const Floats weight = LoadHalf(weights);
-      ForRows<kRows>([&](int i) { results[i] = MulAdd(weight, RepeatFloat(floats + 4 * i), results[i]); });
+      ForRows<kRows>([&](int64_t i) { results[i] = MulAdd(weight, RepeatFloat(floats + 4 * i), results[i]); });
       weights += 32;
       floats += 4 * predictd::kTileRows;
     }

@@ -2,7 +2,7 @@
 // with 64 signed bytes and adds each four neighbours to a 32-bit sum. The unsigned ones are the weights, a vector of
 // the panel; the signed ones are four bytes of one row of x, which the instruction itself repeats 16 times.
 //
-// 8 rows of x at once: 8 sums of integers, 8 of floats and the vector's two halves of bytes fill 20 of 32 registers,
+// 8 rows of x at once: 8 sums of integers, 8 of floats, the vector, its two halves and a mask take 20 of 32 registers,
 // and a vector is loaded and split once for 16 multiplications.
 //
 // The bound: with many rows two multiplications of 64 bytes a cycle, of which the scales take a third; with one row the
@@ -79,7 +79,7 @@ struct Avx512 {
                                               int64_t row, Floats* sums) {
     const uint8_t* weights = matrix.Panel(panel);
     Floats results[kRows];
-    ForRows<kRows>([&](int i) { results[i] = Splat(0); });
+    ForRows<kRows>([&](int64_t i) { results[i] = Splat(0); });
     switch (matrix.format) {
       case WeightFormat::kQ4:
         MultiplyQ4<kRows>(weights, matrix.groups(), tile, row, results);
@@ -91,14 +91,14 @@ struct Avx512 {
         MultiplyF16<kRows>(weights, matrix.columns, tile, row, results);
         break;
     }
-    ForRows<kRows>([&](int i) { sums[i] = results[i]; });
+    ForRows<kRows>([&](int64_t i) { sums[i] = results[i]; });
   }
 
  private:
   template <int kRows, class Use>
   [[gnu::always_inline]] static void ForRows(Use use) {
 #pragma GCC unroll 8
-    for (int i = 0; i < kRows; ++i) use(i);
+    for (int64_t i = 0; i < kRows; ++i) use(i);
   }
 
   // Four bytes, or a float, repeated in all lanes.
@@ -117,23 +117,24 @@ struct Avx512 {
     const uint8_t* quants = tile + Activations::kQuants + row * kGroup;
     for (int64_t group = 0; group < groups; ++group) {
       __m512i products[kRows];
-      ForRows<kRows>([&](int i) { products[i] = _mm512_setzero_si512(); });
+      ForRows<kRows>([&](int64_t i) { products[i] = _mm512_setzero_si512(); });
 #pragma GCC unroll 4
-      for (int j = 0; j < 4; ++j) {
+      for (int64_t j = 0; j < 4; ++j) {
         _mm_prefetch(weights + kAhead + 64 * j, _MM_HINT_T0);
         const __m512i both = _mm512_loadu_si512(weights + 64 * (j + 1));
         const __m512i low = _mm512_and_si512(both, low_bits);
         const __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), low_bits);
-        ForRows<kRows>(
-            [&](int i) { products[i] = _mm512_dpbusd_epi32(products[i], low, Repeat(quants + i * kGroup + 4 * j)); });
-        ForRows<kRows>([&](int i) {
+        ForRows<kRows>([&](int64_t i) {
+          products[i] = _mm512_dpbusd_epi32(products[i], low, Repeat(quants + i * kGroup + 4 * j));
+        });
+        ForRows<kRows>([&](int64_t i) {
           products[i] = _mm512_dpbusd_epi32(products[i], high, Repeat(quants + i * kGroup + 16 + 4 * j));
         });
       }
       _mm_prefetch(weights + kAhead + 256, _MM_HINT_T0);
       const Floats scale = LoadHalf(weights);
       const Floats minimum = LoadHalf(weights + 32);
-      ForRows<kRows>([&](int i) {
+      ForRows<kRows>([&](int64_t i) {
         Floats sum = Mul(minimum, RepeatFloat(scales + Activations::kSums + 4 * i));
         sum = MulAdd(scale, _mm512_cvtepi32_ps(products[i]), sum);
         results[i] = MulAdd(sum, RepeatFloat(scales + 4 * i), results[i]);
@@ -153,17 +154,18 @@ struct Avx512 {
     const uint8_t* quants = tile + Activations::kQuants + row * kGroup;
     for (int64_t group = 0; group < groups; ++group) {
       __m512i products[kRows];
-      ForRows<kRows>([&](int i) { products[i] = _mm512_setzero_si512(); });
+      ForRows<kRows>([&](int64_t i) { products[i] = _mm512_setzero_si512(); });
 #pragma GCC unroll 8
-      for (int j = 0; j < 8; ++j) {
+      for (int64_t j = 0; j < 8; ++j) {
         _mm_prefetch(weights + kAhead + 64 * j, _MM_HINT_T0);
         // Weights must be unsigned here: 128 more than they are.
         const __m512i more = _mm512_xor_si512(_mm512_loadu_si512(weights + 64 * j), sign);
-        ForRows<kRows>(
-            [&](int i) { products[i] = _mm512_dpbusd_epi32(products[i], more, Repeat(quants + i * kGroup + 4 * j)); });
+        ForRows<kRows>([&](int64_t i) {
+          products[i] = _mm512_dpbusd_epi32(products[i], more, Repeat(quants + i * kGroup + 4 * j));
+        });
       }
       const Floats scale = LoadHalf(panel + 32 * group);
-      ForRows<kRows>([&](int i) {
+      ForRows<kRows>([&](int64_t i) {
         // Without what the 128 made of it. Both are integers below 2^24: exact.
         const Floats product =
             MulAdd(Splat(-128), RepeatFloat(scales + Activations::kSums + 4 * i), _mm512_cvtepi32_ps(products[i]));
@@ -182,7 +184,7 @@ struct Avx512 {
     for (int64_t column = 0; column < columns; ++column) {
       _mm_prefetch(weights + kAhead, _MM_HINT_T0);
       const Floats weight = LoadHalf(weights);
-      ForRows<kRows>([&](int i) { results[i] = MulAdd(weight, RepeatFloat(floats + 4 * i), results[i]); });
+      ForRows<kRows>([&](int64_t i) { results[i] = MulAdd(weight, RepeatFloat(floats + 4 * i), results[i]); });
       weights += 32;
       floats += 4 * predictd::kTileRows;
     }

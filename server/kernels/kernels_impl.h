@@ -1,10 +1,10 @@
 #ifndef PREDICTD_SERVER_KERNELS_KERNELS_IMPL_H_
 #define PREDICTD_SERVER_KERNELS_KERNELS_IMPL_H_
 
-// The kernels, written with the operations of an instruction set. Only for the files that compile them for one, which
-// may include nothing else that has inline functions: of such a function that they share with other files the linker
-// keeps one, and that might be one which this processor cannot run. For the same reason all of this is in an unnamed
-// namespace.
+// The kernels, written with the operations of an instruction set. Only for the files that compile them for one. These
+// may use no function that others compile, too, and that is not always inlined: of such a function the linker keeps
+// one, and that might be one which this processor cannot run. For the same reason all of this is in an unnamed
+// namespace. A test looks at the library's instructions.
 //
 // An instruction set `Isa` has
 //   Floats, 16 of them, and Splat, Load, LoadHalf, Store, StoreHalf, Add, Sub, Mul, Div, and Max and Min, which are the
@@ -144,7 +144,7 @@ struct KernelsOf {
         ForRows<Isa::kTileRows>(
             rows - row, [&](auto count) __attribute__((always_inline)) {
               float gated[count][kGroup];
-              for (int half = 0; half < 2; ++half) {
+              for (int64_t half = 0; half < 2; ++half) {
                 Floats gate[count];
                 Floats up[count];
                 const int64_t panel = 4 * group + 2 * half;
@@ -194,7 +194,7 @@ struct KernelsOf {
   [[gnu::always_inline]] static void FetchVectors(const Element* from) {
     constexpr int kStep = 64 / sizeof(Element);
 #pragma GCC unroll 4
-    for (int i = 0; i < kVectors * kLanes; i += kStep) Isa::Fetch(from + i);
+    for (int64_t i = 0; i < kVectors * kLanes; i += kStep) Isa::Fetch(from + i);
   }
 
   // Scores of kHeads queries for kBlocks blocks of 16 positions, whose values will be needed next.

@@ -147,11 +147,13 @@ struct Portable {
     return Splat(x);
   }
 
+  static int Signed(uint8_t byte) { return byte < 128 ? byte : byte - 256; }
+
   static Floats ProductQ4(const uint8_t* weights, const uint8_t* bytes) {
     int sums[kLanes] = {};
     for (int i = 0; i < kGroup / 2; ++i) {
-      const int low = static_cast<int8_t>(bytes[i]);
-      const int high = static_cast<int8_t>(bytes[kGroup / 2 + i]);
+      const int low = Signed(bytes[i]);
+      const int high = Signed(bytes[kGroup / 2 + i]);
       for (int lane = 0; lane < kLanes; ++lane) {
         const int both = weights[i / 4 * 64 + lane * 4 + i % 4];
         sums[lane] += (both & 15) * low + (both >> 4) * high;
@@ -163,9 +165,9 @@ struct Portable {
   static Floats ProductQ8(const uint8_t* weights, const uint8_t* bytes) {
     int sums[kLanes] = {};
     for (int i = 0; i < kGroup; ++i) {
-      const int x = static_cast<int8_t>(bytes[i]);
+      const int x = Signed(bytes[i]);
       for (int lane = 0; lane < kLanes; ++lane) {
-        sums[lane] += static_cast<int8_t>(weights[i / 4 * 64 + lane * 4 + i % 4]) * x;
+        sums[lane] += Signed(weights[i / 4 * 64 + lane * 4 + i % 4]) * x;
       }
     }
     return Each([&](int i) { return static_cast<float>(sums[i]); });

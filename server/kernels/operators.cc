@@ -1,5 +1,5 @@
-// The operators of torch.ops.predictd. All arguments are checked here, before any thread is started: nothing behind
-// this file checks or throws. Any number of threads may call them at once, if none writes what another one uses.
+// The operators of torch.ops.predictd. All arguments are checked here, before any thread is started: nothing within a
+// team checks or throws. Any number of threads may call them at once, if none writes what another one uses.
 
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
@@ -8,7 +8,9 @@
 #include <omp.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <cstring>
+#include <new>
 #include <optional>
 #include <vector>
 
@@ -21,6 +23,10 @@ namespace predictd {
 namespace {
 
 using at::Tensor;
+
+// So that no product of sizes overflows.
+constexpr int64_t kMostRows = int64_t{1} << 24;
+constexpr int64_t kMostColumns = int64_t{1} << 24;
 
 // Runs a function on a team of this thread's number of intra-op threads; alone within a parallel region of others.
 template <class Body>
@@ -49,9 +55,10 @@ void CheckMatrix(const Tensor& tensor, at::ScalarType type, const char* name) {
 }
 
 PackedMatrix Matrix(const Tensor& packed, int64_t columns, const char* name) {
-  TORCH_CHECK(columns > 0 && columns % kGroup == 0, name, ": expected columns in multiples of ", kGroup, ", got ",
-              columns);
-  TORCH_CHECK(packed.dim() == 2 && packed.size(0) > 0, name, ": expected a packed matrix, got ", packed.sizes());
+  TORCH_CHECK(columns > 0 && columns % kGroup == 0 && columns <= kMostColumns, name,
+              ": expected columns in multiples of ", kGroup, ", got ", columns);
+  TORCH_CHECK(packed.dim() == 2 && packed.size(0) > 0 && packed.size(0) <= kMostRows / kPanelRows, name,
+              ": expected a packed matrix, got ", packed.sizes());
   CheckTensor(packed, at::kByte, packed.sizes(), name);
   const std::optional<WeightFormat> format = FormatOf(packed.size(1), columns);
   TORCH_CHECK(format.has_value(), name, ": panels of ", packed.size(1), " bytes are no packed matrix of ", columns,
@@ -88,6 +95,9 @@ Tensor PackQ4Tensor(const Tensor& quants, const Tensor& scales, const Tensor& mi
   const int64_t columns = quants.size(1);
   CheckTensor(scales, at::kHalf, {rows, columns / kGroup}, "scales");
   CheckTensor(minima, at::kHalf, {rows, columns / kGroup}, "minima");
+  const auto* all = quants.const_data_ptr<uint8_t>();
+  TORCH_CHECK(std::all_of(all, all + quants.numel(), [](uint8_t quant) { return quant < 16; }),
+              "quants: expected 0 to 15");
   Tensor packed = PackedTensor(rows, columns, WeightFormat::kQ4);
   PackQ4(quants.const_data_ptr<uint8_t>(), HalfBits(scales), HalfBits(minima), rows, columns,
          packed.mutable_data_ptr<uint8_t>());
@@ -138,19 +148,21 @@ Tensor Linear(const Tensor& x, const Tensor& packed, const std::optional<Tensor>
   const PackedMatrix matrix = Matrix(packed, columns, "packed");
   const float* factors = norm.has_value() ? Factors(*norm, columns, "norm") : nullptr;
   const int64_t rows = x.numel() / columns;
+  TORCH_CHECK(rows <= kMostRows, "x: at most ", kMostRows, " rows, got ", rows);
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = matrix.rows;
   Tensor y = at::empty(shape, at::kFloat);
   Scratch scratch;
   scratch.NeedLinear(rows, matrix);
+  const Kernels& kernels = BestKernels();
   RunTeam(scratch, [&, from = x.const_data_ptr<float>(), to = y.mutable_data_ptr<float>()](const Member& member) {
-    RunLinear(BestKernels(), from, rows, factors, static_cast<float>(epsilon), matrix, to, scratch, member);
+    RunLinear(kernels, from, rows, factors, static_cast<float>(epsilon), matrix, to, scratch, member);
   });
   return y;
 }
 
 Decoding DecodingOf(const Tensor& x, double epsilon) {
-  TORCH_CHECK(x.dim() == 2, "x: expected [rows, width], got ", x.sizes());
+  TORCH_CHECK(x.dim() == 2 && x.size(0) <= kMostRows, "x: expected [rows, width], got ", x.sizes());
   CheckTensor(x, at::kFloat, x.sizes(), "x");
   return {.kernels = &BestKernels(),
           .rows = {.sequences = x.size(0), .length = 1},
@@ -174,29 +186,33 @@ LayerCache Cache(const Tensor& cache) {
           .head_width = cache.size(4)};
 }
 
-// Whose rows they are. `cache` stands for those of all layers.
-void SetRows(const Tensor& positions, int64_t first_slot, const Tensor& turns, const LayerCache& cache,
-             Decoding& decoding) {
+// Whose rows they are. `cache` stands for those of all layers. Returns the positions, which the rows refer to: a copy,
+// that nobody changes while it is used.
+std::vector<int64_t> SetRows(const Tensor& positions, int64_t first_slot, const Tensor& turns, const LayerCache& cache,
+                             Decoding& decoding) {
   TORCH_CHECK(positions.dim() == 2 && positions.numel() == decoding.rows.count(), "positions: expected ",
               decoding.rows.count(), " for the rows of x as [sequences, length], got ", positions.sizes());
   CheckTensor(positions, at::kLong, positions.sizes(), "positions");
   TORCH_CHECK(turns.dim() == 2 && turns.size(1) == cache.head_width, "turns: expected [positions, ", cache.head_width,
               "], got ", turns.sizes());
   CheckTensor(turns, at::kFloat, turns.sizes(), "turns");
-  const auto* all = positions.const_data_ptr<int64_t>();
+  const auto* first = positions.const_data_ptr<int64_t>();
+  std::vector<int64_t> all(first, first + positions.numel());
   const int64_t room = std::min(cache.positions, turns.size(0));
   const int64_t length = positions.size(1);
-  for (int64_t i = 0; i < positions.numel(); ++i) {
+  for (size_t i = 0; i < all.size(); ++i) {
     TORCH_CHECK(all[i] >= 0 && all[i] < room, "position ", all[i], " is not one of ", room);
-    TORCH_CHECK(i % length == 0 || all[i] > all[i - 1], "positions: those of a sequence must rise");
+    TORCH_CHECK(i % static_cast<size_t>(length) == 0 || all[i] > all[i - 1],
+                "positions: those of a sequence must rise");
   }
   TORCH_CHECK(first_slot >= 0 && first_slot <= cache.slots - positions.size(0), "slots ", first_slot, " to ",
               first_slot + positions.size(0) - 1, " are not among ", cache.slots);
   decoding.rows = {.sequences = positions.size(0),
                    .length = length,
-                   .positions = all,
+                   .positions = all.data(),
                    .first_slot = first_slot,
                    .turns = turns.const_data_ptr<float>()};
+  return all;
 }
 
 AttentionWeights Attention(const Tensor& norm, const Tensor& qkv, const std::optional<Tensor>& bias,
@@ -228,9 +244,9 @@ void AttentionBlock(const Tensor& x, const Tensor& norm, double epsilon, const T
                     const Tensor& turns, const Tensor& positions, int64_t first_slot, const Tensor& cache) {
   Decoding decoding = DecodingOf(x, epsilon);
   const LayerCache layer_cache = Cache(cache);
-  SetRows(positions, first_slot, turns, layer_cache, decoding);
-  if (x.numel() == 0) return;
+  const std::vector<int64_t> own_positions = SetRows(positions, first_slot, turns, layer_cache, decoding);
   const AttentionWeights weights = Attention(norm, qkv, bias, head_norms, output, decoding.width, layer_cache);
+  if (x.numel() == 0) return;
   Scratch scratch;
   scratch.NeedAttention(decoding, weights, layer_cache);
   RunTeam(scratch, [&](const Member& member) { RunAttention(decoding, weights, layer_cache, scratch, member); });
@@ -264,8 +280,7 @@ void Layers(const Tensor& x, double epsilon, at::TensorList weights, at::TensorL
   };
   Decoding decoding = DecodingOf(x, epsilon);
   const LayerCache first_cache = Cache(cache[0]);
-  SetRows(positions, first_slot, turns, first_cache, decoding);
-  if (x.numel() == 0) return;
+  const std::vector<int64_t> own_positions = SetRows(positions, first_slot, turns, first_cache, decoding);
   std::vector<Layer> all(layers);
   Scratch scratch;
   for (size_t i = 0; i < layers; ++i) {
@@ -275,8 +290,11 @@ void Layers(const Tensor& x, double epsilon, at::TensorList weights, at::TensorL
     all[i].attention = Attention(of[0], of[1], OneOf(biases, i, layers, "biases"),
                                  OneOf(head_norms, i, layers, "head_norms"), of[2], decoding.width, all[i].cache);
     all[i].feed_forward = FeedForward(of[3], of[4], of[5], decoding.width);
-    scratch.NeedAttention(decoding, all[i].attention, all[i].cache);
-    scratch.NeedFeedForward(decoding, all[i].feed_forward);
+  }
+  if (x.numel() == 0) return;
+  for (const Layer& layer : all) {
+    scratch.NeedAttention(decoding, layer.attention, layer.cache);
+    scratch.NeedFeedForward(decoding, layer.feed_forward);
   }
   RunTeam(scratch, [&](const Member& member) {
     for (const Layer& layer : all) {
@@ -286,13 +304,21 @@ void Layers(const Tensor& x, double epsilon, at::TensorList weights, at::TensorL
   });
 }
 
+std::shared_ptr<void> Memory(int64_t bytes) {
+  try {
+    return HugePages(static_cast<size_t>(bytes));
+  } catch (const std::bad_alloc&) {
+    TORCH_CHECK(false, "there is no memory for ", bytes, " bytes");
+  }
+}
+
 Tensor OnHugePages(at::IntArrayRef shape, at::ScalarType type) {
   int64_t bytes = static_cast<int64_t>(c10::elementSize(type));
   for (const int64_t size : shape) {
     TORCH_CHECK(size >= 0 && !__builtin_mul_overflow(bytes, size, &bytes), "a tensor of shape ", shape,
                 " is too large");
   }
-  std::shared_ptr<void> memory = HugePages(static_cast<size_t>(bytes));
+  std::shared_ptr<void> memory = Memory(bytes);
   void* data = memory.get();
   return at::from_blob(
       data, shape, [memory = std::move(memory)](void*) {}, at::dtype(type));
@@ -311,6 +337,7 @@ void CopySlot(const Tensor& cache, int64_t source, int64_t destination, int64_t 
               " and ", destination, " are not among ", layer.slots);
   TORCH_CHECK(begin >= 0 && begin <= end && end <= layer.positions, "positions ", begin, " up to ", end,
               " are not among ", layer.positions);
+  if (source == destination) return;
   for (int64_t head = 0; head < layer.kv_heads; ++head) {
     CopyPositions(layer.Head(source, head), layer.Head(destination, head), begin, end);
   }
@@ -324,7 +351,7 @@ std::vector<Tensor> Place(at::TensorList tensors) {
     CheckTensor(tensor, tensor.scalar_type(), tensor.sizes(), "tensors");
     bytes += (static_cast<int64_t>(tensor.nbytes()) + kAlignment - 1) / kAlignment * kAlignment;
   }
-  const std::shared_ptr<void> memory = HugePages(static_cast<size_t>(bytes));
+  const std::shared_ptr<void> memory = Memory(bytes);
   auto* next = static_cast<uint8_t*>(memory.get());
   std::vector<Tensor> placed;
   for (const Tensor& tensor : tensors) {
@@ -345,7 +372,7 @@ TORCH_LIBRARY(predictd, library) {
   library.def("pack_q8(Tensor quants, Tensor scales) -> Tensor", PackQ8Tensor);
   library.def("pack_f16(Tensor weight) -> Tensor", PackF16Tensor);
   library.def("unpack(Tensor packed, int columns) -> Tensor", Unpack);
-  // Rows of a packed matrix.
+  // Rows of a packed matrix. One that was padded has more than there are tokens: zeros.
   library.def("embedding(Tensor tokens, Tensor packed, int columns) -> Tensor", Embedding);
   library.def("linear(Tensor x, Tensor packed, Tensor? norm, float epsilon) -> Tensor", Linear);
   library.def(

@@ -26,9 +26,9 @@ float Half(const uint8_t* from) {
   return static_cast<float>(half);
 }
 
-// Where in its vector a column of a row is.
+// Where a column of a row is, from the first vector of its group on.
 int64_t Place(int64_t row, int64_t column) {
-  return row * kVectorColumns + column % kVectorColumns;
+  return column / kVectorColumns * kVectorBytes + row * kVectorColumns + column % kVectorColumns;
 }
 
 }  // namespace
@@ -64,8 +64,7 @@ void PackQ4(const uint8_t* quants, const uint16_t* scales, const uint16_t* minim
       PutHalf(minima[row * groups + group], to + kScaleBytes + 2 * lane);
       const uint8_t* from = quants + row * columns + group * kGroup;
       for (int64_t i = 0; i < kGroup / 2; ++i) {
-        uint8_t* vector = to + (1 + i / kVectorColumns) * kVectorBytes;
-        vector[Place(lane, i)] = static_cast<uint8_t>((from[i] & 15U) | (from[kGroup / 2 + i] << 4U));
+        to[kVectorBytes + Place(lane, i)] = static_cast<uint8_t>((from[i] & 15U) | (from[kGroup / 2 + i] << 4U));
       }
     }
   }
@@ -84,7 +83,7 @@ void PackQ8(const int8_t* quants, const uint16_t* scales, int64_t rows, int64_t 
     }
     uint8_t* to = panel + Q8ScaleBytes(groups);
     for (int64_t i = 0; i < columns; ++i) {
-      std::memcpy(to + i / kVectorColumns * kVectorBytes + Place(lane, i), quants + row * columns + i, 1);
+      std::memcpy(to + Place(lane, i), quants + row * columns + i, 1);
     }
   }
 }
@@ -99,21 +98,24 @@ void PackF16(const uint16_t* halves, int64_t rows, int64_t columns, uint8_t* pac
 void UnpackRow(const PackedMatrix& matrix, int64_t row, float* to) {
   const uint8_t* panel = matrix.Panel(row / kPanelRows);
   const int64_t lane = row % kPanelRows;
-  for (int64_t i = 0; i < matrix.columns; ++i) {
-    const int64_t group = i / kGroup;
-    const int64_t within = i % kGroup;
+  for (int64_t group = 0; group < matrix.groups(); ++group, to += kGroup) {
     if (matrix.format == WeightFormat::kF16) {
-      to[i] = Half(panel + i * kScaleBytes + 2 * lane);
+      const uint8_t* from = panel + group * kF16GroupBytes + 2 * lane;
+      for (int64_t i = 0; i < kGroup; ++i) to[i] = Half(from + i * kScaleBytes);
     } else if (matrix.format == WeightFormat::kQ8) {
-      const uint8_t* quants = panel + Q8ScaleBytes(matrix.groups());
-      const auto quant = static_cast<int8_t>(quants[i / kVectorColumns * kVectorBytes + Place(lane, i)]);
-      to[i] = static_cast<float>(quant) * Half(panel + group * kScaleBytes + 2 * lane);
+      const uint8_t* from = panel + Q8ScaleBytes(matrix.groups()) + group * kQ8QuantBytes;
+      const float scale = Half(panel + group * kScaleBytes + 2 * lane);
+      for (int64_t i = 0; i < kGroup; ++i)
+        to[i] = static_cast<float>(static_cast<int8_t>(from[Place(lane, i)])) * scale;
     } else {
       const uint8_t* from = panel + group * kQ4GroupBytes;
-      const int64_t half = within % (kGroup / 2);
-      const uint8_t both = from[(1 + half / kVectorColumns) * kVectorBytes + Place(lane, half)];
-      const auto quant = static_cast<float>(within < kGroup / 2 ? both & 15U : both >> 4U);
-      to[i] = quant * Half(from + 2 * lane) + Half(from + kScaleBytes + 2 * lane);
+      const float scale = Half(from + 2 * lane);
+      const float minimum = Half(from + kScaleBytes + 2 * lane);
+      for (int64_t i = 0; i < kGroup / 2; ++i) {
+        const uint8_t both = from[kVectorBytes + Place(lane, i)];
+        to[i] = static_cast<float>(both & 15U) * scale + minimum;
+        to[kGroup / 2 + i] = static_cast<float>(both >> 4U) * scale + minimum;
+      }
     }
   }
 }

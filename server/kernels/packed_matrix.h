@@ -30,7 +30,7 @@ inline constexpr int64_t kGroup = 32;
 //   kF16   a group is   | 32 x 16 halves |                                         1024 bytes
 //          in vector k is column k of all rows
 //
-// Every vector begins at a multiple of 64 bytes, and memory is read from its beginning to its end.
+// Every vector of bytes begins at a multiple of 64, if the matrix does. Memory is read from its beginning to its end.
 struct PackedMatrix {
   const uint8_t* data = nullptr;
   WeightFormat format = WeightFormat::kQ4;
@@ -38,9 +38,9 @@ struct PackedMatrix {
   int64_t rows = 0;
   int64_t columns = 0;
 
-  int64_t panels() const { return rows / kPanelRows; }
-  int64_t groups() const { return columns / kGroup; }
-  const uint8_t* Panel(int64_t index) const;
+  [[gnu::always_inline]] int64_t panels() const { return rows / kPanelRows; }
+  [[gnu::always_inline]] int64_t groups() const { return columns / kGroup; }
+  [[gnu::always_inline]] const uint8_t* Panel(int64_t index) const;
 };
 
 // Of one panel.

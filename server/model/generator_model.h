@@ -32,6 +32,10 @@ class GeneratorModel {
   virtual absl::StatusOr<Logits> Forward(absl::Span<const int32_t> tokens, absl::Span<const int64_t> positions,
                                          int64_t first_slot) = 0;
 
+  // The same for tokens whose logits nobody wants, such as a part of a prompt.
+  virtual absl::Status Prefill(absl::Span<const int32_t> tokens, absl::Span<const int64_t> positions,
+                               int64_t first_slot) = 0;
+
   // Copies the positions [begin, end) of the cache from one slot to another.
   virtual absl::Status CopySlot(int64_t from, int64_t to, int64_t begin, int64_t end) = 0;
 };

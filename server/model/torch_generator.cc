@@ -31,6 +31,7 @@ class TorchGenerator final : public GeneratorModel {
   TorchGenerator(torch::jit::Module module, c10::IValue cache, int64_t vocabulary, int threads)
       : module_(std::move(module)),
         forward_(module_.get_method("forward")),
+        prefill_(module_.get_method("prefill")),
         copy_slot_(module_.get_method("copy_slot")),
         cache_(std::move(cache)),
         vocabulary_(vocabulary),
@@ -42,14 +43,7 @@ class TorchGenerator final : public GeneratorModel {
       const c10::InferenceMode inference_mode;
       const IntraOpThreads threads(threads_);
       const auto rows = static_cast<int64_t>(positions.size());
-      const int64_t width = static_cast<int64_t>(tokens.size()) / rows;
-      at::Tensor ids = at::empty({rows, width}, at::kLong);
-      at::Tensor places = at::empty({rows, width}, at::kLong);
-      for (int64_t i = 0; i < rows * width; ++i) {
-        ids.mutable_data_ptr<int64_t>()[i] = tokens[i];
-        places.mutable_data_ptr<int64_t>()[i] = positions[i / width] + i % width;
-      }
-      const at::Tensor logits = forward_({std::move(ids), std::move(places), first_slot, cache_}).toTensor();
+      const at::Tensor logits = forward_(Arguments(tokens, positions, first_slot)).toTensor();
       if (logits.dim() != 2 || logits.size(0) != rows || logits.size(1) != vocabulary_ ||
           logits.scalar_type() != at::kFloat) {
         return absl::InternalError(absl::StrCat("expected logits of float32 [", rows, ", ", vocabulary_, "], got ",
@@ -57,6 +51,16 @@ class TorchGenerator final : public GeneratorModel {
       }
       const auto owner = std::make_shared<at::Tensor>(logits.contiguous());
       return Logits{.owner = owner, .data = owner->mutable_data_ptr<float>(), .vocabulary = vocabulary_};
+    });
+  }
+
+  absl::Status Prefill(absl::Span<const int32_t> tokens, absl::Span<const int64_t> positions,
+                       int64_t first_slot) override {
+    return CatchAll([&] {
+      const c10::InferenceMode inference_mode;
+      const IntraOpThreads threads(threads_);
+      prefill_(Arguments(tokens, positions, first_slot));
+      return absl::OkStatus();
     });
   }
 
@@ -70,8 +74,22 @@ class TorchGenerator final : public GeneratorModel {
   }
 
  private:
+  std::vector<c10::IValue> Arguments(absl::Span<const int32_t> tokens, absl::Span<const int64_t> positions,
+                                     int64_t first_slot) const {
+    const auto rows = static_cast<int64_t>(positions.size());
+    const int64_t width = static_cast<int64_t>(tokens.size()) / rows;
+    at::Tensor ids = at::empty({rows, width}, at::kLong);
+    at::Tensor places = at::empty({rows, width}, at::kLong);
+    for (int64_t i = 0; i < rows * width; ++i) {
+      ids.mutable_data_ptr<int64_t>()[i] = tokens[i];
+      places.mutable_data_ptr<int64_t>()[i] = positions[i / width] + i % width;
+    }
+    return {std::move(ids), std::move(places), first_slot, cache_};
+  }
+
   torch::jit::Module module_;
   torch::jit::Method forward_;
+  torch::jit::Method prefill_;
   torch::jit::Method copy_slot_;
   const c10::IValue cache_;
   const int64_t vocabulary_;
@@ -88,7 +106,7 @@ absl::StatusOr<std::unique_ptr<GeneratorModel>> LoadTorchGenerator(const std::fi
     const IntraOpThreads loading(threads);
     torch::jit::Module module = torch::jit::load(file.string(), c10::kCPU);
     module.eval();
-    for (const char* method : {"make_cache", "forward", "copy_slot"}) {
+    for (const char* method : {"make_cache", "forward", "prefill", "copy_slot"}) {
       if (!module.find_method(method).has_value()) {
         return absl::InternalError(absl::StrCat("the module has no method ", method, ", so it is no generator"));
       }

@@ -212,8 +212,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("generation")
     source = write_safetensors(folder / "source", tiny_model("llama"))
+    kernels = Path(os.environ["PREDICTD_BUILD_DIR"]) / "lib" / "libpredictd_kernels.so"
     export = [sys.executable, ROOT / "scripts" / "export_generator.py", source, folder / "models" / "tiny"]
-    subprocess.run(export, check=True)
+    subprocess.run([*export, "--kernels", kernels], check=True)
     return folder / "models"
 
 

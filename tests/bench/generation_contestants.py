@@ -83,7 +83,8 @@ def exported_model(options: argparse.Namespace) -> Path:
     """The folder of the exported model, in the build folder; exports it if it is not there."""
     folder = options.build_dir / "generators" / MODEL
     command = [sys.executable, str(options.root / "scripts" / "export_generator.py"), "--smollm2", str(folder)]
-    if subprocess.run(command, stdout=sys.stderr).returncode != 0:
+    kernels = options.build_dir / "lib" / "libpredictd_kernels.so"
+    if subprocess.run([*command, "--kernels", str(kernels)], stdout=sys.stderr).returncode != 0:
         raise BenchFailure("scripts/export_generator.py failed (see above)")
     return folder
 

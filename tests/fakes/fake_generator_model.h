@@ -25,7 +25,7 @@ class FakeGeneratorModel final : public GeneratorModel {
   struct Record {
     std::vector<Step> steps;
     int64_t copied_tokens = 0;
-    // Called in each Forward; an error is returned.
+    // Called in each Forward and Prefill; an error is returned.
     std::function<absl::Status(const Step&)> before = [](const Step&) { return absl::OkStatus(); };
     // Changes the logits of a row, whose tokens these are.
     std::function<void(const std::vector<int32_t>&, absl::Span<float>)> change;
@@ -62,6 +62,11 @@ class FakeGeneratorModel final : public GeneratorModel {
       if (record_.change) record_.change(seen, scores);
     }
     return Logits{.owner = logits, .data = logits->data(), .vocabulary = vocabulary_};
+  }
+
+  absl::Status Prefill(absl::Span<const int32_t> tokens, absl::Span<const int64_t> positions,
+                       int64_t first_slot) override {
+    return Forward(tokens, positions, first_slot).status();
   }
 
   absl::Status CopySlot(int64_t from, int64_t to, int64_t begin, int64_t end) override {

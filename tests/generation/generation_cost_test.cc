@@ -10,7 +10,7 @@ using std::chrono::milliseconds;
 TEST(GenerationCostTest, PromptBesideOthersTakesAboutTwiceTheirStep) {
   GenerationCost cost;
   cost.RecordDecode(milliseconds(40));
-  cost.RecordPrefill(10, milliseconds(20));
+  cost.RecordPrefill(20, milliseconds(40));
   // 40, in whole parts.
   EXPECT_EQ(cost.PrefillTokens(/*running=*/4, /*waiting=*/1), 32);
   EXPECT_EQ(cost.PrefillTokens(4, 4), 32);
@@ -19,14 +19,14 @@ TEST(GenerationCostTest, PromptBesideOthersTakesAboutTwiceTheirStep) {
 TEST(GenerationCostTest, ThoseWhoWaitCountAsMuchAsThoseWhoRun) {
   GenerationCost cost;
   cost.RecordDecode(milliseconds(40));
-  cost.RecordPrefill(10, milliseconds(20));
+  cost.RecordPrefill(20, milliseconds(40));
   EXPECT_EQ(cost.PrefillTokens(/*running=*/1, /*waiting=*/4), 160);
   EXPECT_EQ(cost.PrefillTokens(2, 4), 80);
 }
 
 TEST(GenerationCostTest, PromptAloneTakesATenthOfASecondAtATime) {
   GenerationCost cost;
-  cost.RecordPrefill(10, milliseconds(20));
+  cost.RecordPrefill(20, milliseconds(40));
   EXPECT_EQ(cost.PrefillTokens(/*running=*/0, /*waiting=*/1), 48);
 }
 
@@ -34,7 +34,7 @@ TEST(GenerationCostTest, PartsAreNeitherTinyNorHuge) {
   GenerationCost cost;
   EXPECT_EQ(cost.PrefillTokens(0, 1), 64);
   cost.RecordDecode(milliseconds(1));
-  cost.RecordPrefill(1, milliseconds(20));
+  cost.RecordPrefill(16, milliseconds(320));
   EXPECT_EQ(cost.PrefillTokens(1, 1), 16);
   for (int i = 0; i < 100; ++i) cost.RecordPrefill(1000, milliseconds(1));
   EXPECT_EQ(cost.PrefillTokens(0, 1), 512);
@@ -50,9 +50,16 @@ TEST(GenerationCostTest, PartsEndAtMultiplesOfSixteen) {
   EXPECT_EQ(GenerationCost::Part(1000, 47), 32);
 }
 
+TEST(GenerationCostTest, ShortPartSaysLittleOfWhatATokenCosts) {
+  GenerationCost cost;
+  cost.RecordDecode(milliseconds(40));
+  cost.RecordPrefill(2, milliseconds(32));
+  EXPECT_EQ(cost.PrefillTokens(4, 1), 32);
+}
+
 TEST(GenerationCostTest, FollowsWhatStepsTake) {
   GenerationCost cost;
-  cost.RecordPrefill(1, milliseconds(1));
+  cost.RecordPrefill(16, milliseconds(16));
   cost.RecordDecode(milliseconds(100));
   EXPECT_EQ(cost.PrefillTokens(1, 1), 192);
   for (int i = 0; i < 30; ++i) cost.RecordDecode(milliseconds(10));

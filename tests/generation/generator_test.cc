@@ -74,6 +74,18 @@ TEST_F(GeneratorTest, ShortPromptsBeginInOneStep) {
   for (const auto& reader : readers) EXPECT_EQ(reader->tokens().size(), 1);
 }
 
+// Each reads all weights, however short it is.
+TEST_F(GeneratorTest, ManyShortPromptsAreNotAllComputedInOneStep) {
+  Make({.slots = 4}, /*queue_capacity=*/200);
+  const auto running = Start(Greedy("a", 100));
+  scheduler_.Step();
+  std::vector<std::unique_ptr<Reader>> readers;
+  for (int i = 0; i < 100; ++i) readers.push_back(Start(Greedy("bcd", 1)));
+  const size_t before = record_.steps.size();
+  scheduler_.Step();
+  EXPECT_LE(record_.steps.size() - before, 1 + 512 / GenerationCost::kPart);
+}
+
 TEST_F(GeneratorTest, WaitsForASlotByDeadlineAndPriority) {
   Make({.slots = 1});
   const auto running = Start(Greedy("a", 3));

@@ -28,7 +28,7 @@ ALLOWED = {
     "server/model/torch_model.h": ["server/model/model.h"],
     "server/model/torch_tensor.h": ["ATen/core/ivalue.h", "server/model/model.h"],
     "server/model/torch_model.cc": ["server/model/torch_tensor.h", "torch/script.h", "c10/core/InferenceMode.h"],
-    "server/kernels/matmul.cc": ["torch/library.h"],
+    "server/kernels/operators.cc": ["torch/library.h"],
     "server/engine/engine.h": ["server/model/model.h", "server/async/task.h"],
     "server/generation/scheduler.h": ["server/model/model.h", "server/async/task.h"],
     "server/rpc/server.h": ["grpcpp/grpcpp.h", "predictd/v1/tensor.pb.h", "google/rpc/status.pb.h"],

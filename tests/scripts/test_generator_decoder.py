@@ -54,7 +54,7 @@ def test_safetensors_equal_the_reference(tmp_path: Path, kind: str, dtype: torch
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("matrices", ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0"])
+@pytest.mark.parametrize("matrices", ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"])
 def test_gguf_equals_the_reference(tmp_path: Path, kind: str, matrices: str) -> None:
     check_against_reference(read_gguf(write_gguf(tmp_path / "a.gguf", tiny_model(kind), matrices)), tmp_path / "out")
 

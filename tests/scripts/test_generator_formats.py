@@ -1,4 +1,4 @@
-"""Weights keep what their source has where the operators' formats can hold it; what they lose otherwise is small, and is
+"""Weights keep what their source has where the operators' formats can hold it; what is lost otherwise is little, and
 said."""
 
 from __future__ import annotations
@@ -108,7 +108,14 @@ def test_a_packed_matrix_means_what_it_was(wanted: Format, rows: int, columns: i
 
 
 @pytest.mark.parametrize(
-    ("kind", "wanted"), [("Q4_0", Format.Q4), ("Q4_1", Format.Q4), ("Q8_0", Format.Q8), ("F16", Format.F16)]
+    ("kind", "wanted"),
+    [
+        ("Q4_0", Format.Q4),
+        ("Q4_1", Format.Q4),
+        ("Q5_0", Format.Q8),
+        ("Q8_0", Format.Q8),
+        ("F16", Format.F16),
+    ],
 )
 def test_these_types_keep_every_bit(tmp_path: Path, kind: str, wanted: Format) -> None:
     source = checkpoint(tmp_path, kind)
@@ -127,6 +134,7 @@ def test_these_types_keep_every_bit(tmp_path: Path, kind: str, wanted: Format) -
     ("kind", "wanted", "least", "most"),
     [
         ("Q4_K", Format.Q4, 1e-5, 1e-3),
+        ("Q5_1", Format.Q8, 1e-3, 1e-2),
         ("Q5_K", Format.Q8, 1e-3, 1e-2),
         ("Q6_K", Format.Q8, 1e-3, 1e-2),
         # Only values far below 2^-14 do not have all of their bits in half precision.

@@ -201,8 +201,8 @@ def write_gguf(
     metadata: Mapping[str, str | int] | None = None,
     others: Mapping[str, str] | None = None,
 ) -> Path:
-    """As llama.cpp's converter and quantiser do. `matrices` names their type, `others` that of those with certain words in
-    their names; `metadata` goes in beside the rest."""
+    """As llama.cpp's converter and quantiser do. `matrices` names their type, `others` that of those with certain words
+    in their names; `metadata` goes in beside the rest."""
     config, kind = model.config, model.config["model_type"]
     writer = gguf.GGUFWriter(path, kind)
     writer.add_name("Tiny")
