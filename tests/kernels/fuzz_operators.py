@@ -127,7 +127,10 @@ class Arguments:
             operator(self.packed(rows, columns), self.integer(columns))
         elif name == "pack_q4":
             half = torch.float16
-            operator(self.tensor((rows, columns), torch.uint8), self.tensor(groups, half), self.tensor(groups, half))
+            quants = self.tensor((rows, columns), torch.uint8)
+            if quants.dtype != torch.bool and self.sane():
+                quants = quants % 16
+            operator(quants, self.tensor(groups, half), self.tensor(groups, half))
         elif name == "pack_q8":
             operator(self.tensor((rows, columns), torch.int8), self.tensor(groups, torch.float16))
         elif name == "pack_f16":

@@ -271,6 +271,14 @@ def test_wrong_columns_are_refused(columns: int):
         OPS.embedding(torch.tensor([0]), packed, columns)
 
 
+@pytest.mark.parametrize("bad", [16, 255])
+def test_quants_of_more_than_4_bits_are_refused(bad: int):
+    given = arguments("pack_q4")
+    given["quants"][15, 63] = bad
+    with pytest.raises(RuntimeError, match="quants: expected 0 to 15"):
+        call("pack_q4", given)
+
+
 def test_no_rows_give_no_rows():
     for name in ("attention_", "layers_"):
         given = arguments(name)
