@@ -112,7 +112,7 @@ class Arguments:
             weights = [weight for _ in range(layers) for weight in self.layer()]
             if weights and not self.sane():
                 weights.pop(self.random.randrange(len(weights)))
-            biases = [bias] * self.integer(layers) if bias is not None and self.sane() else []
+            biases = [bias] * (layers if self.sane() else 5) if bias is not None and self.sane() else []
             norms_of = [norms] * layers if norms is not None else []
             caches = [self.cache() for _ in range(layers if self.sane() else 1)]
             slot = self.integer(0, 1)
@@ -126,8 +126,10 @@ class Arguments:
         elif name == "unpack":
             operator(self.packed(rows, columns), self.integer(columns))
         elif name == "pack_q4":
-            half = torch.float16
-            operator(self.tensor((rows, columns), torch.uint8), self.tensor(groups, half), self.tensor(groups, half))
+            quants = self.tensor((rows, columns), torch.uint8)
+            if quants.dtype == torch.uint8 and self.sane():
+                quants = quants & 15
+            operator(quants, self.tensor(groups, torch.float16), self.tensor(groups, torch.float16))
         elif name == "pack_q8":
             operator(self.tensor((rows, columns), torch.int8), self.tensor(groups, torch.float16))
         elif name == "pack_f16":
