@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from bench.line_process import LineProcess
 from bench.machine import OtherLoad, cores, machine, print_other_load
 
-ROUNDS = 3
-SECONDS = 0.04
+ROUNDS = 2
+SECONDS = 0.1
 GROUP = 32
 ROWS = (1, 4, 8, 16, 64, 128)
 # It is there for processors that have nothing else, and slow.

@@ -120,7 +120,7 @@ TEST_P(AttendTest, ManyPositionsAreAsInDoublePrecision) {
   for (const CacheElement element : kAllElements) {
     for (const int64_t count : {1000, 2049}) {
       TestCache cache = Fill(element, count, 64, random);
-      ExpectAttention(RandomFloats(3 * 64, random), cache, count);
+      ExpectAttention(RandomFloats(int64_t{3} * 64, random), cache, count);
     }
   }
 }
@@ -132,7 +132,7 @@ TEST_P(AttendTest, LargeScoresAreAsInDoublePrecision) {
     for (const float times : {10.0F, 30.0F}) {
       for (const int64_t count : {3, 40, 100}) {
         TestCache cache = Fill(element, count, 64, random, times);
-        ExpectAttention(RandomFloats(2 * 64, random), cache, count);
+        ExpectAttention(RandomFloats(int64_t{2} * 64, random), cache, count);
       }
     }
   }
@@ -163,7 +163,7 @@ TEST_P(AttendTest, WhatLiesBeyondTheLastPositionDoesNotMatter) {
   for (const CacheElement element : kAllElements) {
     for (int64_t count = 1; count <= 35; ++count) {
       TestCache alone = Fill(element, count, 64, random);
-      const std::vector<float> queries = RandomFloats(3 * 64, random);
+      const std::vector<float> queries = RandomFloats(int64_t{3} * 64, random);
       const std::vector<float> expected = Run(queries, alone, count);
       for (const float beyond : {NAN, INFINITY, -INFINITY, 6e4F}) {
         TestCache cache(element, 64, 64);
@@ -186,13 +186,13 @@ TEST_P(AttendTest, WhatIsNotANumberSpoilsTheResult) {
   std::mt19937 random(10);
   for (const CacheElement element : kAllElements) {
     for (const int64_t count : {1, 7, 16, 20, 50, 64}) {
-      const std::vector<float> queries = RandomFloats(3 * 64, random);
+      const std::vector<float> queries = RandomFloats(int64_t{3} * 64, random);
       std::vector<float> bad_query = queries;
       bad_query[64 + 10] = NAN;
       TestCache cache = Fill(element, count, 64, random);
       const std::vector<float> good = Run(queries, cache, count);
       const std::vector<float> out = Run(bad_query, cache, count);
-      for (int64_t i = 0; i < 3 * 64; ++i) {
+      for (int64_t i = 0; i < int64_t{3} * 64; ++i) {
         if (i / 64 == 1) {
           ASSERT_TRUE(std::isnan(out[i])) << count;
         } else {

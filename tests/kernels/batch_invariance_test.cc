@@ -31,13 +31,13 @@ INSTANTIATE_TEST_SUITE_P(AllSets, BatchInvarianceTest, EachKernelSet(), KernelSe
 
 TEST_P(BatchInvarianceTest, AnyNumberOfSequencesRunTogether) {
   constexpr int64_t kMost = 64;
-  constexpr int64_t kTokens = 3;
+  constexpr int64_t kTokens = 2;
   for (const WeightFormat format : kAllFormats) {
     TestDecoder decoder(kDecoderShapes[0], format, CacheElement::kF16);
     const std::vector<float> x = decoder.RandomTokens(kMost * kTokens, 1);
     const std::vector<float> alone = Alone(decoder, x, kMost);
     const int64_t each = static_cast<int64_t>(x.size()) / kMost;
-    for (const int64_t sequences : {2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64}) {
+    for (const int64_t sequences : {2, 3, 4, 5, 7, 8, 9, 17, 33, 64}) {
       const std::vector<float> some(x.begin(), x.begin() + sequences * each);
       const std::vector<float> got = decoder.Run(kernels(), {.sequences = sequences}, some, kMost - sequences);
       ASSERT_TRUE(SameBits(got, {alone.begin(), alone.begin() + sequences * each}))

@@ -59,9 +59,9 @@ TEST_P(DecoderLayerTest, ALinearLayerIsAsInDoublePrecision) {
   for (const WeightFormat format : kAllFormats) {
     for (const bool normed : {false, true}) {
       const TestMatrix matrix = RandomMatrix(format, 48, 96, random);
-      const std::vector<float> x = RandomFloats(9 * 96, random);
+      const std::vector<float> x = RandomFloats(int64_t{9} * 96, random);
       const std::vector<float> norm = RandomFloats(96, random);
-      std::vector<float> y(9 * 48);
+      std::vector<float> y(size_t{9} * 48);
       Scratch scratch;
       scratch.NeedLinear(9, matrix.packed());
       scratch.Allocate(2);

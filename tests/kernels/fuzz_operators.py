@@ -39,7 +39,7 @@ class Arguments:
         return self.random.random() < self.sanity
 
     def size(self) -> int:
-        return self.random.choice((0, 1, 2, 3, 5, 15, 16, 17, 32, 48, 63, 64, 65, 96, 128, 320))
+        return self.random.choice((0, 1, 2, 3, 5, 15, 16, 17, 32, 63, 64, 65))
 
     def integer(self, *good: int) -> int:
         return self.random.choice(good) if self.sane() else self.random.choice((*EDGES, self.random.randint(-100, 100)))
@@ -112,7 +112,7 @@ class Arguments:
             weights = [weight for _ in range(layers) for weight in self.layer()]
             if weights and not self.sane():
                 weights.pop(self.random.randrange(len(weights)))
-            biases = [bias] * (layers if self.sane() else 5) if bias is not None and self.sane() else []
+            biases = [bias] * (layers if self.sane() else self.random.randint(0, 4)) if bias is not None else []
             norms_of = [norms] * layers if norms is not None else []
             caches = [self.cache() for _ in range(layers if self.sane() else 1)]
             slot = self.integer(0, 1)

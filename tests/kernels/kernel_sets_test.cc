@@ -36,7 +36,7 @@ TEST_P(KernelSetsTest, PutTheSameBits) {
   std::mt19937 random(1);
   for (const WeightFormat format : {WeightFormat::kQ8, WeightFormat::kF16}) {
     for (const Edge edge : kAllEdges) {
-      const std::vector<float> x = RandomFloats(9 * 96, random, edge);
+      const std::vector<float> x = RandomFloats(int64_t{9} * 96, random, edge);
       EXPECT_TRUE(SameBits(TestActivations(kernels(), x, 96, format).bytes(),
                            TestActivations(portable(), x, 96, format).bytes()));
     }
@@ -73,8 +73,8 @@ TEST_P(KernelSetsTest, AgreeOnNormsAndTurns) {
   for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], std::abs(b[i]) * 4e-7F);
   a = b = x;
   const std::vector<float> turns = Turns(50, 576);
-  kernels().rotate(turns.data() + 49 * 576, 576, a.data());
-  portable().rotate(turns.data() + 49 * 576, 576, b.data());
+  kernels().rotate(turns.data() + int64_t{49} * 576, 576, a.data());
+  portable().rotate(turns.data() + int64_t{49} * 576, 576, b.data());
   for (size_t i = 0; i < a.size(); ++i) {
     EXPECT_NEAR(a[i], b[i], (std::abs(x[i / 2 * 2]) + std::abs(x[i / 2 * 2 + 1])) * 4e-7F);
   }
@@ -90,13 +90,13 @@ TEST_P(KernelSetsTest, AgreeOnAttention) {
       const Kernels& used = position % 2 == 0 ? kernels() : portable();
       used.store(RandomFloats(64, random).data(), RandomFloats(64, random).data(), position, cache.get());
     }
-    const std::vector<float> queries = RandomFloats(5 * 64, random);
+    const std::vector<float> queries = RandomFloats(int64_t{5} * 64, random);
     std::vector<float> scratch(static_cast<size_t>(AttentionScratch(kCount)));
     std::vector<float> a(queries.size());
     std::vector<float> b(queries.size());
     kernels().attend(queries.data(), 5, cache.get(), kCount, nullptr, scratch.data(), a.data());
     portable().attend(queries.data(), 5, cache.get(), kCount, nullptr, scratch.data(), b.data());
-    for (int64_t i = 0; i < 5 * 64; ++i) {
+    for (int64_t i = 0; i < int64_t{5} * 64; ++i) {
       const std::vector<Expected> expected =
           Attend(queries.data() + i / 64 * 64, cache.Keys(kCount), cache.Values(kCount), kCount, 64);
       ASSERT_NEAR(a[i], b[i], 2 * expected[i % 64].tolerance);

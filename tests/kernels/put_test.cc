@@ -68,7 +68,7 @@ TEST_P(PutTest, WhatIsNotFiniteMakesTheScaleOfItsGroupNaN) {
   std::mt19937 random(3);
   for (const float bad : {NAN, -NAN, INFINITY, -INFINITY}) {
     for (int64_t at = 0; at < kGroup; ++at) {
-      std::vector<float> x = RandomFloats(9 * 3 * kGroup, random);
+      std::vector<float> x = RandomFloats(27 * kGroup, random);
       const std::vector<float> good = x;
       constexpr int64_t kRow = 4;
       x[kRow * 3 * kGroup + kGroup + at] = bad;

@@ -10,13 +10,23 @@ namespace {
 constexpr float kEpsilon = 1e-5F;
 constexpr int kLayers = 2;
 
-std::vector<double> Product(const TestMatrix& matrix, const double* x) {
-  std::vector<double> y(static_cast<size_t>(matrix.rows));
-  for (int64_t row = 0; row < matrix.rows; ++row) {
-    for (int64_t i = 0; i < matrix.columns; ++i) y[row] += matrix.Weight(row, i) * x[i];
+// A matrix in double precision.
+class Values {
+ public:
+  explicit Values(const TestMatrix& matrix) : columns_(matrix.columns) {
+    for (int64_t i = 0; i < matrix.rows * columns_; ++i) values_.push_back(matrix.Weight(i / columns_, i % columns_));
   }
-  return y;
-}
+
+  std::vector<double> Times(const double* x) const {
+    std::vector<double> y(values_.size() / static_cast<size_t>(columns_));
+    for (int64_t i = 0; i < static_cast<int64_t>(values_.size()); ++i) y[i / columns_] += values_[i] * x[i % columns_];
+    return y;
+  }
+
+ private:
+  const int64_t columns_;
+  std::vector<double> values_;
+};
 
 std::vector<double> Normed(const double* x, const float* factors, int64_t count) {
   double squares = 0;
@@ -138,10 +148,12 @@ void TestDecoder::AttentionInDoublePrecision(const Layer& layer, std::vector<dou
   const int64_t heads = shape_.kv_heads * shape_.group;
   const int64_t width = shape_.head_width;
   const int64_t length = static_cast<int64_t>(x.size()) / shape_.width;
+  const Values project(layer.qkv);
+  const Values output(layer.output);
   std::vector<std::vector<double>> qkv;
   for (int64_t row = 0; row < length; ++row) {
     const std::vector<double> normed = Normed(&x[row * shape_.width], layer.attention_norm.data(), shape_.width);
-    std::vector<double> all = Product(layer.qkv, normed.data());
+    std::vector<double> all = project.Times(normed.data());
     for (size_t i = 0; i < layer.bias.size(); ++i) all[i] += layer.bias[i];
     for (int64_t head = 0; head < heads + shape_.kv_heads; ++head) {
       double* of = &all[head * width];
@@ -178,22 +190,24 @@ void TestDecoder::AttentionInDoublePrecision(const Layer& layer, std::vector<dou
         for (int64_t i = 0; i < width; ++i) attended[head * width + i] += weights[position] / sum * value[i];
       }
     }
-    const std::vector<double> added = Product(layer.output, attended.data());
+    const std::vector<double> added = output.Times(attended.data());
     for (int64_t i = 0; i < shape_.width; ++i) x[row * shape_.width + i] += added[i];
   }
 }
 
 void TestDecoder::FeedForwardInDoublePrecision(const Layer& layer, std::vector<double>& x) const {
+  const Values gate_up(layer.gate_up);
+  const Values down(layer.down);
   for (int64_t row = 0; row < static_cast<int64_t>(x.size()) / shape_.width; ++row) {
     double* of = &x[row * shape_.width];
     const std::vector<double> normed = Normed(of, layer.feed_forward_norm.data(), shape_.width);
-    const std::vector<double> products = Product(layer.gate_up, normed.data());
+    const std::vector<double> products = gate_up.Times(normed.data());
     std::vector<double> gated;
     for (int64_t i = 0; i < shape_.feed_forward; ++i) {
       const int64_t gate = i / kPanelRows * 2 * kPanelRows + i % kPanelRows;
       gated.push_back(products[gate] / (1 + std::exp(-products[gate])) * products[gate + kPanelRows]);
     }
-    const std::vector<double> added = Product(layer.down, gated.data());
+    const std::vector<double> added = down.Times(gated.data());
     for (int64_t i = 0; i < shape_.width; ++i) of[i] += added[i];
   }
 }

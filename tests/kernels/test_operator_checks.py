@@ -125,7 +125,8 @@ def test_what_these_tests_spoil_is_taken_as_it_is(name: str):
 def test_a_wrong_tensor_is_named(name: str, argument: str, spoil: str):
     given = arguments(name)
     given[argument] = SPOILT[spoil](given[argument])
-    before = {key: given[key].clone() for key in ("x", "cache") if key != argument and isinstance(given.get(key), Tensor)}
+    written = [key for key in ("x", "cache") if key != argument and isinstance(given.get(key), Tensor)]
+    before = {key: given[key].clone() for key in written}
     with pytest.raises(RuntimeError) as error:
         call(name, given)
     message = str(error.value)

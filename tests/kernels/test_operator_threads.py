@@ -69,12 +69,14 @@ def test_within_a_parallel_region_a_step_runs_on_its_own_thread():
 
 @pytest.mark.parametrize("busy", [False, True], ids=["alone", "beside another process"])
 def test_with_one_core_two_threads_do_not_spin(busy: bool):
-    """Time that a process computes, of which waiting awake is a part, is what its own doing is. When it is let to is the
-    system's: beside another process it may be a tick of the scheduler for each of the dozens of times that threads meet.
+    """Waiting awake is computing, too. How long a step takes is the system's doing as well: beside another process each
+    of the dozens of times that threads meet may cost a tick of its scheduler.
     """
     processor = str(min(os.sched_getaffinity(0)))
     script = str(Path(__file__).with_name("time_steps.py"))
-    command = ["taskset", "--cpu-list", processor, sys.executable, script, "10", "1", "2", *(["--busy"] if busy else [])]
+    command = ["taskset", "--cpu-list", processor, sys.executable, script, "10", "1", "2"]
+    if busy:
+        command.append("--busy")
     done = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
     (_, alone), (_, together) = (map(float, line.split()) for line in done.stdout.splitlines())

@@ -1,4 +1,4 @@
-"""Times steps of a decoder: `time_steps.py STEPS THREADS...` prints, for each number of threads, the median milliseconds
+"""Times steps of a decoder: `time_steps.py STEPS THREADS...` prints for each number of threads the median milliseconds
 that a step takes, and those of them that the process computes.
 
 With --busy, another process computes beside it.
