@@ -126,11 +126,10 @@ class Arguments:
         elif name == "unpack":
             operator(self.packed(rows, columns), self.integer(columns))
         elif name == "pack_q4":
-            half = torch.float16
             quants = self.tensor((rows, columns), torch.uint8)
-            if quants.dtype != torch.bool and self.sane():
-                quants = quants % 16
-            operator(quants, self.tensor(groups, half), self.tensor(groups, half))
+            if quants.dtype == torch.uint8 and self.sane():
+                quants = quants & 15
+            operator(quants, self.tensor(groups, torch.float16), self.tensor(groups, torch.float16))
         elif name == "pack_q8":
             operator(self.tensor((rows, columns), torch.int8), self.tensor(groups, torch.float16))
         elif name == "pack_f16":

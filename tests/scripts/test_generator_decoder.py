@@ -88,6 +88,15 @@ def test_a_prompt_in_chunks_gives_the_same_answer(model: torch.jit.ScriptModule,
     torch.testing.assert_close(sequence.run(model, cache, 1, *chunks), whole, atol=ROUNDING, rtol=0)
 
 
+def test_parts_without_logits_give_the_same_answer(model: torch.jit.ScriptModule) -> None:
+    cache = model.make_cache(2, 128)
+    sequence = Sequence(100, seed=4)
+    whole = sequence.run(model, cache, 0, 100)
+    assert model.prefill(sequence.tokens[:, :60], sequence.positions[:, :60], 1, cache) is None
+    rest = model(sequence.tokens[:, 60:], sequence.positions[:, 60:], 1, cache)
+    torch.testing.assert_close(rest, whole, atol=ROUNDING, rtol=0)
+
+
 def test_a_sequence_does_not_depend_on_its_neighbours(model: torch.jit.ScriptModule) -> None:
     lengths = (100, 1, 33, 250, 256, 7, 32, 31, 300, 400, 511, 512, 90, 900, 530, 1000)
     sequences = [Sequence(length + 1, seed=length) for length in lengths]

@@ -21,8 +21,8 @@ from tiny_models import VOCABULARY, tiny_model, write_gguf, write_safetensors
 from torch import Tensor
 
 KINDS = ("llama", "qwen2", "qwen3")
-# Of logits between -8 and 8 where the source has half precision: with a cache in single precision the only difference is
-# the order of sums.
+# Of logits between -8 and 8 where the source has half precision: with a cache in single precision the only difference
+# is the order of sums.
 TOLERANCE = {"f32": 1e-3, "f16": 0.03}
 # Of activations in 8 bits: root mean square, as a part of that of the logits. Random weights make more of it than those
 # of real models; a weight in a wrong place makes it 1.
@@ -125,6 +125,14 @@ def test_a_prompt_in_chunks_gives_the_same_bits(model: torch.jit.ScriptModule, c
     sequence = Sequence(512, seed=3)
     whole = sequence.run(model, cache, 0, 512)
     assert torch.equal(sequence.run(model, cache, 1, *chunks), whole)
+
+
+def test_parts_without_logits_give_the_same_bits(model: torch.jit.ScriptModule) -> None:
+    cache = model.make_cache(2, 128)
+    sequence = Sequence(100, seed=4)
+    whole = sequence.run(model, cache, 0, 100)
+    assert model.prefill(sequence.tokens[:, :60], sequence.positions[:, :60], 1, cache) is None
+    assert torch.equal(model(sequence.tokens[:, 60:], sequence.positions[:, 60:], 1, cache), whole)
 
 
 @pytest.fixture(name="alone", scope="module")
