@@ -51,16 +51,18 @@ class Memory {
 
 // Rows of x, normed if there is a norm, as a matrix takes them.
 void PutRows(const Kernels& kernels, const float* x, int64_t rows, const float* norm, float epsilon,
-             const Activations& to, float* own, const Member& member) {
-  const Span share = member.Share(rows);
-  for (int64_t row = share.begin; row < share.end; ++row) {
-    const float* from = x + row * to.columns;
-    if (norm != nullptr) {
-      kernels.normalize(from, norm, epsilon, to.columns, own);
-      from = own;
+             const Activations& to, float* own, Member& member) {
+  member.Divide(rows, [&](const Part& part) {
+    const Span share = part.Of(rows);
+    for (int64_t row = share.begin; row < share.end; ++row) {
+      const float* from = x + row * to.columns;
+      if (norm != nullptr) {
+        kernels.normalize(from, norm, epsilon, to.columns, own);
+        from = own;
+      }
+      kernels.put(from, to.columns, row, 0, to);
     }
-    kernels.put(from, to.columns, row, 0, to);
-  }
+  });
 }
 
 // Where the parts of a row of queries, keys and values are.
@@ -80,13 +82,12 @@ Heads HeadsOf(const AttentionWeights& weights, const LayerCache& cache) {
   return {.kv = cache.kv_heads, .group = heads / cache.kv_heads, .width = cache.head_width};
 }
 
-// Finishes queries and keys, and puts keys and values into the cache: first of all rows, because later tokens of a
-// sequence look at earlier ones.
+// Finishes the queries and keys of some of the (row, key head), and puts keys and values into the cache: first of all
+// rows, because later tokens of a sequence look at earlier ones.
 void Turn(const Decoding& decoding, const AttentionWeights& weights, const LayerCache& cache, const Heads& heads,
-          float* qkv, const Member& member) {
+          float* qkv, const Span& share) {
   const Kernels& kernels = *decoding.kernels;
   const Rows& rows = decoding.rows;
-  const Span share = member.Share(rows.count() * heads.kv);
   for (int64_t item = share.begin; item < share.end; ++item) {
     const int64_t row = item / heads.kv;
     const int64_t kv_head = item % heads.kv;
@@ -120,12 +121,12 @@ struct Queries {
   HeadCache cache = {};
 };
 
-// Calls use(Queries) for those of a member. Rows see different numbers of positions, so they are divided by those.
+// Calls use(Queries) for those of a part. Rows see different numbers of positions, so they are divided by those.
 template <class Use>
-void ForQueries(const Rows& rows, const LayerCache& cache, const Heads& heads, const Member& member, Use use) {
+void ForQueries(const Rows& rows, const LayerCache& cache, const Heads& heads, const Part& part, Use use) {
   int64_t cost = 0;
   for (int64_t row = 0; row < rows.count(); ++row) cost += (rows.positions[row] + 1) * heads.queries();
-  const Span share = member.Share(cost);
+  const Span share = part.Of(cost);
   int64_t before = 0;
   for (int64_t row = 0; row < rows.count() && before < share.end; ++row) {
     const int64_t each = rows.positions[row] + 1;
@@ -145,7 +146,7 @@ void ForQueries(const Rows& rows, const LayerCache& cache, const Heads& heads, c
 }
 
 void Attend(const Decoding& decoding, const LayerCache& cache, const Heads& heads, const float* qkv, int64_t qkv_width,
-            const Activations& to, float* own, const Member& member) {
+            const Activations& to, float* own, const Part& part) {
   const Kernels& kernels = *decoding.kernels;
   float* attended = own;
   float* scratch = own + kMaxHeadsAtOnce * heads.width;
@@ -156,11 +157,18 @@ void Attend(const Decoding& decoding, const LayerCache& cache, const Heads& head
   };
   // One behind: each fetches the keys of the next one.
   Queries last;
-  ForQueries(decoding.rows, cache, heads, member, [&](const Queries& queries) {
+  ForQueries(decoding.rows, cache, heads, part, [&](const Queries& queries) {
     if (last.heads > 0) run(last, queries.cache);
     last = queries;
   });
   if (last.heads > 0) run(last, last.cache);
+}
+
+// y = rows of x times the matrix, or += that.
+void RunMultiply(const Kernels& kernels, const PackedMatrix& matrix, const Activations& x, int64_t rows, bool add,
+                 float* y, Member& member) {
+  member.Divide(matrix.panels(),
+                [&](const Part& part) { kernels.multiply(matrix, part.Of(matrix.panels()), x, rows, add, y); });
 }
 
 }  // namespace
@@ -224,41 +232,39 @@ float* Scratch::own(int member) const {
 }
 
 void RunAttention(const Decoding& decoding, const AttentionWeights& weights, const LayerCache& cache,
-                  const Scratch& scratch, const Member& member) {
+                  const Scratch& scratch, Member& member) {
   const Kernels& kernels = *decoding.kernels;
   const int64_t rows = decoding.rows.count();
   const Heads heads = HeadsOf(weights, cache);
   RunLinear(kernels, decoding.x, rows, weights.norm, decoding.epsilon, weights.qkv, scratch.qkv(), scratch, member);
-  Turn(decoding, weights, cache, heads, scratch.qkv(), member);
-  member.Meet();
+  member.Divide(rows * heads.kv, [&](const Part& part) {
+    Turn(decoding, weights, cache, heads, scratch.qkv(), part.Of(rows * heads.kv));
+  });
   const Activations attended = InputOf(weights.output, scratch.inner());
-  Attend(decoding, cache, heads, scratch.qkv(), weights.qkv.rows, attended, scratch.own(member.index), member);
-  member.Meet();
-  kernels.multiply(weights.output, member.Share(weights.output.panels()), attended, rows, true, decoding.x);
-  member.Meet();
+  member.Divide(rows * heads.queries(), [&](const Part& part) {
+    Attend(decoding, cache, heads, scratch.qkv(), weights.qkv.rows, attended, scratch.own(member.index()), part);
+  });
+  RunMultiply(kernels, weights.output, attended, rows, true, decoding.x, member);
 }
 
 void RunFeedForward(const Decoding& decoding, const FeedForwardWeights& weights, const Scratch& scratch,
-                    const Member& member) {
+                    Member& member) {
   const Kernels& kernels = *decoding.kernels;
   const int64_t rows = decoding.rows.count();
   const Activations input = InputOf(weights.gate_up, scratch.input());
-  PutRows(kernels, decoding.x, rows, weights.norm, decoding.epsilon, input, scratch.own(member.index), member);
-  member.Meet();
+  PutRows(kernels, decoding.x, rows, weights.norm, decoding.epsilon, input, scratch.own(member.index()), member);
   const Activations gated = InputOf(weights.down, scratch.inner());
-  kernels.multiply_gated(weights.gate_up, member.Share(weights.down.groups()), input, rows, gated);
-  member.Meet();
-  kernels.multiply(weights.down, member.Share(weights.down.panels()), gated, rows, true, decoding.x);
-  member.Meet();
+  const int64_t groups = weights.down.groups();
+  member.Divide(
+      groups, [&](const Part& part) { kernels.multiply_gated(weights.gate_up, part.Of(groups), input, rows, gated); });
+  RunMultiply(kernels, weights.down, gated, rows, true, decoding.x, member);
 }
 
 void RunLinear(const Kernels& kernels, const float* x, int64_t rows, const float* norm, float epsilon,
-               const PackedMatrix& matrix, float* y, const Scratch& scratch, const Member& member) {
+               const PackedMatrix& matrix, float* y, const Scratch& scratch, Member& member) {
   const Activations input = InputOf(matrix, scratch.input());
-  PutRows(kernels, x, rows, norm, epsilon, input, scratch.own(member.index), member);
-  member.Meet();
-  kernels.multiply(matrix, member.Share(matrix.panels()), input, rows, false, y);
-  member.Meet();
+  PutRows(kernels, x, rows, norm, epsilon, input, scratch.own(member.index()), member);
+  RunMultiply(kernels, matrix, input, rows, false, y, member);
 }
 
 }  // namespace predictd

@@ -99,16 +99,19 @@ class Scratch {
   uint8_t* memory_ = nullptr;
 };
 
-// Called by all members of a team with the same arguments; x is whole again when all have returned from it. Nothing is
-// checked and nothing fails: that is done before.
+// Called by all members of a team with the same arguments; x is whole again when one has returned from it. Nothing is
+// checked and nothing fails: that is done before. Each takes some of the team's phases.
+inline constexpr int64_t kLinearPhases = 2;
+inline constexpr int64_t kAttentionPhases = 5;
+inline constexpr int64_t kFeedForwardPhases = 3;
 void RunAttention(const Decoding& decoding, const AttentionWeights& weights, const LayerCache& cache,
-                  const Scratch& scratch, const Member& member);
+                  const Scratch& scratch, Member& member);
 void RunFeedForward(const Decoding& decoding, const FeedForwardWeights& weights, const Scratch& scratch,
-                    const Member& member);
+                    Member& member);
 
 // y = x times the matrix, for rows of x as they are (`norm` null) or normed.
 void RunLinear(const Kernels& kernels, const float* x, int64_t rows, const float* norm, float epsilon,
-               const PackedMatrix& matrix, float* y, const Scratch& scratch, const Member& member);
+               const PackedMatrix& matrix, float* y, const Scratch& scratch, Member& member);
 
 }  // namespace predictd
 

@@ -30,13 +30,15 @@ constexpr int64_t kMostColumns = int64_t{1} << 24;
 
 // Runs a function on a team of this thread's number of intra-op threads; alone within a parallel region of others.
 template <class Body>
-void RunTeam(Scratch& scratch, Body body) {
+void RunTeam(Scratch& scratch, int64_t phases, Body body) {
   const int threads = omp_in_parallel() != 0 ? 1 : at::get_num_threads();
   scratch.Allocate(threads);
-  Barrier barrier;
-  if (threads == 1) return body(Member{.index = 0, .count = 1, .barrier = &barrier});
-#pragma omp parallel num_threads(threads)
-  body(Member{.index = omp_get_thread_num(), .count = omp_get_num_threads(), .barrier = &barrier});
+  Team team(phases);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+  {
+    Member member(omp_get_thread_num(), omp_get_num_threads(), team);
+    body(member);
+  }
 }
 
 void CheckTensor(const Tensor& tensor, at::ScalarType type, at::IntArrayRef shape, const char* name) {
@@ -155,9 +157,10 @@ Tensor Linear(const Tensor& x, const Tensor& packed, const std::optional<Tensor>
   Scratch scratch;
   scratch.NeedLinear(rows, matrix);
   const Kernels& kernels = BestKernels();
-  RunTeam(scratch, [&, from = x.const_data_ptr<float>(), to = y.mutable_data_ptr<float>()](const Member& member) {
-    RunLinear(kernels, from, rows, factors, static_cast<float>(epsilon), matrix, to, scratch, member);
-  });
+  RunTeam(scratch, kLinearPhases,
+          [&, from = x.const_data_ptr<float>(), to = y.mutable_data_ptr<float>()](Member& member) {
+            RunLinear(kernels, from, rows, factors, static_cast<float>(epsilon), matrix, to, scratch, member);
+          });
   return y;
 }
 
@@ -249,7 +252,8 @@ void AttentionBlock(const Tensor& x, const Tensor& norm, double epsilon, const T
   if (x.numel() == 0) return;
   Scratch scratch;
   scratch.NeedAttention(decoding, weights, layer_cache);
-  RunTeam(scratch, [&](const Member& member) { RunAttention(decoding, weights, layer_cache, scratch, member); });
+  RunTeam(scratch, kAttentionPhases,
+          [&](Member& member) { RunAttention(decoding, weights, layer_cache, scratch, member); });
 }
 
 void FeedForwardBlock(const Tensor& x, const Tensor& norm, double epsilon, const Tensor& gate_up, const Tensor& down) {
@@ -257,7 +261,7 @@ void FeedForwardBlock(const Tensor& x, const Tensor& norm, double epsilon, const
   const FeedForwardWeights weights = FeedForward(norm, gate_up, down, decoding.width);
   Scratch scratch;
   scratch.NeedFeedForward(decoding, weights);
-  RunTeam(scratch, [&](const Member& member) { RunFeedForward(decoding, weights, scratch, member); });
+  RunTeam(scratch, kFeedForwardPhases, [&](Member& member) { RunFeedForward(decoding, weights, scratch, member); });
 }
 
 // One of a list that is empty or has one for each layer.
@@ -296,7 +300,8 @@ void Layers(const Tensor& x, double epsilon, at::TensorList weights, at::TensorL
     scratch.NeedAttention(decoding, layer.attention, layer.cache);
     scratch.NeedFeedForward(decoding, layer.feed_forward);
   }
-  RunTeam(scratch, [&](const Member& member) {
+  const auto phases = static_cast<int64_t>(layers) * (kAttentionPhases + kFeedForwardPhases);
+  RunTeam(scratch, phases, [&](Member& member) {
     for (const Layer& layer : all) {
       RunAttention(decoding, layer.attention, layer.cache, scratch, member);
       RunFeedForward(decoding, layer.feed_forward, scratch, member);

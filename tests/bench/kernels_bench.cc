@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <cstring>
 #include <functional>
@@ -53,20 +54,21 @@ class Pool {
   std::string name_;
 };
 
-// Calls step(member, i) with i = 0, 1, 2... on each thread until the time is over. A step says how much it has done.
-// Returns how much all together did in a second.
-double Rate(const Json& request, const std::function<int64_t(const Member&, int64_t)>& step) {
+// Calls step(part, i) with i = 0, 1, 2... on each thread, of which each has a part, until the time is over. A step says
+// how much it has done. Returns how much all together did in a second.
+double Rate(const Json& request, const std::function<int64_t(const Part&, int64_t)>& step) {
   const int threads = request["threads"];
   const auto time = std::chrono::duration<double>(request["seconds"].get<double>());
   std::atomic<double> rate = 0;
-  Barrier barrier;
-  const auto run = [&](const Member& member) {
+  std::barrier warm(threads);
+  const auto run = [&](int index) {
+    const Part part = {.index = index, .count = threads};
     const auto measure = [&](std::chrono::duration<double> for_so_long, int64_t& i) {
       const Clock::time_point begin = Clock::now();
       int64_t done = 0;
       std::chrono::duration<double> taken;
       do {
-        done += step(member, i++);
+        done += step(part, i++);
         taken = Clock::now() - begin;
       } while (taken < for_so_long);
       return static_cast<double>(done) / taken.count();
@@ -74,12 +76,12 @@ double Rate(const Json& request, const std::function<int64_t(const Member&, int6
     // Threads come up, and frequencies change with instructions.
     int64_t i = 0;
     measure(time / 4, i);
-    member.Meet();
+    warm.arrive_and_wait();
     rate.fetch_add(measure(time, i));
   };
   std::vector<std::jthread> others;
-  for (int i = 1; i < threads; ++i) others.emplace_back(run, Member{.index = i, .count = threads, .barrier = &barrier});
-  run({.index = 0, .count = threads, .barrier = &barrier});
+  for (int i = 1; i < threads; ++i) others.emplace_back(run, i);
+  run(0);
   others.clear();
   return rate;
 }
@@ -133,8 +135,8 @@ double Memory(const Json& request, Pool& pool) {
   pool.Fill("ones", std::vector<uint8_t>(size_t{1} << 20, 1));
   constexpr int64_t kBlock = 1 << 16;
   constexpr int64_t kAhead = 4096;
-  return Rate(request, [&](const Member& member, int64_t i) {
-    const Span share = member.Share(kPoolBytes / kBlock);
+  return Rate(request, [&](const Part& part, int64_t i) {
+    const Span share = part.Of(kPoolBytes / kBlock);
     const uint8_t* block = pool.data() + (share.begin + i % (share.end - share.begin)) * kBlock;
     // A number of each line: with it, all of the line comes.
     constexpr int64_t kLine = 64;
@@ -167,14 +169,14 @@ double Matrix(const Json& request, Pool& pool) {
   std::vector<float> y(static_cast<size_t>(rows * outputs));
   // So many at a time that time can be kept even where they are slow.
   constexpr int64_t kAtOnce = 8;
-  const double rate = Rate(request, [&](const Member& member, int64_t i) {
-    const Span share = member.Share(panels);
+  const double rate = Rate(request, [&](const Part& part, int64_t i) {
+    const Span share = part.Of(panels);
     const int64_t parts = (share.end - share.begin + kAtOnce - 1) / kAtOnce;
     const int64_t copy = i / parts % std::max<int64_t>(kPoolBytes / matrix_bytes, 1);
     const int64_t begin = share.begin + i % parts * kAtOnce;
-    const Span part = {begin, std::min(begin + kAtOnce, share.end)};
-    kernels.multiply({pool.data() + copy * matrix_bytes, format, outputs, columns}, part, x, rows, false, y.data());
-    return part.end - part.begin;
+    const Span some = {begin, std::min(begin + kAtOnce, share.end)};
+    kernels.multiply({pool.data() + copy * matrix_bytes, format, outputs, columns}, some, x, rows, false, y.data());
+    return some.end - some.begin;
   });
   return static_cast<double>(panels) / rate;
 }
@@ -192,10 +194,10 @@ double Attention(const Json& request, Pool& pool) {
   pool.Fill("cache" + request["element_bytes"].dump(), {block, block + (element_bytes << 18)});
   const int64_t bytes = positions * width * element_bytes;
   const std::vector<float> queries = RandomFloats(heads * width);
-  const double rate = Rate(request, [&](const Member& member, int64_t i) {
+  const double rate = Rate(request, [&](const Part& part, int64_t i) {
     thread_local std::vector<float> scratch;
     scratch.resize(static_cast<size_t>(AttentionScratch(positions) + heads * width));
-    const Span share = member.Share(kPoolBytes / (2 * bytes));
+    const Span share = part.Of(kPoolBytes / (2 * bytes));
     const auto keys_at = [&](int64_t index) {
       return pool.data() + (share.begin + index % (share.end - share.begin)) * 2 * bytes;
     };
@@ -225,7 +227,7 @@ Json Answer(const Json& request, Pool& pool) {
   if (what == "bound") {
     const KernelSet set = SetOf(request);
     const bool integers = request["integers"];
-    return Rate(request, [&](const Member&, int64_t) { return MultiplyOnRegisters(set, integers); });
+    return Rate(request, [&](const Part&, int64_t) { return MultiplyOnRegisters(set, integers); });
   }
   if (what == "matrix") return Matrix(request, pool);
   return Attention(request, pool);

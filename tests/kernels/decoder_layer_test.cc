@@ -65,7 +65,7 @@ TEST_P(DecoderLayerTest, ALinearLayerIsAsInDoublePrecision) {
       Scratch scratch;
       scratch.NeedLinear(9, matrix.packed());
       scratch.Allocate(2);
-      RunTeam(2, [&](const Member& member) {
+      RunTeam(2, kLinearPhases, [&](Member& member) {
         RunLinear(kernels(), x.data(), 9, normed ? norm.data() : nullptr, 1e-5F, matrix.packed(), y.data(), scratch,
                   member);
       });

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 
+#include <atomic>
 #include <chrono>
 #include <ctime>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -13,41 +15,66 @@
 namespace predictd {
 namespace {
 
-class BarrierTest : public testing::TestWithParam<int> {};
+class TeamTest : public testing::TestWithParam<int> {};
 
-INSTANTIATE_TEST_SUITE_P(AnyTeam, BarrierTest, testing::Values(1, 2, 3, 5, 8));
+INSTANTIATE_TEST_SUITE_P(AnyTeam, TeamTest, testing::Values(1, 2, 3, 5, 8));
 
-// Every round, each member writes its own place, and after the barrier reads those of all others: ThreadSanitizer would
-// see it if the barrier did not order that.
-void WriteAndRead(int members, int rounds, const std::function<void(const Member&, int round)>& before) {
-  std::vector<int> places(static_cast<size_t>(members), -1);
+// Every phase adds one to all places, whoever takes them, after it has seen that the phase before it is done with all:
+// ThreadSanitizer would see it if a phase did not order that.
+void CountPhases(int members, int phases, const std::function<void(int member, int phase)>& within) {
+  constexpr int64_t kPlaces = 37;
+  std::vector<int> places(kPlaces);
   std::vector<int> wrong(static_cast<size_t>(members));
-  RunTeam(members, [&](const Member& member) {
-    for (int round = 0; round < rounds; ++round) {
-      before(member, round);
-      places[member.index] = round;
-      member.Meet();
-      for (const int place : places) wrong[member.index] += place == round ? 0 : 1;
-      member.Meet();
+  RunTeam(members, int64_t{2} * phases, [&](Member& member) {
+    for (int phase = 0; phase < phases; ++phase) {
+      member.Divide(kPlaces, [&](const Part& part) {
+        within(member.index(), phase);
+        const Span span = part.Of(kPlaces);
+        for (int64_t i = span.begin; i < span.end; ++i) ++places[i];
+      });
+      member.Divide(members, [&](const Part&) {
+        for (const int place : places) wrong[member.index()] += place == phase + 1 ? 0 : 1;
+      });
     }
   });
+  EXPECT_EQ(places, std::vector<int>(kPlaces, phases));
   EXPECT_EQ(wrong, std::vector<int>(static_cast<size_t>(members)));
 }
 
-TEST_P(BarrierTest, NobodyPassesBeforeAllHaveCome) {
-  WriteAndRead(GetParam(), 300, [](const Member&, int) {});
+TEST_P(TeamTest, EachPartIsDoneOnceAndBeforeTheNextPhase) {
+  CountPhases(GetParam(), 300, [](int, int) {});
 }
 
-// The others have gone to sleep long before such a member comes.
-TEST_P(BarrierTest, ASlowMemberIsWaitedFor) {
-  WriteAndRead(GetParam(), 24, [](const Member& member, int round) {
-    if (round % member.count == member.index) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+// The others have gone to sleep long before such a member is done.
+TEST_P(TeamTest, WhoIsSlowIsWaitedFor) {
+  CountPhases(GetParam(), 24, [](int member, int phase) {
+    if (phase % 3 == member) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   });
 }
 
-// Members whose processor is taken by another one must not keep it with waiting. A round takes two switches of each
+TEST(TeamOfAnySizeTest, WhoDoesNothingIsNotWaitedFor) {
+  constexpr int kPhases = 100;
+  std::atomic<bool> done = false;
+  int late = 0;
+  RunTeam(2, kPhases, [&](Member& member) {
+    // Comes when the other one has done it all, and finds nothing left to do.
+    if (member.index() == 1) done.wait(false);
+    for (int phase = 0; phase < kPhases; ++phase) {
+      member.Divide(10, [&](const Part&) { late += member.index(); });
+    }
+    done = true;
+    done.notify_all();
+  });
+  EXPECT_EQ(late, 0);
+}
+
+TEST(TeamOfAnySizeTest, NothingToDoIsOnePart) {
+  RunTeam(3, 1, [](Member& member) { member.Divide(0, [](const Part& part) { EXPECT_EQ(part.Of(0).end, 0); }); });
+}
+
+// Members whose processor is taken by another one must not keep it with waiting. A phase takes a few switches of each
 // thread, which are microseconds; if each spun until its time was over, it would take milliseconds.
-TEST(BarrierOnOneProcessorTest, MembersDoNotSpinTheirTimeAway) {
+TEST(TeamOfAnySizeTest, OnOneProcessorMembersDoNotSpinTheirTimeAway) {
   cpu_set_t all;
   ASSERT_EQ(sched_getaffinity(0, sizeof(all), &all), 0);
   cpu_set_t one;
@@ -56,24 +83,24 @@ TEST(BarrierOnOneProcessorTest, MembersDoNotSpinTheirTimeAway) {
     if (CPU_ISSET(cpu, &all)) CPU_SET(cpu, &one);
   }
   ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
-  constexpr int kRounds = 500;
+  constexpr int kPhases = 500;
   const std::clock_t begin = std::clock();
-  WriteAndRead(4, kRounds, [](const Member&, int) {});
+  CountPhases(4, kPhases, [](int, int) {});
   const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   ASSERT_EQ(sched_setaffinity(0, sizeof(all), &all), 0);
-  EXPECT_LT(seconds, kRounds * 2e-3);
+  EXPECT_LT(seconds, kPhases * 2e-3);
 }
 
-TEST(MemberTest, SharesAreAllAndDoNotOverlap) {
-  for (const int members : {1, 2, 3, 7, 64}) {
+TEST(PartTest, PartsAreAllAndDoNotOverlap) {
+  for (const int64_t parts : {1, 2, 3, 7, 64}) {
     for (const int64_t things : {0, 1, 2, 5, 63, 64, 65, 3072}) {
       int64_t next = 0;
-      for (int i = 0; i < members; ++i) {
-        const Span share = Member{.index = i, .count = members}.Share(things);
-        EXPECT_EQ(share.begin, next);
-        EXPECT_GE(share.end, share.begin);
-        EXPECT_LE(share.end - share.begin, things / members + 1);
-        next = share.end;
+      for (int64_t i = 0; i < parts; ++i) {
+        const Span span = Part{.index = i, .count = parts}.Of(things);
+        EXPECT_EQ(span.begin, next);
+        EXPECT_GE(span.end, span.begin);
+        EXPECT_LE(span.end - span.begin, things / parts + 1);
+        next = span.end;
       }
       EXPECT_EQ(next, things);
     }

@@ -136,7 +136,8 @@ void TestDecoder::Step(const Kernels& kernels, const Rows& rows, int members, fl
     scratch.NeedFeedForward(decoding, FeedForward(layer));
   }
   scratch.Allocate(members);
-  RunTeam(members, [&](const Member& member) {
+  const auto phases = static_cast<int64_t>(layers_.size()) * (kAttentionPhases + kFeedForwardPhases);
+  RunTeam(members, phases, [&](Member& member) {
     for (Layer& layer : layers_) {
       RunAttention(decoding, Attention(layer), Cache(layer), scratch, member);
       RunFeedForward(decoding, FeedForward(layer), scratch, member);

@@ -69,9 +69,7 @@ def test_within_a_parallel_region_a_step_runs_on_its_own_thread():
 
 @pytest.mark.parametrize("busy", [False, True], ids=["alone", "beside another process"])
 def test_with_one_core_two_threads_do_not_spin(busy: bool):
-    """Waiting awake is computing, too. How long a step takes is the system's doing as well: beside another process each
-    of the dozens of times that threads meet may cost a tick of its scheduler.
-    """
+    """Threads that meet hundreds of times a step must not wait for each other's turn each time."""
     processor = str(min(os.sched_getaffinity(0)))
     script = str(Path(__file__).with_name("time_steps.py"))
     command = ["taskset", "--cpu-list", processor, sys.executable, script, "10", "1", "2"]
@@ -79,5 +77,8 @@ def test_with_one_core_two_threads_do_not_spin(busy: bool):
         command.append("--busy")
     done = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
-    (_, alone), (_, together) = (map(float, line.split()) for line in done.stdout.splitlines())
-    assert together < 5 * alone
+    alone, together = ([float(figure) for figure in line.split()] for line in done.stdout.splitlines())
+    # A step beside another process has to wait for its turn, too: some ticks of the system's scheduler.
+    patience = 20.0 if busy else 0.0
+    for one, two in zip(alone, together):
+        assert two < 5 * one + patience

@@ -237,7 +237,7 @@ TEST_F(SpanTest, TheFileIsAppendedToAndStopsGrowingAtItsLimit) {
   MakeTracer({.max_file_bytes = static_cast<int64_t>(size) + 5000});
   for (int i = 0; i < 40; ++i) StartCall()->End(0, "");
   EXPECT_TRUE(tracer_->Shutdown(absl::Seconds(10)).ok());
-  EXPECT_EQ(std::filesystem::file_size(file_), appended);
+  EXPECT_LE(std::filesystem::file_size(file_), size + 5000);
 }
 
 }  // namespace
