@@ -178,9 +178,9 @@ def test_tensor_model_is_served_beside_answers(server: PredictdProcess, client: 
 
 
 def test_drain_lets_short_answers_end_and_stops_long_ones(generators: Path) -> None:
-    with PredictdProcess(generators, flags=["--drain-grace=3s"]) as server:
+    with PredictdProcess(generators, flags=["--drain-grace=1s"]) as server:
         client = server.client
-        long = client.predict_stream(endless(n=8, temperature=1, seed=1))
+        long = client.predict_stream(endless(n=15, temperature=1, seed=1))
         next(long)
         short = client.predict_future(generation_request("Hello", max_tokens=30))
         time.sleep(0.05)
