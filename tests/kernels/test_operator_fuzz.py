@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-CALLS = 2400
+CALLS = 1200
 
 
 @pytest.mark.parametrize("seed", [1, 2])
