@@ -72,6 +72,7 @@ TEST_F(GeneratorTest, ShortPromptsBeginInOneStep) {
   for (int i = 0; i < 4; ++i) readers.push_back(Start(Greedy(std::string(1, static_cast<char>('a' + i)), 50)));
   scheduler_.Step();
   for (const auto& reader : readers) EXPECT_EQ(reader->tokens().size(), 1);
+  scheduler_.Finish();
 }
 
 // Each reads all weights, however short it is.
@@ -84,6 +85,7 @@ TEST_F(GeneratorTest, ManyShortPromptsAreNotAllComputedInOneStep) {
   const size_t before = record_.steps.size();
   scheduler_.Step();
   EXPECT_LE(record_.steps.size() - before, 1 + 512 / GenerationCost::kPart);
+  scheduler_.Finish();
 }
 
 TEST_F(GeneratorTest, WaitsForASlotByDeadlineAndPriority) {
