@@ -238,20 +238,17 @@ int64_t Generator::Prefill(int64_t allowed) {
   const TimePoint before = clock_.Now();
   const absl::Span<const int32_t> tokens =
       sequence.tokens().subspan(static_cast<size_t>(done), static_cast<size_t>(count));
-  GeneratorModel::Logits logits;
-  absl::Status status;
-  if (count < left) {
-    status = model_->Prefill(tokens, {done}, prefill_slot_);
-  } else {
-    absl::StatusOr<GeneratorModel::Logits> computed = model_->Forward(tokens, {done}, prefill_slot_);
-    status = computed.status();
-    if (computed.ok()) logits = *std::move(computed);
+  absl::StatusOr<GeneratorModel::Logits> logits = GeneratorModel::Logits();
+  if (count == left) {
+    logits = model_->Forward(tokens, {done}, prefill_slot_);
+  } else if (absl::Status status = model_->Prefill(tokens, {done}, prefill_slot_); !status.ok()) {
+    logits = std::move(status);
   }
   const Duration took = clock_.Now() - before;
   cost_.RecordPrefill(count, took);
   observer_.OnPrefill(count, took);
-  if (!status.ok()) {
-    sequence.stream().Stop(status);
+  if (!logits.ok()) {
+    sequence.stream().Stop(logits.status());
     prefilling_.reset();
     ReportSlots();
     return count;
@@ -259,7 +256,7 @@ int64_t Generator::Prefill(int64_t allowed) {
   sequence.AddComputed(count);
   if (count < left) return count;
 
-  const bool goes_on = Take(sequence, logits.Row(0));
+  const bool goes_on = Take(sequence, logits->Row(0));
   sequence.stream().Flush();
   const auto slot = static_cast<int64_t>(decoding_.size());
   if (!goes_on) {
