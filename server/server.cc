@@ -37,6 +37,11 @@ int Cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+// Of a configured time, where zero is for ever.
+Duration TimeLimit(absl::Duration configured) {
+  return configured > absl::ZeroDuration() ? Duration(absl::ToChronoNanoseconds(configured)) : Duration::max();
+}
+
 TraceOptions MakeTraceOptions(const ServerConfig& config) {
   TraceOptions options;
   if (config.trace_exporter == "otlp") options.exporter = TraceExporter::kOtlpGrpc;
@@ -126,10 +131,13 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   WorkerPool pool({.workers = workers, .on_start = init_thread, .max_inline_cost = kMaxInlineCost});
 
   const int loops = config.loops > 0 ? config.loops : std::max(1, Cores() / 2);
-  RpcEnvironment environment;
+  RpcEnvironment environment(config.request_memory > 0 ? config.request_memory : DefaultRequestMemory());
   environment.default_deadline = config.default_deadline;
   environment.max_deadline = config.max_deadline;
-  environment.stall_timeout = config.stream_stall_timeout;
+  environment.peer_limits = {.receive = TimeLimit(config.receive_timeout),
+                             .stall = TimeLimit(config.stream_stall_timeout),
+                             .least_rate = config.min_reader_rate};
+  environment.max_endless_calls = config.max_endless_calls;
   environment.log_requests = ParseLogRequests(config.log_requests);
   environment.tracer = tracer->get();
   environment.metrics = &rpc_metrics;

@@ -16,6 +16,7 @@ enum class StopReason : int {
   kDeadline,   // the call's deadline passed
   kDraining,   // the server's grace period is over
   kStalled,    // the reader of a stream stopped reading
+  kUnsent,     // the caller did not send its request to the end
   kFailed,     // another part of the same call failed
 };
 

@@ -18,6 +18,8 @@ struct PromiseBase {
   std::coroutine_handle<> continuation = std::noop_coroutine();
   // Nobody awaits it: the frame frees itself.
   bool detached = false;
+  // What the coroutine threw.
+  std::exception_ptr exception;
 
   struct FinalAwaiter {
     bool await_ready() noexcept { return false; }
@@ -32,8 +34,15 @@ struct PromiseBase {
 
   std::suspend_always initial_suspend() noexcept { return {}; }
   FinalAwaiter final_suspend() noexcept { return {}; }
-  // Errors travel as absl::Status; what throws is caught where it is called (the model boundary).
-  [[noreturn]] void unhandled_exception() noexcept { std::terminate(); }
+  // Errors travel as absl::Status. What is left to be thrown is an allocation that failed, and that is the error of
+  // whoever awaits. A detached task has nobody to tell: it must catch what it can throw.
+  void unhandled_exception() noexcept {
+    if (detached) std::terminate();
+    exception = std::current_exception();
+  }
+  void RethrowException() {
+    if (exception) std::rethrow_exception(std::exchange(exception, nullptr));
+  }
 };
 
 template <class T>
@@ -44,19 +53,23 @@ struct Promise : PromiseBase {
   void return_value(U&& result) {
     value.emplace(std::forward<U>(result));
   }
-  T Take() { return std::move(*value); }
+  T Take() {
+    RethrowException();
+    return std::move(*value);
+  }
 };
 
 template <>
 struct Promise<void> : PromiseBase {
   Task<void> get_return_object() noexcept;
   void return_void() noexcept {}
-  void Take() noexcept {}
+  void Take() { RethrowException(); }
 };
 
 }  // namespace task_internal
 
 // A coroutine that starts when it is awaited and resumes its awaiter when it ends, on whichever thread that happens.
+// What it throws is thrown where it is awaited.
 //
 // Owned by whoever awaits it; one thread at a time runs it. Rules that keep GCC 12 and lifetimes safe: arguments are
 // passed by value or outlive the await, arguments of a co_awaited call are named locals, and capturing lambdas are

@@ -102,6 +102,14 @@ void AddOptions(CLI::App& app, ServerConfig& config) {
       ->check(CLI::Range(int64_t{1024}, int64_t{2} << 30));
   options.Add("max-concurrent-streams", "N", config.max_concurrent_streams, "Calls at a time on one connection")
       ->check(CLI::Range(1, 1 << 20));
+  options
+      .Add("request-memory", "SIZE", config.request_memory,
+           "What all calls may hold, with requests and answers; 0: 1/16 of the memory")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 50));
+  options
+      .Add("max-endless-calls", "N", config.max_endless_calls, "Health watches and reflection streams at a time")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
 
   options.Group("Threads");
   options.Add("loops", "N", config.loops, "Event loops; 0: half the cores")->check(CLI::Range(0, 256));
@@ -114,7 +122,14 @@ void AddOptions(CLI::App& app, ServerConfig& config) {
   options.AddDuration("default-deadline", config.default_deadline, "For calls that bring none; 0: none");
   options.AddDuration("max-deadline", config.max_deadline, "The most that any call gets; 0: no limit");
   options.AddDuration("stream-stall-timeout", config.stream_stall_timeout,
-                      "How long a stream waits for its reader; 0: for ever");
+                      "How long an answer waits for its reader; 0: for ever");
+  options.AddDuration("receive-timeout", config.receive_timeout,
+                      "How long a request may take to arrive after its headers; 0: for ever");
+  options
+      .Add("min-reader-rate", "SIZE", config.min_reader_rate,
+           "Bytes a second that a reader must take while an answer waits; 0: any")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
   options.AddDuration("drain-delay", config.drain_delay, "From NOT_SERVING until new calls are refused");
   options.AddDuration("drain-grace", config.drain_grace, "From then until running calls are stopped");
 

@@ -31,15 +31,24 @@ struct ServerConfig {
   // No call gets more. Zero: no limit.
   absl::Duration max_deadline = absl::ZeroDuration();
   int64_t max_message_bytes = int64_t{64} << 20;
-  int max_concurrent_streams = 10000;
+  int max_concurrent_streams = 1000;
+  // Bytes of calls, requests and answers that all callers together may make the server hold. 0: a sixteenth of the memory
+  // that there is.
+  int64_t request_memory = 0;
+  // Health watches and reflection streams at a time.
+  int64_t max_endless_calls = 4096;
   // Chunks of one stream that are queued, running or computed but not sent.
   int stream_window = 32;
-  // How long a stream may wait for its reader. Zero: for ever.
+  // How long a request may take to arrive after its headers. Zero: for ever.
+  absl::Duration receive_timeout = absl::Seconds(30);
+  // How long an answer or a part of it may wait for its reader. Zero: for ever.
   absl::Duration stream_stall_timeout = absl::Seconds(30);
+  // Bytes a second that a reader must take over so long a time of waiting. 0: any.
+  int64_t min_reader_rate = 1024;
 
   // After SIGTERM: how long health says NOT_SERVING before calls are refused, and then how long running calls may take.
   absl::Duration drain_delay = absl::ZeroDuration();
-  absl::Duration drain_grace = absl::Seconds(30);
+  absl::Duration drain_grace = absl::Seconds(20);
 
   std::string log_level = "info";
   std::string log_format = "text";

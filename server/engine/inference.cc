@@ -29,7 +29,9 @@ absl::Status StopStatus(StopReason reason, absl::string_view where) {
       return WithRetryAfter(absl::UnavailableError(absl::StrCat("the server shuts down; the request was in ", where)),
                             absl::Seconds(1));
     case StopReason::kStalled:
-      return absl::ResourceExhaustedError("the reader took nothing from the stream for too long");
+      return absl::ResourceExhaustedError("the reader took too little for too long");
+    case StopReason::kUnsent:
+      return absl::DeadlineExceededError("the request took too long to arrive");
     case StopReason::kFailed:
       return absl::CancelledError(absl::StrCat("another part of the call failed; this one was in ", where));
   }

@@ -1,248 +1,178 @@
 #include "server/rpc/call.h"
 
 #include <algorithm>
-#include <charconv>
-#include <iterator>
 #include <limits>
-#include <utility>
+#include <new>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "server/engine/inference.h"
+#include "server/model/retry_advice.h"
 #include "server/rpc/status.h"
-#include "server/telemetry/log.h"
-#include "server/telemetry/traceparent.h"
 
 namespace predictd {
 namespace {
 
 using std::chrono::steady_clock;
-using std::chrono::system_clock;
-
-// Every run of a stream's chunks would be two spans; the first ones tell the story.
-constexpr int64_t kMaxTracedInferences = 32;
 
 // gRPC's infinite future.
 constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 // A caller may ask for more time than nanoseconds can count (99999999H). A century stands for it.
 constexpr int64_t kFarSeconds = int64_t{100} * 365 * 24 * 3600;
 
-double Milliseconds(Duration duration) {
-  return std::chrono::duration<double, std::milli>(duration).count();
-}
+// About what gRPC and the coroutine's frame take for a call, with the headers that a caller may send.
+constexpr int64_t kCallBytes = int64_t{16} << 10;
 
-// A metric of the Server-Timing header, whose unit is milliseconds. By hand, because formatting floating-point numbers
-// would cost more than the rest of the trailers.
-void AppendMetric(std::string_view name, Duration duration, std::string& out) {
-  const int64_t micros = std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
-  char digits[24];
-  // The thousandths keep their leading zeros behind a 1 that becomes the point.
-  char* const point = std::to_chars(digits, std::end(digits), micros / 1000).ptr;
-  const char* const end = std::to_chars(point, std::end(digits), 1000 + micros % 1000).ptr;
-  *point = '.';
-  out.append(name).append(";dur=").append(digits, static_cast<size_t>(end - digits));
-}
-
-std::string_view Header(const grpc::ServerContext& context, const char* name) {
-  const auto found = context.client_metadata().find(name);
-  if (found == context.client_metadata().end()) return {};
-  return {found->second.data(), found->second.size()};
-}
+// When the memory that calls hold, or the places of endless calls, may be free again.
+constexpr absl::Duration kBusyRetry = absl::Milliseconds(200);
+constexpr absl::Duration kDrainRetry = absl::Seconds(1);
 
 }  // namespace
 
-Call::Call(EventLoop& loop, RpcEnvironment& environment, const Method& method)
-    : loop_(loop), environment_(environment), method_(method), done_(*this), deadline_timer_(loop.timers(), [this] {
-        stop_.RequestStop(StopReason::kDeadline);
-      }) {
-  context_.AsyncNotifyWhenDone(static_cast<CompletionTag*>(&done_));
+Call::Call(EventLoop& loop, RpcEnvironment& environment)
+    : loop_(loop),
+      environment_(environment),
+      report_(environment, context_),
+      memory_(environment.memory),
+      peer_(environment.peer_limits),
+      timer_(loop.timers(), [this] { Look(); }) {
+  context_.AsyncNotifyWhenDone(static_cast<CompletionTag*>(&done_tag_));
 }
 
 Call::~Call() {
-  if (begun_) loop_.live_calls().erase(this);
+  if (method_ != nullptr) loop_.live_calls().erase(this);
 }
 
-void Call::DoneTag::Complete(bool /*ok*/) {
-  if (call_.context_.IsCancelled()) {
-    // gRPC has a timer of its own for the caller's deadline, and it may be first.
-    const bool late = steady_clock::now() + std::chrono::milliseconds(1) >= call_.deadline_;
-    call_.stop_.RequestStop(late ? StopReason::kDeadline : StopReason::kCancelled);
-  }
-  arrived_ = true;
-  if (waiter_) waiter_.resume();
-}
-
-void Call::Begin() {
-  begun_ = true;
-  arrived_ = steady_clock::now();
+absl::Status Call::Begin(const Method& method) {
+  const TimePoint arrived = steady_clock::now();
+  method_ = &method;
   environment_.accepted.fetch_add(1, std::memory_order_relaxed);
-  method_.in_flight().Increment();
+  method.in_flight().Increment();
+  if (method.endless()) environment_.endless_calls.fetch_add(1, std::memory_order_relaxed);
+  report_.Begin(method, arrived);
   loop_.live_calls().insert(this);
-  deadline_ = ChooseDeadline();
-  deadline_timer_.Arm(deadline_);
-  // Looking for headers is what costs: gRPC builds a map of them all.
-  if (!environment_.tracer->enabled()) return;
-  span_ = environment_.tracer->StartCall({.rpc_service = method_.service(),
-                                          .rpc_method = method_.name(),
-                                          .peer = [this] { return context_.peer(); },
-                                          .traceparent = Header(context_, "traceparent"),
-                                          .tracestate = Header(context_, "tracestate"),
-                                          .system_time = system_clock::now(),
-                                          .steady_time = arrived_});
+  deadline_ = ChooseDeadline(arrived);
+  timer_.Arm(std::min(deadline_, arrived + peer_.Look(TimePoint(), /*stopped=*/false).again));
+  return Admit();
 }
 
-TimePoint Call::ChooseDeadline() const {
+absl::Status Call::Admit() {
+  if (environment_.draining.load(std::memory_order_acquire) && !method_->while_draining()) {
+    return WithRetryAfter(absl::UnavailableError("the server shuts down"), kDrainRetry);
+  }
+  if (method_->endless() && environment_.endless_calls.load(std::memory_order_relaxed) > environment_.max_endless_calls) {
+    return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("there are ", environment_.max_endless_calls,
+                                                                    " health watches and reflection streams already")),
+                          kBusyRetry);
+  }
+  return Hold(kCallBytes);
+}
+
+absl::Status Call::Hold(int64_t bytes) {
+  if (memory_.Take(bytes)) return absl::OkStatus();
+  return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("the calls that the server has hold ",
+                                                                  environment_.memory.used(), " of ",
+                                                                  environment_.memory.limit(), " bytes")),
+                        kBusyRetry);
+}
+
+TimePoint Call::ChooseDeadline(TimePoint arrived) const {
   TimePoint deadline = kNever;
   const gpr_timespec left = gpr_convert_clock_type(context_.raw_deadline(), GPR_TIMESPAN);
   if (left.tv_sec != kNoDeadline) {
-    deadline = arrived_ + std::chrono::seconds(std::clamp(left.tv_sec, -kFarSeconds, kFarSeconds)) +
+    deadline = arrived + std::chrono::seconds(std::clamp(left.tv_sec, -kFarSeconds, kFarSeconds)) +
                std::chrono::nanoseconds(left.tv_nsec);
   }
   // Who watches health may do so for as long as they like.
-  if (method_.endless()) return deadline;
+  if (method_->endless()) return deadline;
   if (deadline == kNever && environment_.default_deadline > absl::ZeroDuration()) {
-    deadline = arrived_ + absl::ToChronoNanoseconds(environment_.default_deadline);
+    deadline = arrived + absl::ToChronoNanoseconds(environment_.default_deadline);
   }
   if (environment_.max_deadline > absl::ZeroDuration()) {
-    deadline = std::min<TimePoint>(deadline, arrived_ + absl::ToChronoNanoseconds(environment_.max_deadline));
+    deadline = std::min<TimePoint>(deadline, arrived + absl::ToChronoNanoseconds(environment_.max_deadline));
   }
   return deadline;
 }
 
-void Call::SetModel(const ServedModel* model, int64_t version) {
-  model_ = model;
-  version_ = version;
-}
-
-void Call::AddDecode(TimePoint started, TimePoint ended) {
-  decode_ += ended - started;
-  if (span_) span_->AddPhase("decode", started, ended);
-}
-
-void Call::AddInference(const InferenceTimings& timings) {
-  queue_ += timings.started - timings.enqueued;
-  forward_ += timings.ended - timings.started;
-  batch_rows_ = std::max(batch_rows_, timings.batch_rows);
-  if (span_ && inferences_++ < kMaxTracedInferences) {
-    span_->AddPhase("queue", timings.enqueued, timings.started);
-    const Field batch[] = {{"predictd.batch.rows", timings.batch_rows}};
-    span_->AddPhase("forward", timings.started, timings.ended, batch);
-  }
-}
-
-void Call::AddGeneration(const GenerationTimings& timings, int64_t prompt_tokens) {
+void Call::Look() {
   const TimePoint now = steady_clock::now();
-  // Where it had not come to is as long as it lasted.
-  const auto until = [now](TimePoint reached) { return reached == TimePoint() ? now : reached; };
-  const TimePoint started = until(timings.started);
-  const TimePoint first_token = until(timings.first_token);
-  const TimePoint last_token = timings.first_token == TimePoint() ? now : timings.last_token;
-  queue_ = started - timings.enqueued;
-  prefill_ = first_token - started;
-  generate_ = last_token - first_token;
-  forward_ = prefill_ + generate_;
-  generated_tokens_ = timings.generated_tokens;
-  if (!span_) return;
-  span_->AddPhase("queue", timings.enqueued, started);
-  const Field prompt[] = {{"gen_ai.usage.input_tokens", prompt_tokens},
-                          {"gen_ai.usage.cache_read.input_tokens", timings.cached_tokens}};
-  if (timings.started != TimePoint()) span_->AddPhase("prefill", started, first_token, prompt);
-  const Field answer[] = {{"gen_ai.usage.output_tokens", timings.generated_tokens}};
-  if (timings.first_token != TimePoint()) span_->AddPhase("decode", first_token, last_token, answer);
-  span_->SetAttribute("gen_ai.operation.name", "text_completion");
-  span_->SetAttribute("gen_ai.provider.name", "predictd");
-  if (model_ != nullptr) span_->SetAttribute("gen_ai.request.model", std::string_view(model_->name()));
-  span_->SetAttribute("gen_ai.usage.input_tokens", prompt_tokens);
-  span_->SetAttribute("gen_ai.usage.output_tokens", timings.generated_tokens);
-  std::string reasons = timings.stopped_answers > 0 ? "stop" : "";
-  if (timings.cut_answers > 0) absl::StrAppend(&reasons, reasons.empty() ? "" : ",", "length");
-  if (!reasons.empty()) span_->SetAttribute("gen_ai.response.finish_reasons", reasons);
+  const PeerWatch::Verdict verdict = peer_.Look(loop_.OwnTime(), stop_.stopped());
+  if (now >= deadline_) stop_.RequestStop(StopReason::kDeadline);
+  if (verdict.late) stop_.RequestStop(reader_ ? StopReason::kUnsent : StopReason::kStalled);
+  // What waits for the other end now ends only when that end does something, or the call dies.
+  if (verdict.cancel) context_.TryCancel();
+  timer_.Arm(stop_.stopped() ? now + PeerWatch::kStoppedGrace : std::min(deadline_, now + verdict.again));
+  if (stop_.stopped()) StopReading();
 }
 
-void Call::AddCacheLookup(std::string_view outcome, TimePoint started, TimePoint ended) {
-  cache_outcome_ = outcome;
-  cache_ = ended - started;
-  if (span_) {
-    const Field fields[] = {{"predictd.cache.outcome", outcome}};
-    span_->AddPhase("cache", started, ended, fields);
+void Call::Stop(StopReason reason) {
+  if (stop_.RequestStop(reason)) timer_.Arm(steady_clock::now() + PeerWatch::kStoppedGrace);
+  StopReading();
+}
+
+void Call::Reading::await_suspend(std::coroutine_handle<> waiter) {
+  call_.reader_ = waiter;
+  ++call_.tags_out_;
+  call_.peer_.Begin(PeerWatch::For::kMessage, call_.loop_.OwnTime());
+  call_.transport_.Read(&call_.message_, static_cast<CompletionTag*>(&call_.read_tag_));
+}
+
+// The last thing that its callers do: the coroutine that reads goes on here.
+void Call::StopReading() {
+  if (reader_) std::exchange(reader_, nullptr).resume();
+}
+
+void Call::OnRead(bool ok) {
+  // Whoever was stopped while reading has gone on, and this is nobody's message.
+  read_ok_ = ok && reader_ != nullptr;
+  if (reader_) {
+    peer_.End();
+    --tags_out_;
+    std::exchange(reader_, nullptr).resume();
+  } else {
+    TagArrived();
   }
 }
 
-void Call::SetAge(Duration age) {
-  context_.AddTrailingMetadata("age", absl::StrCat(std::chrono::floor<std::chrono::seconds>(age).count()));
+void Call::OnDone(bool /*ok*/) {
+  if (context_.IsCancelled()) {
+    // gRPC has a timer of its own for the caller's deadline, and it may be first.
+    const bool late = steady_clock::now() + std::chrono::milliseconds(1) >= deadline_;
+    stop_.RequestStop(late ? StopReason::kDeadline : StopReason::kCancelled);
+  }
+  TagArrived();
 }
 
-std::string Call::ServerTiming() const {
-  std::string timing;
-  timing.reserve(112);
-  AppendMetric("decode", decode_, timing);
-  if (!cache_outcome_.empty()) {
-    timing.append(", cache;desc=\"").append(cache_outcome_);
-    AppendMetric("\"", cache_, timing);
-  }
-  if (batch_rows_ > 0) {
-    AppendMetric(", queue", queue_, timing);
-    AppendMetric(", forward", forward_, timing);
-  }
-  if (generated_tokens_ >= 0) {
-    AppendMetric(", queue", queue_, timing);
-    AppendMetric(", prefill", prefill_, timing);
-    AppendMetric(", generate", generate_, timing);
-  }
-  AppendMetric(", total", closed_ - arrived_, timing);
-  if (batch_rows_ > 0) absl::StrAppend(&timing, ", batch;desc=\"", batch_rows_, "\"");
-  if (generated_tokens_ >= 0) absl::StrAppend(&timing, ", tokens;desc=\"", generated_tokens_, "\"");
-  return timing;
+void Call::TagArrived() {
+  if (--tags_out_ == 0 && ending_) ending_.resume();
 }
 
-grpc::Status Call::CloseWith(const absl::Status& status) {
-  closed_ = steady_clock::now();
-  context_.AddTrailingMetadata("server-timing", ServerTiming());
-  status_ = ToGrpcStatus(status, context_);
+const grpc::Status& Call::CloseWith(const absl::Status& status) noexcept {
+  try {
+    report_.Close(steady_clock::now());
+    status_ = ToGrpcStatus(status, context_);
+  } catch (const std::bad_alloc&) {
+    // Short enough to need no memory.
+    status_ = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "out of memory");
+  }
   return status_;
 }
 
-void Call::End() {
+void Call::End(bool sent) noexcept {
   const TimePoint ended = steady_clock::now();
-  const int code = std::clamp(static_cast<int>(status_.error_code()), 0, 16);
-  const RpcMetrics::Series& series = method_.series(model_);
-  series.ended(code).Increment();
-  series.seconds().Observe(std::chrono::duration<double>(ended - arrived_).count());
-  method_.in_flight().Decrement();
+  method_->in_flight().Decrement();
+  if (method_->endless()) environment_.endless_calls.fetch_sub(1, std::memory_order_relaxed);
   environment_.ended.fetch_add(1, std::memory_order_relaxed);
-
-  const std::string_view model = model_ == nullptr ? std::string_view() : std::string_view(model_->name());
-  if (span_) {
-    span_->SetAttribute("predictd.model.name", model);
-    span_->SetAttribute("predictd.model.version", version_);
-    if (!request_id_.empty()) span_->SetAttribute("predictd.request_id", request_id_);
-    if (stop_.reason() == StopReason::kDeadline) span_->AddEvent("deadline exceeded");
-    if (stop_.reason() == StopReason::kCancelled) span_->AddEvent("cancelled by the caller");
-    span_->AddPhase("respond", closed_, ended);
-    span_->End(code, status_.error_message());
+  try {
+    // What the other end did not take is no success.
+    const bool lost = !sent && status_.ok();
+    const absl::Status cause = StopStatus(stop_.reason(), "the answer");
+    report_.End(lost ? grpc::Status(static_cast<grpc::StatusCode>(cause.code()), std::string(cause.message())) : status_,
+                stop_.reason(), ended);
+  } catch (const std::bad_alloc&) {
+    // Then there is no line of it.
+    return;
   }
-  const bool log = environment_.log_requests == LogRequests::kAll ||
-                   (environment_.log_requests == LogRequests::kErrors && !status_.ok());
-  if (!log || !LogEnabled(LogLevel::kInfo)) return;
-  std::string_view trace_id;
-  if (span_) {
-    trace_id = span_->trace_id();
-  } else if (const auto parent = ParseTraceparent(Header(context_, "traceparent"))) {
-    trace_id = parent->trace_id;
-  }
-  const absl::string_view name = CodeName(code);
-  Log(LogLevel::kInfo, "request",
-      {{"method", method_.name()},
-       {"model", model},
-       {"version", version_},
-       {"code", std::string_view(name.data(), name.size())},
-       {"message", status_.error_message()},
-       {"request_id", request_id_},
-       {"trace_id", trace_id},
-       {"peer", context_.peer()},
-       {"total_ms", Milliseconds(ended - arrived_)},
-       {"queue_ms", Milliseconds(queue_)},
-       {"forward_ms", Milliseconds(forward_)},
-       {"batch_rows", batch_rows_}});
 }
 
 }  // namespace predictd

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "server/rpc/memory_budget.h"
+#include "server/rpc/peer_watch.h"
 #include "server/rpc/rpc_metrics.h"
 #include "server/telemetry/tracing.h"
 
@@ -16,10 +18,15 @@ enum class LogRequests { kNone, kErrors, kAll };
 
 // What every call needs beside its own state. Made by the composition root, outlives all calls. Thread-safe.
 struct RpcEnvironment {
+  // `memory` in bytes.
+  explicit RpcEnvironment(int64_t memory) : memory(memory) {}
+
   // Zero: none, no limit.
   absl::Duration default_deadline;
   absl::Duration max_deadline;
-  absl::Duration stall_timeout;
+  PeerLimits peer_limits;
+  // Health watches and reflection streams at a time.
+  int64_t max_endless_calls = 1;
   LogRequests log_requests = LogRequests::kErrors;
   Tracer* tracer = nullptr;
   RpcMetrics* metrics = nullptr;
@@ -27,6 +34,10 @@ struct RpcEnvironment {
   // Calls that were accepted, and of these the ones that have ended with a status.
   std::atomic<int64_t> accepted{0};
   std::atomic<int64_t> ended{0};
+  std::atomic<int64_t> endless_calls{0};
+  // Once it is set, new calls are refused.
+  std::atomic<bool> draining{false};
+  MemoryBudget memory;
 };
 
 }  // namespace predictd

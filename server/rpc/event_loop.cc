@@ -46,7 +46,8 @@ EventLoop::~EventLoop() {
   Shutdown();
 }
 
-void EventLoop::Start(std::function<void()> first) {
+void EventLoop::Start(std::function<void()> first, std::function<void()> on_beat) {
+  on_beat_ = std::move(on_beat);
   thread_ = std::thread([this, first = std::move(first)] {
     first();
     next_beat_ = steady_clock::now() + kHeartbeat;
@@ -68,7 +69,10 @@ void EventLoop::Shutdown() {
 
 void EventLoop::Beat() {
   const TimePoint now = steady_clock::now();
-  observer_.OnLag(now - next_beat_);
+  const Duration late = now - next_beat_;
+  observer_.OnLag(late);
+  lost_.store(lost_.load(std::memory_order_relaxed) + late, std::memory_order_relaxed);
+  on_beat_();
   next_beat_ = now + kHeartbeat;
   heartbeat_.Arm(next_beat_);
 }

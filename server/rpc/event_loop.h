@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -45,11 +46,15 @@ class EventLoop {
 
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
 
-  // Runs `first` on the new thread, then the loop.
-  void Start(std::function<void()> first);
+  // Runs `first` on the new thread, then the loop, and `on_beat` on it every 100 ms.
+  void Start(std::function<void()> first, std::function<void()> on_beat);
 
   // Runs `function` on the loop's thread. From any thread; not after Shutdown.
   void Post(std::function<void()> function);
+
+  // A clock that stands still while the loop does not run, because the process was paused or something held the thread:
+  // the peers of its calls are not to blame for that time. Any thread.
+  TimePoint OwnTime() const { return std::chrono::steady_clock::now() - lost_.load(std::memory_order_relaxed); }
 
   // No operation may be started on the queue any more. Delivers what is left and joins the thread.
   void Shutdown();
@@ -69,6 +74,9 @@ class EventLoop {
   absl::flat_hash_set<Call*> live_calls_;
   Timer heartbeat_;
   TimePoint next_beat_;
+  std::function<void()> on_beat_;
+  // How late the heartbeats came, in all.
+  std::atomic<Duration> lost_{Duration::zero()};
   std::thread thread_;
 };
 

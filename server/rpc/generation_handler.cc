@@ -20,7 +20,7 @@ Task<absl::StatusOr<DecodedGeneration>> Decode(Call& call, const v1::PredictRequ
   if (request.ByteSizeLong() > kShortPrompt) co_await OnWorker(target.version->generator()->scheduler());
   const TimePoint started = steady_clock::now();
   absl::StatusOr<DecodedGeneration> decoded = DecodeGeneration(request, prefix, target);
-  call.AddDecode(started, steady_clock::now());
+  call.report().AddDecode(started, steady_clock::now());
   if (decoded.ok()) decoded->generation.deadline = call.deadline();
   co_return decoded;
 }
@@ -105,7 +105,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleGeneration(Call& call, std::shared_
   Task<absl::StatusOr<std::vector<AnswerPiece>>> collect = CollectAnswers(*decoded, running.answers());
   const absl::StatusOr<std::vector<AnswerPiece>> answers = co_await collect;
   const GenerationTimings timings = running.answers().timings();
-  call.AddGeneration(timings, static_cast<int64_t>(decoded->generation.prompt.size()));
+  call.report().AddGeneration(timings, static_cast<int64_t>(decoded->generation.prompt.size()));
   if (!answers.ok()) co_return answers.status();
   co_return EncodeAnswers(*decoded, *answers, timings);
 }
@@ -121,7 +121,7 @@ Task<absl::Status> HandleGenerationStream(Call& call, std::shared_ptr<const v1::
   RunningGeneration running(call, *decoded->generator, *std::move(started));
   Task<absl::Status> send = SendPieces(call, *decoded, running.answers(), writer);
   const absl::Status status = co_await send;
-  call.AddGeneration(running.answers().timings(), static_cast<int64_t>(decoded->generation.prompt.size()));
+  call.report().AddGeneration(running.answers().timings(), static_cast<int64_t>(decoded->generation.prompt.size()));
   co_return status;
 }
 

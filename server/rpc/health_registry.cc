@@ -39,7 +39,7 @@ void HealthRegistry::SetNotServing() {
 }
 
 void HealthRegistry::Wake() {
-  std::vector<std::shared_ptr<ResumeOnce>> watchers;
+  absl::flat_hash_set<std::shared_ptr<ResumeOnce>> watchers;
   {
     MutexLock lock(mutex_);
     watchers.swap(watchers_);
@@ -55,7 +55,7 @@ bool HealthRegistry::Change::await_suspend(std::coroutine_handle<> waiter) {
     const std::shared_ptr<ResumeOnce> kept = waiter_;
     {
       MutexLock lock(registry_.mutex_);
-      std::erase(registry_.watchers_, kept);
+      registry_.watchers_.erase(kept);
     }
     ResumeIfFirst(*kept);
   });
@@ -63,7 +63,7 @@ bool HealthRegistry::Change::await_suspend(std::coroutine_handle<> waiter) {
   {
     MutexLock lock(registry_.mutex_);
     missed = registry_.changes_ != seen_;
-    if (!missed && !mine->claimed()) registry_.watchers_.push_back(mine);
+    if (!missed && !mine->claimed()) registry_.watchers_.insert(mine);
   }
   if (missed) ResumeIfFirst(*mine);
   return mine->Suspended();

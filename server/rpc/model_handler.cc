@@ -94,7 +94,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleGetModel(Call& call, grpc::ByteBuff
   }
   absl::StatusOr<const ServedModel*> model = catalog.Find((*message)->model_name());
   if (!model.ok()) co_return model.status();
-  call.SetModel(*model, 0);
+  call.report().SetModel(*model, 0);
   v1::GetModelResponse response;
   FillModel(**model, *response.mutable_model());
   co_return SerializeMessage(response);

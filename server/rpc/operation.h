@@ -12,7 +12,7 @@ namespace predictd {
 // tag); })`. Started by any thread; resumes on the loop's thread. The coroutine's frame is the tag's memory, so it must
 // not be destroyed while suspended; gRPC delivers every tag, with ok=false when the call is dead.
 template <class Start>
-class Operation final : public CompletionTag {
+class Operation : public CompletionTag {
  public:
   explicit Operation(Start start) : start_(std::move(start)) {}
   Operation(const Operation&) = delete;

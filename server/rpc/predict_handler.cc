@@ -19,9 +19,9 @@ absl::StatusOr<RequestTarget> Aim(Call& call, TimePoint started, const v1::Predi
                                   absl::string_view prefix, const Catalog& catalog) {
   RequestSubject subject;
   absl::StatusOr<RequestTarget> target = FindTarget(request, prefix, catalog, subject);
-  call.SetModel(subject.model, subject.version);
-  call.SetRequestId(std::move(subject.request_id));
-  if (!target.ok()) call.AddDecode(started, steady_clock::now());
+  call.report().SetModel(subject.model, subject.version);
+  call.report().SetRequestId(std::move(subject.request_id));
+  if (!target.ok()) call.report().AddDecode(started, steady_clock::now());
   return target;
 }
 
@@ -32,9 +32,9 @@ std::optional<CachedResponse> FindCached(Call& call, const DecodedPredict& reque
   key = MakeRequestKey(request.version, request.inference.inputs);
   std::optional<CachedResponse> found;
   if (key.has_value()) found = request.cache->Lookup(*key);
-  if (found.has_value()) call.SetAge(found->age);
+  if (found.has_value()) call.report().SetAge(found->age);
   const std::string_view outcome = found.has_value() ? "hit" : key.has_value() ? "miss" : "bypass";
-  call.AddCacheLookup(outcome, started, steady_clock::now());
+  call.report().AddCacheLookup(outcome, started, steady_clock::now());
   return found;
 }
 
@@ -51,7 +51,7 @@ Task<absl::Status> SendRows(Call& call, const DecodedPredictStream& request, Row
     if (!chunk.has_value()) break;
     if (!chunk->result.ok() && request.fail_fast) co_return chunk->result.status();
     (chunk->result.ok() ? rows_ok : rows_failed) += chunk->rows;
-    if (chunk->result.ok()) call.AddInference(chunk->result->timings);
+    if (chunk->result.ok()) call.report().AddInference(chunk->result->timings);
     absl::StatusOr<grpc::ByteBuffer> message = EncodeRows(request.predict, *chunk);
     if (!message.ok()) co_return message.status();
     reading = co_await writer.Write(*message, rows.ready());
@@ -78,7 +78,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffe
     co_return co_await generation;
   }
   absl::StatusOr<DecodedPredict> decoded = DecodePredict(*message, *target);
-  call.AddDecode(started, steady_clock::now());
+  call.report().AddDecode(started, steady_clock::now());
   if (!decoded.ok()) co_return decoded.status();
 
   std::optional<RequestKey> key;
@@ -92,7 +92,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffe
   absl::StatusOr<InferenceResult> result = co_await inference;
   if (!result.ok()) co_return result.status();
 
-  call.AddInference(result->timings);
+  call.report().AddInference(result->timings);
   if (key.has_value()) decoded->cache->Store(*key, result->outputs);
   co_return EncodePredict(*decoded, result->outputs);
 }
@@ -110,7 +110,7 @@ Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, St
     co_return co_await generation;
   }
   absl::StatusOr<DecodedPredictStream> decoded = DecodePredictStream(*message, *target, window);
-  call.AddDecode(started, steady_clock::now());
+  call.report().AddDecode(started, steady_clock::now());
   if (!decoded.ok()) co_return decoded.status();
 
   decoded->predict.inference.deadline = call.deadline();

@@ -1,24 +1,28 @@
 #include "server/rpc/reflection_handler.h"
 
+#include "absl/strings/str_cat.h"
+#include "server/engine/inference.h"
 #include "server/rpc/message_bytes.h"
-#include "server/rpc/operation.h"
 #include "server/rpc/reflection.h"
 
 namespace predictd {
 
-Task<absl::Status> HandleReflection(Call& call, BidiStream& stream, const std::vector<std::string>& services) {
+Task<absl::Status> HandleReflection(Call& call, StreamWriter& writer, const std::vector<std::string>& services) {
   while (true) {
-    grpc::ByteBuffer request;
-    Operation read([&](void* tag) { stream.Read(&request, tag); });
-    if (!co_await read) {
+    Call::Reading reading = call.Read();
+    if (!co_await reading) {
       co_return call.stop().stopped() ? StopStatus(call.stop().reason(), "the stream") : absl::OkStatus();
     }
-    auto message = ParseMessage<grpc::reflection::v1::ServerReflectionRequest>(request);
+    const auto bytes = static_cast<int64_t>(call.message().Length());
+    if (bytes > call.method().max_request_bytes()) {
+      co_return absl::ResourceExhaustedError(absl::StrCat("the request has ", bytes, " bytes, and reflection takes at most ",
+                                                          call.method().max_request_bytes()));
+    }
+    auto message = ParseMessage<grpc::reflection::v1::ServerReflectionRequest>(call.message());
     if (!message.ok()) co_return message.status();
     absl::StatusOr<grpc::ByteBuffer> response = SerializeMessage(Reflect(**message, services));
     if (!response.ok()) co_return response.status();
-    Operation write([&](void* tag) { stream.Write(*response, tag); });
-    if (!co_await write) co_return StopStatus(StopReason::kCancelled, "the stream");
+    if (!co_await writer.Write(*response)) co_return StopStatus(StopReason::kCancelled, "the stream");
   }
 }
 

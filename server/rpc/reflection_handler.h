@@ -8,13 +8,13 @@
 
 #include "server/async/task.h"
 #include "server/rpc/call.h"
-#include "server/rpc/serve.h"
+#include "server/rpc/stream_writer.h"
 
 namespace predictd {
 
 // grpc.reflection.v1 and v1alpha, whose messages are the same bytes. gRPC's own service is a synchronous one: its
 // threads poll beside the event loops and take their events, which costs a third of the throughput.
-Task<absl::Status> HandleReflection(Call& call, BidiStream& stream, const std::vector<std::string>& services);
+Task<absl::Status> HandleReflection(Call& call, StreamWriter& writer, const std::vector<std::string>& services);
 
 }  // namespace predictd
 

@@ -1,12 +1,8 @@
 #include "server/rpc/rpc_server.h"
 
 #include <grpc/grpc.h>
-#include <grpc/health/v1/health.grpc.pb.h>
-#include <grpc/reflection/v1/reflection.grpc.pb.h>
-#include <grpc/reflection/v1alpha/reflection.grpc.pb.h>
+#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
-#include <predictd/v1/model_service.grpc.pb.h>
-#include <predictd/v1/prediction_service.grpc.pb.h>
 
 #include <chrono>
 #include <future>
@@ -18,6 +14,7 @@
 #include "server/rpc/event_loop.h"
 #include "server/rpc/health_handler.h"
 #include "server/rpc/library_log.h"
+#include "server/rpc/method_table.h"
 #include "server/rpc/model_handler.h"
 #include "server/rpc/predict_handler.h"
 #include "server/rpc/reflection_handler.h"
@@ -26,31 +23,37 @@
 namespace predictd {
 namespace {
 
-// All methods take and give bytes: handlers decode on their own terms.
-using PredictionService = v1::PredictionService::WithRawMethod_Predict<
-    v1::PredictionService::WithRawMethod_PredictStream<v1::PredictionService::Service>>;
-using ModelService =
-    v1::ModelService::WithRawMethod_ListModels<v1::ModelService::WithRawMethod_GetModel<v1::ModelService::Service>>;
-using HealthService = grpc::health::v1::Health::WithRawMethod_Check<
-    grpc::health::v1::Health::WithRawMethod_Watch<grpc::health::v1::Health::Service>>;
-
-using ReflectionService = grpc::reflection::v1::ServerReflection::WithRawMethod_ServerReflectionInfo<
-    grpc::reflection::v1::ServerReflection::Service>;
-using ReflectionAlphaService = grpc::reflection::v1alpha::ServerReflection::WithRawMethod_ServerReflectionInfo<
-    grpc::reflection::v1alpha::ServerReflection::Service>;
-
 constexpr char kPredictionName[] = "predictd.v1.PredictionService";
 constexpr char kModelName[] = "predictd.v1.ModelService";
 constexpr char kHealthName[] = "grpc.health.v1.Health";
 constexpr char kReflectionName[] = "grpc.reflection.v1.ServerReflection";
 constexpr char kReflectionAlphaName[] = "grpc.reflection.v1alpha.ServerReflection";
 
+// What the requests of the small methods may have: a name or two.
+constexpr int64_t kSmallRequest = 4096;
+
+// How long a server that drains answers calls with UNAVAILABLE before it takes none. Callers need that to learn of it: a
+// call that gRPC itself turns away, because it was under way when the connection was told to go, ends as CANCELLED, which
+// clients do not repeat. Over at once when nobody has called for a moment.
+constexpr absl::Duration kRefusal = absl::Milliseconds(500);
+constexpr absl::Duration kQuiet = absl::Milliseconds(100);
+
 // How much longer than the grace period a stopped call may take to finish before gRPC cancels it.
 constexpr absl::Duration kForcedEnd = absl::Seconds(2);
 // What a connection without calls gets to say goodbye. gRPC itself would wait 20 s for one whose other end is dead.
 constexpr absl::Duration kGoodbye = absl::Seconds(1);
 
+Task<absl::Status> RefuseUnknown(Call& call, StreamWriter& /*writer*/) {
+  co_return absl::UnimplementedError(absl::StrCat("there is no method ", call.context().method()));
+}
+
 void Configure(const RpcServer::Options& options, grpc::ServerBuilder& builder) {
+  // gRPC inflates a message without looking at how large it becomes: a kilobyte may stand for a megabyte.
+  for (const auto algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
+  }
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);
   // Otherwise a second process would silently share the port.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams);
@@ -69,81 +72,58 @@ void Configure(const RpcServer::Options& options, grpc::ServerBuilder& builder) 
 struct RpcServer::Impl {
   RpcEnvironment& environment;
   HealthRegistry health;
-  PredictionService prediction;
-  ModelService models;
-  HealthService health_service;
-  ReflectionService reflection;
-  ReflectionAlphaService reflection_alpha;
+  MethodTable methods;
+  grpc::AsyncGenericService service;
   const std::vector<std::string> service_names = {kPredictionName, kModelName, kHealthName, kReflectionName,
                                                   kReflectionAlphaName};
-  std::vector<UnaryMethod> unary_methods;
-  std::vector<StreamMethod> stream_methods;
-  std::vector<BidiMethod> bidi_methods;
   std::unique_ptr<grpc::Server> server;
   std::vector<std::unique_ptr<EventLoop>> loops;
+  std::vector<std::unique_ptr<Acceptor>> acceptors;
   int port = 0;
   bool drained = false;
 
-  Impl(RpcEnvironment& environment, const Catalog& catalog, int stream_window);
+  Impl(const Options& options, RpcEnvironment& environment, const Catalog& catalog);
+  void AddMethods(const Options& options, const Catalog& catalog);
   void StopCalls(bool endless_only);
+  void RefuseCalls() const;
   void WaitUntilAllEnded() const;
 };
 
-// Every method that there is: its name, how gRPC is asked for the next call, and what handles it.
-RpcServer::Impl::Impl(RpcEnvironment& environment, const Catalog& catalog, int stream_window)
-    : environment(environment) {
-  const auto method = [&](const char* service, const char* name, bool endless = false) {
-    return Method(service, name, endless, *environment.metrics, catalog);
+RpcServer::Impl::Impl(const Options& options, RpcEnvironment& environment, const Catalog& catalog)
+    : environment(environment),
+      methods(Method({.name = "unknown"}, BidiHandler(RefuseUnknown), *environment.metrics, catalog)) {
+  AddMethods(options, catalog);
+}
+
+// Every method that there is: its name, what its calls may do, and what handles it.
+void RpcServer::Impl::AddMethods(const Options& options, const Catalog& catalog) {
+  const auto add = [&](const Method::Options& method, Method::Handler handler) {
+    methods.Add(Method(method, std::move(handler), *environment.metrics, catalog));
   };
-  unary_methods.push_back(
-      {method(kPredictionName, "Predict"),
-       [this](auto* context, auto* request, auto* responder, auto* queue, void* tag) {
-         prediction.RequestPredict(context, request, responder, queue, queue, tag);
-       },
-       [&catalog](Call& call, grpc::ByteBuffer& request) { return HandlePredict(call, request, catalog); }});
-  unary_methods.push_back(
-      {method(kModelName, "ListModels"),
-       [this](auto* context, auto* request, auto* responder, auto* queue, void* tag) {
-         models.RequestListModels(context, request, responder, queue, queue, tag);
-       },
-       [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleListModels(call, request, catalog); }});
-  unary_methods.push_back(
-      {method(kModelName, "GetModel"),
-       [this](auto* context, auto* request, auto* responder, auto* queue, void* tag) {
-         models.RequestGetModel(context, request, responder, queue, queue, tag);
-       },
-       [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleGetModel(call, request, catalog); }});
-  unary_methods.push_back(
-      {method(kHealthName, "Check"),
-       [this](auto* context, auto* request, auto* responder, auto* queue, void* tag) {
-         health_service.RequestCheck(context, request, responder, queue, queue, tag);
-       },
-       [this](Call& call, grpc::ByteBuffer& request) { return HandleHealthCheck(call, request, health); }});
-  stream_methods.push_back({method(kPredictionName, "PredictStream"),
-                            [this](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
-                              prediction.RequestPredictStream(context, request, writer, queue, queue, tag);
-                            },
-                            [&catalog, stream_window](Call& call, grpc::ByteBuffer& request, StreamWriter& writer) {
-                              return HandlePredictStream(call, request, writer, catalog, stream_window);
-                            }});
-  stream_methods.push_back({method(kHealthName, "Watch", /*endless=*/true),
-                            [this](auto* context, auto* request, auto* writer, auto* queue, void* tag) {
-                              health_service.RequestWatch(context, request, writer, queue, queue, tag);
-                            },
-                            [this](Call& call, grpc::ByteBuffer& request, StreamWriter& writer) {
-                              return HandleHealthWatch(call, request, writer, health);
-                            }});
-  const auto reflect = [this](Call& call, BidiStream& stream) { return HandleReflection(call, stream, service_names); };
-  bidi_methods.push_back({method(kReflectionName, "ServerReflectionInfo", /*endless=*/true),
-                          [this](auto* context, auto* stream, auto* queue, void* tag) {
-                            reflection.RequestServerReflectionInfo(context, stream, queue, queue, tag);
-                          },
-                          reflect});
-  bidi_methods.push_back({method(kReflectionAlphaName, "ServerReflectionInfo", /*endless=*/true),
-                          [this](auto* context, auto* stream, auto* queue, void* tag) {
-                            reflection_alpha.RequestServerReflectionInfo(context, stream, queue, queue, tag);
-                          },
-                          reflect});
+  const int64_t large = options.max_message_bytes;
+  add({.service = kPredictionName, .name = "Predict", .max_request_bytes = large},
+      UnaryHandler([&catalog](Call& call, grpc::ByteBuffer& request) { return HandlePredict(call, request, catalog); }));
+  add({.service = kPredictionName, .name = "PredictStream", .max_request_bytes = large},
+      StreamHandler([&catalog, window = options.stream_window](Call& call, grpc::ByteBuffer& request,
+                                                               StreamWriter& writer) {
+        return HandlePredictStream(call, request, writer, catalog, window);
+      }));
+  add({.service = kModelName, .name = "ListModels", .max_request_bytes = kSmallRequest},
+      UnaryHandler(
+          [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleListModels(call, request, catalog); }));
+  add({.service = kModelName, .name = "GetModel", .max_request_bytes = kSmallRequest},
+      UnaryHandler([&catalog](Call& call, grpc::ByteBuffer& request) { return HandleGetModel(call, request, catalog); }));
+  add({.service = kHealthName, .name = "Check", .max_request_bytes = kSmallRequest, .while_draining = true},
+      UnaryHandler([this](Call& call, grpc::ByteBuffer& request) { return HandleHealthCheck(call, request, health); }));
+  add({.service = kHealthName, .name = "Watch", .max_request_bytes = kSmallRequest, .endless = true},
+      StreamHandler([this](Call& call, grpc::ByteBuffer& request, StreamWriter& writer) {
+        return HandleHealthWatch(call, request, writer, health);
+      }));
+  for (const char* service : {kReflectionName, kReflectionAlphaName}) {
+    add({.service = service, .name = "ServerReflectionInfo", .max_request_bytes = kSmallRequest, .endless = true},
+        BidiHandler(
+            [this](Call& call, StreamWriter& writer) { return HandleReflection(call, writer, service_names); }));
+  }
 }
 
 // Stops the calls that live on the loops, all or only the endless ones.
@@ -153,7 +133,7 @@ void RpcServer::Impl::StopCalls(bool endless_only) {
       // A copy: a stopped call may end here and leave the set.
       const std::vector<Call*> calls(loop.live_calls().begin(), loop.live_calls().end());
       for (Call* call : calls) {
-        if (!endless_only || call->method().endless()) call->stop().RequestStop(StopReason::kDraining);
+        if (!endless_only || call->method().endless()) call->Stop(StopReason::kDraining);
       }
     });
   }
@@ -174,15 +154,11 @@ RpcServer::~RpcServer() {
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& options, RpcEnvironment& environment,
                                                             const Catalog& catalog, WorkerPool& pool,
                                                             const std::function<void()>& on_loop_start) {
-  auto impl = std::make_unique<Impl>(environment, catalog, options.stream_window);
+  auto impl = std::make_unique<Impl>(options, environment, catalog);
   grpc::ServerBuilder builder;
   Configure(options, builder);
   builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &impl->port);
-  builder.RegisterService(&impl->prediction);
-  builder.RegisterService(&impl->models);
-  builder.RegisterService(&impl->health_service);
-  builder.RegisterService(&impl->reflection);
-  builder.RegisterService(&impl->reflection_alpha);
+  builder.RegisterAsyncGenericService(&impl->service);
   for (int i = 0; i < options.loops; ++i) {
     impl->loops.push_back(std::make_unique<EventLoop>(builder.AddCompletionQueue(), pool, *environment.metrics));
   }
@@ -193,12 +169,14 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& optio
   Impl* server = impl.get();
   RouteLibraryLogs([server] { server->loops.back()->Post([server] { server->health.SetNotServing(); }); });
   for (auto& loop : impl->loops) {
-    loop->Start([server, on_loop_start, &loop = *loop] {
-      on_loop_start();
-      for (const UnaryMethod& method : server->unary_methods) Detach(ServeUnary(loop, server->environment, method));
-      for (const StreamMethod& method : server->stream_methods) Detach(ServeStream(loop, server->environment, method));
-      for (const BidiMethod& method : server->bidi_methods) Detach(ServeBidi(loop, server->environment, method));
-    });
+    impl->acceptors.push_back(std::make_unique<Acceptor>(*loop, environment, impl->service, impl->methods));
+    Acceptor* acceptor = impl->acceptors.back().get();
+    loop->Start(
+        [acceptor, on_loop_start] {
+          on_loop_start();
+          acceptor->Refill();
+        },
+        [acceptor] { acceptor->Refill(); });
   }
   return std::unique_ptr<RpcServer>(new RpcServer(std::move(impl)));
 }
@@ -211,13 +189,26 @@ HealthRegistry& RpcServer::health() {
   return impl_->health;
 }
 
+// Until nobody has called for a moment, or for so long that it makes no difference.
+void RpcServer::Impl::RefuseCalls() const {
+  const absl::Time end = absl::Now() + kRefusal;
+  absl::Time quiet_since = absl::Now();
+  int64_t accepted = environment.accepted;
+  while (absl::Now() < end && absl::Now() - quiet_since < kQuiet) {
+    absl::SleepFor(absl::Milliseconds(5));
+    if (std::exchange(accepted, environment.accepted.load()) != accepted) quiet_since = absl::Now();
+  }
+}
+
 void RpcServer::Drain(absl::Duration grace) {
+  const absl::Time stop_at = absl::Now() + grace;
+  impl_->environment.draining = true;
   impl_->StopCalls(/*endless_only=*/true);
-  const auto forced = std::chrono::system_clock::now() + absl::ToChronoNanoseconds(grace + kForcedEnd);
+  impl_->RefuseCalls();
+  const auto forced = absl::ToChronoTime(stop_at + kForcedEnd);
   std::future<void> ended = std::async(std::launch::async, [this, forced] {
     impl_->server->Shutdown(std::chrono::time_point_cast<std::chrono::system_clock::duration>(forced));
   });
-  const absl::Time stop_at = absl::Now() + grace;
   absl::Time busy_until = absl::Now();
   bool stopped = false;
   while (ended.wait_for(std::chrono::milliseconds(10)) != std::future_status::ready) {

@@ -1,68 +1,125 @@
 #include "server/rpc/serve.h"
 
-#include "server/rpc/operation.h"
+#include <new>
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "server/engine/inference.h"
+#include "server/rpc/call.h"
+#include "server/rpc/stream_writer.h"
 
 namespace predictd {
+namespace {
 
-Task<> ServeUnary(EventLoop& loop, RpcEnvironment& environment, const UnaryMethod& method) {
-  Call call(loop, environment, method.method);
-  grpc::ByteBuffer request;
-  grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> responder(&call.context());
+// Calls that come in one burst find as many waiting without another turn through gRPC.
+constexpr int kWaiting = 8;
 
-  Operation accept([&](void* tag) { method.accept(&call.context(), &request, &responder, loop.queue(), tag); });
-  if (!co_await accept) co_return;
-  Detach(ServeUnary(loop, environment, method));
-  call.Begin();
-
-  absl::StatusOr<grpc::ByteBuffer> response = co_await method.handle(call, request);
-  const grpc::Status status = call.CloseWith(response.status());
-
-  Operation finish([&](void* tag) {
-    status.ok() ? responder.Finish(*response, status, tag) : responder.FinishWithError(status, tag);
-  });
-  co_await finish;
-  co_await call.Done();
-  call.End();
+// Without a message, as that would need memory.
+absl::Status OutOfMemory() {
+  return absl::Status(absl::StatusCode::kResourceExhausted, "");
 }
 
-Task<> ServeStream(EventLoop& loop, RpcEnvironment& environment, const StreamMethod& method) {
-  Call call(loop, environment, method.method);
-  grpc::ByteBuffer request;
+// The request has come, or will not: whether the call takes it. If so, it holds its bytes.
+absl::Status TakeRequest(Call& call, bool arrived) {
+  if (!arrived && call.stop().stopped()) return StopStatus(call.stop().reason(), "the request's arrival");
+  if (!arrived) return absl::InvalidArgumentError("the call has no request");
+  const auto bytes = static_cast<int64_t>(call.message().Length());
+  const int64_t most = call.method().max_request_bytes();
+  if (bytes <= most) return call.Hold(bytes);
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the request has ", bytes, " bytes, and ", call.method().name(), " takes at most ", most));
+}
+
+// What the method's handler answers: the last message, if there is one, or the status to end with.
+using Answer = absl::StatusOr<std::optional<grpc::ByteBuffer>>;
+Task<Answer> Handle(Call& call) {
   StreamWriter writer(call);
-
-  Operation accept(
-      [&](void* tag) { method.accept(&call.context(), &request, &writer.transport(), loop.queue(), tag); });
-  if (!co_await accept) co_return;
-  Detach(ServeStream(loop, environment, method));
-  call.Begin();
-  writer.Begin();
-
-  const absl::Status result = co_await method.handle(call, request, writer);
-  const grpc::Status status = call.CloseWith(result);
-
-  Operation finish([&](void* tag) { writer.transport().Finish(status, tag); });
-  co_await finish;
-  co_await call.Done();
-  call.End();
+  if (const auto* bidi = std::get_if<BidiHandler>(&call.method().handler())) {
+    Task<absl::Status> handling = (*bidi)(call, writer);
+    absl::Status status = co_await handling;
+    co_return status.ok() ? Answer(std::nullopt) : Answer(std::move(status));
+  }
+  Call::Reading reading = call.Read();
+  const bool arrived = co_await reading;
+  absl::Status status = TakeRequest(call, arrived);
+  if (!status.ok()) co_return status;
+  if (const auto* stream = std::get_if<StreamHandler>(&call.method().handler())) {
+    Task<absl::Status> handling = (*stream)(call, call.message(), writer);
+    status = co_await handling;
+    co_return status.ok() ? Answer(std::nullopt) : Answer(std::move(status));
+  }
+  const auto& unary = std::get<UnaryHandler>(call.method().handler());
+  Task<absl::StatusOr<grpc::ByteBuffer>> handling = unary(call, call.message());
+  absl::StatusOr<grpc::ByteBuffer> answer = co_await handling;
+  status = answer.ok() ? call.Hold(static_cast<int64_t>(answer->Length())) : answer.status();
+  if (!status.ok()) co_return status;
+  co_return *std::move(answer);
 }
 
-Task<> ServeBidi(EventLoop& loop, RpcEnvironment& environment, const BidiMethod& method) {
-  Call call(loop, environment, method.method);
-  BidiStream stream(&call.context());
+}  // namespace
 
-  Operation accept([&](void* tag) { method.accept(&call.context(), &stream, loop.queue(), tag); });
-  if (!co_await accept) co_return;
-  Detach(ServeBidi(loop, environment, method));
-  call.Begin();
-  const StopCallback cancel(call.stop(), [&call] { call.context().TryCancel(); });
+void Acceptor::Refill() noexcept {
+  while (!shut_down_ && waiting_ < kWaiting) {
+    ++waiting_;
+    try {
+      Detach(Serve());
+    } catch (const std::bad_alloc&) {
+      --waiting_;
+      return;
+    }
+    if (failed_) break;
+  }
+  failed_ = false;
+}
 
-  const absl::Status result = co_await method.handle(call, stream);
-  const grpc::Status status = call.CloseWith(result);
+Task<> Acceptor::Serve() {
+  std::optional<Call> made;
+  bool accepted = false;
+  try {
+    Call& waiting = made.emplace(loop_, environment_);
+    Operation accept([&](void* tag) {
+      service_.RequestCall(&waiting.context(), &waiting.transport(), loop_.queue(), loop_.queue(), tag);
+    });
+    accepted = co_await accept;
+    shut_down_ = !accepted;
+  } catch (const std::bad_alloc&) {
+    failed_ = true;
+  }
+  --waiting_;
+  if (!accepted) co_return;
+  Refill();
 
-  Operation finish([&](void* tag) { stream.Finish(status, tag); });
-  co_await finish;
-  co_await call.Done();
-  call.End();
+  Call& call = *made;
+  Answer answer = std::nullopt;
+  try {
+    absl::Status status = call.Begin(methods_.Find(call.context().method()));
+    if (status.ok()) {
+      Task<Answer> handling = Handle(call);
+      answer = co_await handling;
+    } else {
+      answer = std::move(status);
+    }
+  } catch (const std::bad_alloc&) {
+    answer = OutOfMemory();
+  }
+  const grpc::Status& status = call.CloseWith(answer.status());
+
+  bool sent = false;
+  if (status.ok() && answer->has_value()) {
+    const grpc::ByteBuffer& message = **answer;
+    auto finish = call.Send(static_cast<int64_t>(message.Length()), [&](void* tag) {
+      call.transport().WriteAndFinish(message, grpc::WriteOptions(), status, tag);
+    });
+    sent = co_await finish;
+  } else {
+    auto finish = call.Send(0, [&](void* tag) { call.transport().Finish(status, tag); });
+    sent = co_await finish;
+  }
+  Call::Ending over = call.Over();
+  co_await over;
+  call.End(sent);
 }
 
 }  // namespace predictd

@@ -1,52 +1,40 @@
 #ifndef PREDICTD_SERVER_RPC_SERVE_H_
 #define PREDICTD_SERVER_RPC_SERVE_H_
 
-#include <grpcpp/grpcpp.h>
-#include <grpcpp/support/async_stream.h>
-#include <grpcpp/support/async_unary_call.h>
+#include <grpcpp/generic/async_generic_service.h>
 
-#include <functional>
-
-#include "absl/status/statusor.h"
 #include "server/async/task.h"
-#include "server/rpc/call.h"
-#include "server/rpc/stream_writer.h"
+#include "server/rpc/environment.h"
+#include "server/rpc/event_loop.h"
+#include "server/rpc/method_table.h"
 
 namespace predictd {
 
-// A unary method: how to ask gRPC for the next call, and what to answer. Messages are bytes here: handlers decode.
-struct UnaryMethod {
-  Method method;
-  std::function<void(grpc::ServerContext*, grpc::ByteBuffer* request,
-                     grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>*, grpc::ServerCompletionQueue*, void* tag)>
-      accept;
-  std::function<Task<absl::StatusOr<grpc::ByteBuffer>>(Call&, grpc::ByteBuffer& request)> handle;
-};
+// Keeps a number of calls waited for on one event loop, and serves those that come. Used on the loop's thread; outlives
+// the calls.
+class Acceptor {
+ public:
+  // The arguments outlive the acceptor.
+  Acceptor(EventLoop& loop, RpcEnvironment& environment, grpc::AsyncGenericService& service, const MethodTable& methods)
+      : loop_(loop), environment_(environment), service_(service), methods_(methods) {}
 
-// A server-streaming method.
-struct StreamMethod {
-  Method method;
-  std::function<void(grpc::ServerContext*, grpc::ByteBuffer* request, grpc::ServerAsyncWriter<grpc::ByteBuffer>*,
-                     grpc::ServerCompletionQueue*, void* tag)>
-      accept;
-  std::function<Task<absl::Status>(Call&, grpc::ByteBuffer& request, StreamWriter&)> handle;
-};
+  // Waits for calls. Also to be called now and then: makes up for those that there was no memory for.
+  void Refill() noexcept;
 
-// A method that streams both ways. The handler reads and writes on its own.
-using BidiStream = grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>;
-struct BidiMethod {
-  Method method;
-  std::function<void(grpc::ServerContext*, BidiStream*, grpc::ServerCompletionQueue*, void* tag)> accept;
-  std::function<Task<absl::Status>(Call&, BidiStream&)> handle;
-};
+ private:
+  // Waits for one call, serves it from its headers to its last tag, and sees to it that the next one is waited for. Ends
+  // without a call when the server shuts down. Everything that all calls have in common happens here.
+  Task<> Serve();
 
-// Waits for one call of the method on this loop, serves it from accept to its last tag, and sees to it that the next
-// one is waited for. Ends without a call when the server shuts down. Everything that all calls have in common happens
-// here.
-Task<> ServeUnary(EventLoop& loop, RpcEnvironment& environment, const UnaryMethod& method);
-Task<> ServeStream(EventLoop& loop, RpcEnvironment& environment, const StreamMethod& method);
-// A call that is stopped is cancelled: its handler sees that its reads and writes fail.
-Task<> ServeBidi(EventLoop& loop, RpcEnvironment& environment, const BidiMethod& method);
+  EventLoop& loop_;
+  RpcEnvironment& environment_;
+  grpc::AsyncGenericService& service_;
+  const MethodTable& methods_;
+  int waiting_ = 0;
+  // There was no memory for the last one.
+  bool failed_ = false;
+  bool shut_down_ = false;
+};
 
 }  // namespace predictd
 

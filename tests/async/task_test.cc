@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -231,6 +232,41 @@ TEST(TaskTest, HundredThousandNestedTasksUnwindWhenTheDeepestIsResumed) {
   EXPECT_FALSE(ended);
   gate.Open();
   EXPECT_TRUE(ended);
+}
+
+Task<int> Fail() {
+  throw std::bad_alloc();
+  co_return 0;
+}
+
+Task<> FailAfter(Gate& gate) {
+  co_await gate;
+  throw std::bad_alloc();
+}
+
+template <class T>
+Task<> NoteFailure(Task<T> task, std::vector<std::string>& notes) {
+  try {
+    co_await std::move(task);
+    notes.emplace_back("no failure");
+  } catch (const std::bad_alloc&) {
+    notes.emplace_back("bad_alloc");
+  }
+}
+
+TEST(TaskTest, WhatATaskThrowsIsThrownWhereItIsAwaited) {
+  std::vector<std::string> notes;
+  Detach(NoteFailure(Fail(), notes));
+  EXPECT_EQ(notes, std::vector<std::string>{"bad_alloc"});
+}
+
+TEST(TaskTest, WhatIsThrownAfterASuspensionReachesTheAwaiterNotWhoeverResumes) {
+  std::vector<std::string> notes;
+  Gate gate;
+  Detach(NoteFailure(FailAfter(gate), notes));
+  ASSERT_TRUE(notes.empty());
+  EXPECT_NO_THROW(gate.Open());
+  EXPECT_EQ(notes, std::vector<std::string>{"bad_alloc"});
 }
 
 }  // namespace

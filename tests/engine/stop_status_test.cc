@@ -37,7 +37,9 @@ INSTANTIATE_TEST_SUITE_P(Table, StopStatusTest,
                                          StopCase{StopReason::kDraining, absl::StatusCode::kUnavailable,
                                                   "the server shuts down; the request was in the queue", true},
                                          StopCase{StopReason::kStalled, absl::StatusCode::kResourceExhausted,
-                                                  "the reader took nothing from the stream for too long"},
+                                                  "the reader took too little for too long"},
+                                         StopCase{StopReason::kUnsent, absl::StatusCode::kDeadlineExceeded,
+                                                  "the request took too long to arrive"},
                                          StopCase{StopReason::kFailed, absl::StatusCode::kCancelled,
                                                   "another part of the call failed; this one was in the queue"}));
 

@@ -1,0 +1,46 @@
+#include "server/rpc/peer_watch.h"
+
+#include <algorithm>
+
+namespace predictd {
+namespace {
+
+// Longer than any call, and short enough to be added to a time.
+constexpr Duration kForever = std::chrono::hours(24 * 365);
+
+double Seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+void PeerWatch::Begin(For what, TimePoint now) {
+  since_.store(now, std::memory_order_relaxed);
+  what_.store(what, std::memory_order_release);
+}
+
+void PeerWatch::EndSending(TimePoint now, int64_t bytes) {
+  End();
+  if (limits_.least_rate == 0) return;
+  waited_ += now - since_.load(std::memory_order_relaxed);
+  bytes_ += bytes;
+  if (waited_ < limits_.stall) return;
+  if (static_cast<double>(bytes_) < static_cast<double>(limits_.least_rate) * Seconds(waited_)) {
+    too_slow_.store(true, std::memory_order_relaxed);
+  }
+  waited_ = Duration::zero();
+  bytes_ = 0;
+}
+
+PeerWatch::Verdict PeerWatch::Look(TimePoint now, bool stopped) const {
+  const For what = what_.load(std::memory_order_acquire);
+  const Duration waited =
+      what == For::kNothing ? Duration::zero() : now - since_.load(std::memory_order_relaxed);
+  if (stopped) return {.cancel = waited >= kStoppedGrace, .again = kStoppedGrace};
+  if (what == For::kNothing) return {.again = std::min({limits_.receive, limits_.stall, kForever})};
+  const Duration limit = std::min(what == For::kMessage ? limits_.receive : limits_.stall, kForever);
+  if (waited >= limit || too_slow_.load(std::memory_order_relaxed)) return {.late = true, .again = kStoppedGrace};
+  return {.again = limit - waited};
+}
+
+}  // namespace predictd

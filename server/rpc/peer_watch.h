@@ -1,0 +1,64 @@
+#ifndef PREDICTD_SERVER_RPC_PEER_WATCH_H_
+#define PREDICTD_SERVER_RPC_PEER_WATCH_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "server/async/clock.h"
+
+namespace predictd {
+
+// What the other end of a call may keep it waiting.
+struct PeerLimits {
+  // How long a message may take to arrive once the call waits for it.
+  Duration receive = Duration::max();
+  // How long a message or status may wait for its reader.
+  Duration stall = Duration::max();
+  // Bytes a second that a reader must take over any `stall` of waiting. 0: any.
+  int64_t least_rate = 0;
+};
+
+// Watches whether the other end of one call keeps it waiting for too long: with the rest of a message that it sends, or
+// with taking what is sent to it. Policy only: it neither reads a clock nor stops anything.
+//
+// Times are those of the event loop's own clock (EventLoop::OwnTime), which stands still while the loop could not have
+// noticed what the peer did. At most one wait at a time, begun and ended by whichever thread the call is on; Look is
+// for the loop.
+class PeerWatch {
+ public:
+  enum class For : int { kNothing, kMessage, kReader };
+
+  explicit PeerWatch(const PeerLimits& limits) : limits_(limits) {}
+
+  void Begin(For what, TimePoint now);
+  void End() { what_.store(For::kNothing, std::memory_order_release); }
+  // The same, of a wait for the reader, who has taken `bytes`.
+  void EndSending(TimePoint now, int64_t bytes);
+
+  struct Verdict {
+    // The peer has used up its time.
+    bool late = false;
+    // It keeps even a call waiting that has been stopped: nothing but cancelling ends that.
+    bool cancel = false;
+    // When to look again, from now.
+    Duration again{};
+  };
+  Verdict Look(TimePoint now, bool stopped) const;
+
+  // What a peer gets to take the status of a call that was stopped.
+  static constexpr Duration kStoppedGrace = std::chrono::milliseconds(200);
+
+ private:
+  const PeerLimits& limits_;
+  std::atomic<For> what_{For::kNothing};
+  // When the wait began; of interest only while there is one.
+  std::atomic<TimePoint> since_{TimePoint()};
+  std::atomic<bool> too_slow_{false};
+  // Of the writes since the reader's rate was last looked at.
+  Duration waited_{};
+  int64_t bytes_ = 0;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_RPC_PEER_WATCH_H_
