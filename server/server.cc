@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/async/worker_pool.h"
+#include "server/config/memory_limit.h"
 #include "server/engine/catalog.h"
 #include "server/engine/loader.h"
 #include "server/generator_loading.h"
@@ -35,6 +36,12 @@ constexpr Duration kMaxInlineCost = std::chrono::microseconds(200);
 
 int Cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+// What callers may make the server hold. Room for a few of the largest requests in any case.
+int64_t RequestMemory(const ServerConfig& config) {
+  if (config.request_memory > 0) return config.request_memory;
+  return std::max(AvailableMemory() / 16, 4 * config.max_message_bytes);
 }
 
 // Of a configured time, where zero is for ever.
@@ -131,7 +138,7 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   WorkerPool pool({.workers = workers, .on_start = init_thread, .max_inline_cost = kMaxInlineCost});
 
   const int loops = config.loops > 0 ? config.loops : std::max(1, Cores() / 2);
-  RpcEnvironment environment(config.request_memory > 0 ? config.request_memory : DefaultRequestMemory());
+  RpcEnvironment environment(RequestMemory(config));
   environment.default_deadline = config.default_deadline;
   environment.max_deadline = config.max_deadline;
   environment.peer_limits = {.receive = TimeLimit(config.receive_timeout),

@@ -107,8 +107,7 @@ void AddOptions(CLI::App& app, ServerConfig& config) {
            "What all calls may hold, with requests and answers; 0: 1/16 of the memory")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 50));
-  options
-      .Add("max-endless-calls", "N", config.max_endless_calls, "Health watches and reflection streams at a time")
+  options.Add("max-endless-calls", "N", config.max_endless_calls, "Health watches and reflection streams at a time")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
 
   options.Group("Threads");

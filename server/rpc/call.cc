@@ -60,7 +60,8 @@ absl::Status Call::Admit() {
   if (environment_.draining.load(std::memory_order_acquire) && !method_->while_draining()) {
     return WithRetryAfter(absl::UnavailableError("the server shuts down"), kDrainRetry);
   }
-  if (method_->endless() && environment_.endless_calls.load(std::memory_order_relaxed) > environment_.max_endless_calls) {
+  if (method_->endless() &&
+      environment_.endless_calls.load(std::memory_order_relaxed) > environment_.max_endless_calls) {
     return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("there are ", environment_.max_endless_calls,
                                                                     " health watches and reflection streams already")),
                           kBusyRetry);
@@ -70,10 +71,10 @@ absl::Status Call::Admit() {
 
 absl::Status Call::Hold(int64_t bytes) {
   if (memory_.Take(bytes)) return absl::OkStatus();
-  return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("the calls that the server has hold ",
-                                                                  environment_.memory.used(), " of ",
-                                                                  environment_.memory.limit(), " bytes")),
-                        kBusyRetry);
+  return WithRetryAfter(
+      absl::ResourceExhaustedError(absl::StrCat("the calls that the server has hold ", environment_.memory.used(),
+                                                " of ", environment_.memory.limit(), " bytes")),
+      kBusyRetry);
 }
 
 TimePoint Call::ChooseDeadline(TimePoint arrived) const {
@@ -167,8 +168,9 @@ void Call::End(bool sent) noexcept {
     // What the other end did not take is no success.
     const bool lost = !sent && status_.ok();
     const absl::Status cause = StopStatus(stop_.reason(), "the answer");
-    report_.End(lost ? grpc::Status(static_cast<grpc::StatusCode>(cause.code()), std::string(cause.message())) : status_,
-                stop_.reason(), ended);
+    report_.End(
+        lost ? grpc::Status(static_cast<grpc::StatusCode>(cause.code()), std::string(cause.message())) : status_,
+        stop_.reason(), ended);
   } catch (const std::bad_alloc&) {
     // Then there is no line of it.
     return;

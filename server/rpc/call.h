@@ -22,8 +22,8 @@
 namespace predictd {
 
 // One RPC, whatever its kind: its context and transport, its deadline, its stop source, what it holds of the memory
-// budget, and its report. Lives in the frame of the coroutine that serves it, on the event loop that accepted it. Used by
-// one thread at a time: the loop or the worker that the coroutine is on; stop() by any.
+// budget, and its report. Lives in the frame of the coroutine that serves it, on the event loop that accepted it. Used
+// by one thread at a time: the loop or the worker that the coroutine is on; stop() by any.
 //
 // Whatever waits for the other end is watched: a message that does not arrive, an answer or a status that is not taken.
 class Call {
@@ -45,8 +45,8 @@ class Call {
   // The call's own, within the server's limits.
   TimePoint deadline() const { return deadline_; }
 
-  // `co_await call.Read()`, on the loop: whether another message has come, which is then in message(). False also if the
-  // call was stopped meanwhile.
+  // `co_await call.Read()`, on the loop: whether another message has come, which is then in message(). False also if
+  // the call was stopped meanwhile.
   class Reading;
   Reading Read();
   grpc::ByteBuffer& message() { return message_; }
@@ -61,9 +61,9 @@ class Call {
   // Makes the call hold so many bytes more until it ends. RESOURCE_EXHAUSTED if all callers together hold too much.
   absl::Status Hold(int64_t bytes);
 
-  // For whoever serves the call, in this order. Begin, on the loop: it has arrived; the status says whether it may go on.
-  // CloseWith: the handler is through; adds trailers and returns what to finish with. `co_await Over()`: no tag is out
-  // any more, the loop has it. End: reports; `sent` is whether the status was.
+  // For whoever serves the call, in this order. Begin, on the loop: it has arrived; the status says whether it may go
+  // on. CloseWith: the handler is through; adds trailers and returns what to finish with. `co_await Over()`: no tag is
+  // out any more, the loop has it. End: reports; `sent` is whether the status was.
   absl::Status Begin(const Method& method);
   const grpc::Status& CloseWith(const absl::Status& status) noexcept;
   struct Ending;

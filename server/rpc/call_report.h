@@ -18,8 +18,8 @@
 
 namespace predictd {
 
-// What a call leaves behind: its span, its metrics, its log line, and the timings in its trailers. Belongs to a Call and
-// is used by the thread that the call is on.
+// What a call leaves behind: its span, its metrics, its log line, and the timings in its trailers. Belongs to a Call
+// and is used by the thread that the call is on.
 class CallReport {
  public:
   CallReport(const RpcEnvironment& environment, grpc::ServerContext& context)

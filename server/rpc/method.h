@@ -20,14 +20,14 @@ namespace predictd {
 class Call;
 class StreamWriter;
 
-// What answers a call. Messages are bytes here: handlers decode. One request and one answer; one request and a stream of
-// answers; whatever the two ends like.
+// What answers a call. Messages are bytes here: handlers decode. One request and one answer; one request and a stream
+// of answers; whatever the two ends like.
 using UnaryHandler = std::function<Task<absl::StatusOr<grpc::ByteBuffer>>(Call&, grpc::ByteBuffer& request)>;
 using StreamHandler = std::function<Task<absl::Status>(Call&, grpc::ByteBuffer& request, StreamWriter&)>;
 using BidiHandler = std::function<Task<absl::Status>(Call&, StreamWriter&)>;
 
-// A method of a service: its names, what its calls may do, what answers them, and its metrics for each model. Immutable,
-// thread-safe.
+// A method of a service: its names, what its calls may do, what answers them, and its metrics for each model.
+// Immutable, thread-safe.
 class Method {
  public:
   struct Options {

@@ -34,8 +34,7 @@ void PeerWatch::EndSending(TimePoint now, int64_t bytes) {
 
 PeerWatch::Verdict PeerWatch::Look(TimePoint now, bool stopped) const {
   const For what = what_.load(std::memory_order_acquire);
-  const Duration waited =
-      what == For::kNothing ? Duration::zero() : now - since_.load(std::memory_order_relaxed);
+  const Duration waited = what == For::kNothing ? Duration::zero() : now - since_.load(std::memory_order_relaxed);
   if (stopped) return {.cancel = waited >= kStoppedGrace, .again = kStoppedGrace};
   if (what == For::kNothing) return {.again = std::min({limits_.receive, limits_.stall, kForever})};
   const Duration limit = std::min(what == For::kMessage ? limits_.receive : limits_.stall, kForever);

@@ -15,8 +15,8 @@ Task<absl::Status> HandleReflection(Call& call, StreamWriter& writer, const std:
     }
     const auto bytes = static_cast<int64_t>(call.message().Length());
     if (bytes > call.method().max_request_bytes()) {
-      co_return absl::ResourceExhaustedError(absl::StrCat("the request has ", bytes, " bytes, and reflection takes at most ",
-                                                          call.method().max_request_bytes()));
+      co_return absl::ResourceExhaustedError(absl::StrCat(
+          "the request has ", bytes, " bytes, and reflection takes at most ", call.method().max_request_bytes()));
     }
     auto message = ParseMessage<grpc::reflection::v1::ServerReflectionRequest>(call.message());
     if (!message.ok()) co_return message.status();

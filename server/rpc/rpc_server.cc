@@ -32,9 +32,9 @@ constexpr char kReflectionAlphaName[] = "grpc.reflection.v1alpha.ServerReflectio
 // What the requests of the small methods may have: a name or two.
 constexpr int64_t kSmallRequest = 4096;
 
-// How long a server that drains answers calls with UNAVAILABLE before it takes none. Callers need that to learn of it: a
-// call that gRPC itself turns away, because it was under way when the connection was told to go, ends as CANCELLED, which
-// clients do not repeat. Over at once when nobody has called for a moment.
+// How long a server that drains answers calls with UNAVAILABLE before it takes none. Callers need that to learn of it:
+// a call that gRPC itself turns away, because it was under way when the connection was told to go, ends as CANCELLED,
+// which clients do not repeat. Over at once when nobody has called for a moment.
 constexpr absl::Duration kRefusal = absl::Milliseconds(500);
 constexpr absl::Duration kQuiet = absl::Milliseconds(100);
 
@@ -91,7 +91,7 @@ struct RpcServer::Impl {
 
 RpcServer::Impl::Impl(const Options& options, RpcEnvironment& environment, const Catalog& catalog)
     : environment(environment),
-      methods(Method({.name = "unknown"}, BidiHandler(RefuseUnknown), *environment.metrics, catalog)) {
+      methods(Method({.service = "", .name = "unknown"}, BidiHandler(RefuseUnknown), *environment.metrics, catalog)) {
   AddMethods(options, catalog);
 }
 
@@ -102,17 +102,19 @@ void RpcServer::Impl::AddMethods(const Options& options, const Catalog& catalog)
   };
   const int64_t large = options.max_message_bytes;
   add({.service = kPredictionName, .name = "Predict", .max_request_bytes = large},
-      UnaryHandler([&catalog](Call& call, grpc::ByteBuffer& request) { return HandlePredict(call, request, catalog); }));
+      UnaryHandler(
+          [&catalog](Call& call, grpc::ByteBuffer& request) { return HandlePredict(call, request, catalog); }));
   add({.service = kPredictionName, .name = "PredictStream", .max_request_bytes = large},
-      StreamHandler([&catalog, window = options.stream_window](Call& call, grpc::ByteBuffer& request,
-                                                               StreamWriter& writer) {
-        return HandlePredictStream(call, request, writer, catalog, window);
-      }));
+      StreamHandler(
+          [&catalog, window = options.stream_window](Call& call, grpc::ByteBuffer& request, StreamWriter& writer) {
+            return HandlePredictStream(call, request, writer, catalog, window);
+          }));
   add({.service = kModelName, .name = "ListModels", .max_request_bytes = kSmallRequest},
       UnaryHandler(
           [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleListModels(call, request, catalog); }));
   add({.service = kModelName, .name = "GetModel", .max_request_bytes = kSmallRequest},
-      UnaryHandler([&catalog](Call& call, grpc::ByteBuffer& request) { return HandleGetModel(call, request, catalog); }));
+      UnaryHandler(
+          [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleGetModel(call, request, catalog); }));
   add({.service = kHealthName, .name = "Check", .max_request_bytes = kSmallRequest, .while_draining = true},
       UnaryHandler([this](Call& call, grpc::ByteBuffer& request) { return HandleHealthCheck(call, request, health); }));
   add({.service = kHealthName, .name = "Watch", .max_request_bytes = kSmallRequest, .endless = true},

@@ -22,8 +22,8 @@ class Acceptor {
   void Refill() noexcept;
 
  private:
-  // Waits for one call, serves it from its headers to its last tag, and sees to it that the next one is waited for. Ends
-  // without a call when the server shuts down. Everything that all calls have in common happens here.
+  // Waits for one call, serves it from its headers to its last tag, and sees to it that the next one is waited for.
+  // Ends without a call when the server shuts down. Everything that all calls have in common happens here.
   Task<> Serve();
 
   EventLoop& loop_;

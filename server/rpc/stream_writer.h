@@ -8,8 +8,8 @@
 
 namespace predictd {
 
-// The sending side of a call that streams: one message at a time, so that a reader who is slow holds up whoever produces.
-// One who is too slow is cut off (PeerWatch). Lives in the call's frame.
+// The sending side of a call that streams: one message at a time, so that a reader who is slow holds up whoever
+// produces. One who is too slow is cut off (PeerWatch). Lives in the call's frame.
 class StreamWriter {
  public:
   explicit StreamWriter(Call& call) : call_(call) {}

@@ -7,6 +7,7 @@ import random
 import resource
 import socket
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import pairwise
@@ -291,17 +292,31 @@ def test_a_malformed_message_ends_its_call(server: PredictdProcess, prefix: byte
     assert server.resident_bytes() - before < 16 * 2**20
 
 
-def test_compressed_messages_are_read(server: PredictdProcess) -> None:
-    rows = numpy.tile(numpy.arange(64, dtype=numpy.float32), (64, 1))
-    request = predict_request("linear", raw_tensor("x", rows))
-    plain = server.client.predict(request)
+def test_compressed_messages_are_refused_before_they_are_inflated(server: PredictdProcess) -> None:
+    """gRPC inflates without a bound: what is a kilobyte on the wire may be a megabyte in memory."""
     for algorithm in (grpc.Compression.Gzip, grpc.Compression.Deflate):
         options = [("grpc.use_local_subchannel_pool", 1)]
         with grpc.insecure_channel(server.address, options=options, compression=algorithm) as channel:
-            client = Client(channel)
-            assert client.predict(request).outputs[0].raw == plain.outputs[0].raw
-            events = collect(client.predict_stream(PredictStreamRequest(predict=request, chunk_rows=16)))
-            assert b"".join(rows.outputs[0].raw for rows in events["rows"]) == plain.outputs[0].raw
+            error = rpc_error(lambda channel=channel: Client(channel).predict(linear_request()))
+            assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+            assert "ompression algorithm" in error.details()
+
+
+def test_compressed_zeros_takes_no_memory(server: PredictdProcess) -> None:
+    """What says that it is compressed in a call that does not is read as it is."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = deflate.compress(bytes(16 << 20)) + deflate.flush()
+    before = server.resident_bytes()
+    for encoding in ({"grpc-encoding": "gzip"}, {}):
+        with RawHttp2(server.address) as connection:
+            connection.send(encode_call(1, PREDICT, encoding))
+            body = struct.pack(">BI", 1, len(bomb)) + bomb
+            for start in range(0, len(body), 16384):
+                flags = END_STREAM if start + 16384 >= len(body) else 0
+                connection.send(encode_frame(DATA, flags, 1, body[start : start + 16384]))
+            answer = connection.read_until(HEADERS, 1)
+            assert b"grpc-status" in answer.payload
+    assert server.resident_bytes() - before < 8 * 2**20
 
 
 @pytest.mark.parametrize(("kib", "refused"), [(4, False), (20, True), (300, True)])

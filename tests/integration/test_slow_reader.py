@@ -167,7 +167,7 @@ def test_a_stalled_stream_is_ended_after_the_stall_timeout(impatient: PredictdPr
         lasted = impatient.metric("predictd_request_seconds_sum", method="PredictStream") - seconds_before
         assert STALL_SECONDS <= lasted < STALL_SECONDS + 5
     record = [record for record in impatient.log_records() if record.get("code") == "RESOURCE_EXHAUSTED"][-1]
-    assert record["message"] == "the reader took nothing from the stream for too long"
+    assert record["message"] == "the reader took too little for too long"
 
 
 def test_a_stream_whose_reader_opens_no_window_is_reset(impatient: PredictdProcess) -> None:

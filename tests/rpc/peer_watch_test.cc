@@ -1,0 +1,98 @@
+#include "server/rpc/peer_watch.h"
+
+#include <gtest/gtest.h>
+
+namespace predictd {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class PeerWatchTest : public testing::Test {
+ protected:
+  // Sends `bytes` to a reader who takes so long over them.
+  void Send(int64_t bytes, Duration took) {
+    watch_.Begin(PeerWatch::For::kReader, now_);
+    now_ += took;
+    watch_.EndSending(now_, bytes);
+  }
+
+  const PeerLimits limits_ = {.receive = seconds(10), .stall = seconds(30), .least_rate = 1000};
+  PeerWatch watch_{limits_};
+  TimePoint now_ = TimePoint(seconds(1000));
+};
+
+TEST_F(PeerWatchTest, NobodyIsLateWhileNothingWaits) {
+  const PeerWatch::Verdict verdict = watch_.Look(now_ + seconds(1000), false);
+  EXPECT_FALSE(verdict.late);
+  EXPECT_FALSE(verdict.cancel);
+  EXPECT_EQ(verdict.again, seconds(10));
+}
+
+TEST_F(PeerWatchTest, AMessageThatDoesNotArriveIsLateAfterItsTime) {
+  watch_.Begin(PeerWatch::For::kMessage, now_);
+  EXPECT_FALSE(watch_.Look(now_ + seconds(9), false).late);
+  EXPECT_EQ(watch_.Look(now_ + seconds(9), false).again, seconds(1));
+  EXPECT_TRUE(watch_.Look(now_ + seconds(10), false).late);
+}
+
+TEST_F(PeerWatchTest, AReaderWhoTakesNothingIsLateAfterTheStallTimeOut) {
+  watch_.Begin(PeerWatch::For::kReader, now_);
+  EXPECT_FALSE(watch_.Look(now_ + seconds(29), false).late);
+  EXPECT_TRUE(watch_.Look(now_ + seconds(30), false).late);
+}
+
+TEST_F(PeerWatchTest, WhatHasArrivedIsNotLate) {
+  watch_.Begin(PeerWatch::For::kMessage, now_);
+  watch_.End();
+  EXPECT_FALSE(watch_.Look(now_ + seconds(100), false).late);
+}
+
+TEST_F(PeerWatchTest, AReaderWhoTakesALittleNowAndThenIsLate) {
+  Send(17'000, seconds(20));
+  EXPECT_FALSE(watch_.Look(now_, false).late);
+  Send(17'000, seconds(20));
+  watch_.Begin(PeerWatch::For::kReader, now_);
+  EXPECT_TRUE(watch_.Look(now_, false).late);
+}
+
+TEST_F(PeerWatchTest, ASlowReaderWhoKeepsTheRateIsNot) {
+  for (int i = 0; i < 100; ++i) {
+    Send(20'000, seconds(15));
+    watch_.Begin(PeerWatch::For::kReader, now_);
+    EXPECT_FALSE(watch_.Look(now_, false).late);
+    watch_.End();
+  }
+}
+
+TEST_F(PeerWatchTest, OnlyTimeThatAWriteWaitedCountsForTheRate) {
+  for (int i = 0; i < 100; ++i) {
+    Send(10, milliseconds(1));
+    now_ += seconds(60);
+  }
+  watch_.Begin(PeerWatch::For::kReader, now_);
+  EXPECT_FALSE(watch_.Look(now_, false).late);
+}
+
+TEST_F(PeerWatchTest, WhoKeepsAStoppedCallWaitingIsCancelledAfterAMoment) {
+  watch_.Begin(PeerWatch::For::kReader, now_);
+  EXPECT_FALSE(watch_.Look(now_ + milliseconds(199), true).cancel);
+  EXPECT_TRUE(watch_.Look(now_ + milliseconds(200), true).cancel);
+}
+
+TEST_F(PeerWatchTest, AStoppedCallThatWaitsForNobodyIsNotCancelled) {
+  EXPECT_FALSE(watch_.Look(now_ + seconds(100), true).cancel);
+}
+
+TEST(PeerWatchLimitsTest, WithoutLimitsNobodyIsEverLate) {
+  const PeerLimits none;
+  PeerWatch watch(none);
+  watch.Begin(PeerWatch::For::kReader, TimePoint());
+  const PeerWatch::Verdict verdict = watch.Look(TimePoint() + std::chrono::hours(24 * 300), false);
+  EXPECT_FALSE(verdict.late);
+  // It can be added to a time.
+  EXPECT_LT(verdict.again, std::chrono::hours(24 * 366));
+}
+
+}  // namespace
+}  // namespace predictd
