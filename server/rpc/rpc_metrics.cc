@@ -34,6 +34,10 @@ RpcMetrics::RpcMetrics(MetricsRegistry& registry)
                                      ExponentialBounds(0.0001, 2, 18), {"method", "model"})),
       in_flight_(
           registry.AddGauge("predictd_requests_in_flight", "Calls that have arrived and not ended.", {"method"})),
+      request_memory_(registry
+                          .AddGauge("predictd_request_memory_bytes",
+                                    "What calls hold of --request-memory: themselves, requests and answers.")
+                          .With()),
       loop_lag_(registry
                     .AddHistogram("predictd_event_loop_lag_seconds",
                                   "How late a timer of an event loop fired: what a ready event had to wait.",

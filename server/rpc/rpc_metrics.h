@@ -37,6 +37,8 @@ class RpcMetrics final : public LoopObserver {
   };
 
   Gauge& InFlight(absl::string_view method);
+  // What callers make the server hold, in bytes.
+  Gauge& request_memory() const { return request_memory_; }
 
   void OnLag(Duration lag) override;
   void OnBurst(Duration busy, int events) override;
@@ -45,6 +47,7 @@ class RpcMetrics final : public LoopObserver {
   MetricFamily<Counter>& requests_;
   MetricFamily<Histogram>& seconds_;
   MetricFamily<Gauge>& in_flight_;
+  Gauge& request_memory_;
   Histogram& loop_lag_;
   Histogram& loop_busy_;
 };

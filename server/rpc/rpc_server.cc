@@ -178,7 +178,10 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& optio
           on_loop_start();
           acceptor->Refill();
         },
-        [acceptor] { acceptor->Refill(); });
+        [acceptor, &environment] {
+          acceptor->Refill();
+          environment.metrics->request_memory().Set(static_cast<double>(environment.memory.used()));
+        });
   }
   return std::unique_ptr<RpcServer>(new RpcServer(std::move(impl)));
 }
