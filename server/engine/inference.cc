@@ -47,6 +47,7 @@ absl::StatusCode StopCode(StopReason reason) {
     case StopReason::kNone:
       return absl::StatusCode::kOk;
     case StopReason::kDeadline:
+    case StopReason::kUnsent:
       return absl::StatusCode::kDeadlineExceeded;
     case StopReason::kDraining:
       return absl::StatusCode::kUnavailable;

@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "server/engine/admission.h"
 #include "server/engine/batch.h"
 #include "server/model/retry_advice.h"
 
@@ -24,12 +23,6 @@ class NoObserver final : public RunnerObserver {
 
 // One batch in so many may be as large as the model allows: what it costs is known anew.
 constexpr uint32_t kExploreEvery = 64;
-
-// While others use the model, batches of those that are kept apart get one part in five of one worker's time: after
-// each they rest for four times as long. Others use it if they have done so a moment ago.
-constexpr int kRestForRun = 4;
-constexpr Duration kLongestRest = std::chrono::seconds(1);
-constexpr Duration kMoment = std::chrono::milliseconds(100);
 
 RunnerObserver& OrNone(RunnerObserver* observer) {
   static NoObserver none;
@@ -202,26 +195,18 @@ Duration ModelRunner::StepCost() const {
   return cost > Duration::zero() ? cost : Duration::max();
 }
 
-TimePoint ModelRunner::ApartFrom(TimePoint now) const {
-  if (apart_runs_) return kNever;
-  // Nobody else wants the time.
-  const TimePoint alone_from = queue_.only_apart() ? last_together_ + kMoment : kNever;
-  return std::max(now, std::min(apart_rests_until_, alone_from));
-}
-
 ModelRunner::Step ModelRunner::TakeStep(TimePoint now, Duration shortest_run) noexcept {
   const bool explore = steps_.fetch_add(1, std::memory_order_relaxed) % kExploreEvery == 0;
   JobQueue::TakeOptions options = {.shortest_run = shortest_run,
                                    .most_rows = explore ? signature_.max_batch_size : BatchRows()};
   Step step;
   MutexLock lock(mutex_);
-  const TimePoint apart_from = ApartFrom(now);
+  const TimePoint apart_from = apart_pace_.From(now, /*alone=*/queue_.only_apart());
   options.apart = apart_from <= now;
   step.taken = queue_.Take(now, options);
   const std::vector<std::shared_ptr<Job>>& batch = step.taken.batch;
   step.apart = !batch.empty() && batch.front()->queued.apart;
-  if (step.apart) apart_runs_ = true;
-  if (!batch.empty() && !step.apart) last_together_ = now;
+  if (!batch.empty()) apart_pace_.OnTaken(step.apart, now);
   const bool must_rest = !options.apart && queue_.only_apart();
   step.more = queue_.size() > 0 && !must_rest;
   // Never, if one of them runs: when that has ended, it says that there is more.
@@ -265,8 +250,7 @@ void ModelRunner::RunBatch(Step& step, TimePoint now) noexcept {
     const auto noted = std::find(running_until_.begin(), running_until_.end(), step.until);
     if (noted != running_until_.end()) running_until_.erase(noted);
     if (step.apart) {
-      apart_runs_ = false;
-      apart_rests_until_ = ended + std::min(kRestForRun * (ended - now), kLongestRest);
+      apart_pace_.OnEnded(ended - now, ended);
       more = queue_.size() > 0;
     }
   }

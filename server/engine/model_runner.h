@@ -13,6 +13,8 @@
 #include "server/async/mutex.h"
 #include "server/async/stop.h"
 #include "server/async/worker_pool.h"
+#include "server/engine/admission.h"
+#include "server/engine/apart_pace.h"
 #include "server/engine/batch_executor.h"
 #include "server/engine/inference.h"
 #include "server/engine/job_queue.h"
@@ -22,16 +24,6 @@
 #include "server/model/signature.h"
 
 namespace predictd {
-
-// Whether a request may be refused.
-enum class Admission {
-  // If the queue is full, or it would miss its deadline.
-  kIfRoom,
-  // Also if the queue is half full: it can come later, and leaves the rest to those that cannot.
-  kIfSpare,
-  // It takes the place of one of the same call that has just ended, which bounds how many there are.
-  kReplacement,
-};
 
 // Runs one model version: its queue, and the steps that the worker pool takes from it. A free worker takes what waits,
 // so batches form while workers are busy and nothing waits for a batch. Thread-safe.
@@ -73,14 +65,13 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   // Whether that batch may run on an event loop.
   bool Steady() const override { return executor_.loop_gate().open(); }
 
-  // How many requests wait.
   int64_t queued() const;
 
  private:
   // `self` keeps the runner while the caller, with its reference, may already be gone.
   static void Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_ptr<Job>& job, const StopSource& stop,
                       Admission admission, const RequestOrigin* origin) noexcept;
-  // Whether the job waits now, and the pool is to hear of it: not if it was stopped. Or why it is refused.
+  // Whether the job waits now: not if it was stopped. Or why it is refused.
   absl::StatusOr<bool> Push(const std::shared_ptr<Job>& job, const StopSource& stop, Admission admission,
                             const RequestOrigin* origin);
   void OnStop(Job& job, StopReason reason) noexcept;
@@ -92,7 +83,7 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   // How long until a worker is free.
   Duration UntilFree(double workers, TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // What a step does, and what it has to tell the pool before that.
+  // What a step does.
   struct Step {
     JobQueue::Taken taken;
     // Whether the batch is one of those that are kept apart.
@@ -103,8 +94,6 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
     TimePoint until = kNever;
   };
   Step TakeStep(TimePoint now, Duration shortest_run) noexcept;
-  // From when on a batch of those that are kept apart may run; kNever while one does.
-  TimePoint ApartFrom(TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunBatch(Step& step, TimePoint now) noexcept;
   // Tells the pool of what waits, at once or then. If it has no memory to note that, nothing waits any more.
   void Reschedule(bool at_once, TimePoint then) noexcept;
@@ -127,11 +116,7 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   JobQueue queue_ ABSL_GUARDED_BY(mutex_);
   // When each of the batches that run is expected to end.
   absl::InlinedVector<TimePoint, 16> running_until_ ABSL_GUARDED_BY(mutex_);
-  // Whether a batch of those that are kept apart runs, until when the next one waits, and when one of the others was
-  // taken last.
-  bool apart_runs_ ABSL_GUARDED_BY(mutex_) = false;
-  TimePoint apart_rests_until_ ABSL_GUARDED_BY(mutex_);
-  TimePoint last_together_ ABSL_GUARDED_BY(mutex_);
+  ApartPace apart_pace_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The awaitable of ModelRunner::Infer. Lives in the frame of the coroutine that awaits it.
