@@ -41,9 +41,6 @@ LEAST_ACCURACY = 0.97
 
 def export(folder: Path) -> dict:
     """Trains and exports into `folder`; returns what accuracy.json holds."""
-    # Both are read when the compiler is loaded. Without the first, the package would use as many threads as this
-    # machine has cores, whatever the server that loads it asks for.
-    os.environ["TORCHINDUCTOR_CPP_DYNAMIC_THREADS"] = "1"
     with tempfile.TemporaryDirectory(prefix="predictd-inductor-") as compiler_cache:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = compiler_cache
         warnings.filterwarnings("ignore")
@@ -115,8 +112,12 @@ def _export(folder: Path) -> dict:
             lambda partial: torch._inductor.aoti_compile_and_package(
                 program,
                 package_path=str(partial),
-                # Compiling the headers once only pays when many programs are compiled.
                 inductor_configs={
+                    # With threads of its own a package can end the server: a check that fails on one of them is caught
+                    # by nobody. The server runs several batches at once instead.
+                    "cpp.threads": 1,
+                    "cpp.dynamic_threads": False,
+                    # Compiling the headers once only pays when many programs are compiled.
                     "cpp_cache_precompile_headers": False,
                     "aot_inductor.precompile_headers": False,
                 },

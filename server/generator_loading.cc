@@ -1,5 +1,6 @@
 #include "server/generator_loading.h"
 
+#include <exception>
 #include <fstream>
 #include <future>
 #include <sstream>
@@ -27,7 +28,8 @@ absl::StatusOr<std::shared_ptr<const ChatTemplate>> LoadChatTemplate(const std::
 
 absl::StatusOr<std::shared_ptr<Generator>> LoadGenerator(const ModelConfig& config, const VersionEntry& version,
                                                          WorkerPool& pool, int intra_op_threads,
-                                                         GeneratorObserver& observer, const Clock& clock) {
+                                                         GeneratorObserver& observer, const Clock& clock,
+                                                         const std::atomic<bool>& stopping) {
   if (version.backend != Backend::kTorchScript) {
     return absl::InvalidArgumentError("a generator is a TorchScript module, model.pt");
   }
@@ -54,8 +56,16 @@ absl::StatusOr<std::shared_ptr<Generator>> LoadGenerator(const ModelConfig& conf
       std::make_shared<Generator>(*std::move(model), *std::move(tokenizer), *std::move(chat), options, pool, clock);
   if (!config.warmup) return made;
   std::promise<absl::Status> warm;
-  pool.RunOn(0, [&] { warm.set_value(made->WarmUp()); });
-  if (absl::Status status = warm.get_future().get(); !status.ok()) {
+  pool.RunOn(0, [&] {
+    try {
+      warm.set_value(made->WarmUp(stopping));
+    } catch (...) {
+      warm.set_exception(std::current_exception());
+    }
+  });
+  if (absl::Status status = warm.get_future().get(); absl::IsCancelled(status)) {
+    return status;
+  } else if (!status.ok()) {
     return absl::Status(status.code(),
                         absl::StrCat("warm-up failed (warmup = false in model.toml skips it): ", status.message()));
   }

@@ -1,6 +1,8 @@
 #include "server/server.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -80,12 +82,13 @@ absl::Status WritePort(const std::string& file, int port) {
 
 // Says in log and health what the loader found out.
 void ReportLoaded(const Catalog& catalog, RpcServer& rpc, const ServedModel& model, const ServedVersion& version,
-                  const absl::Status& status) {
+                  const absl::Status& status, absl::string_view note) {
+  const absl::string_view text = status.ok() ? note : status.message();
   const Field fields[] = {{"model", model.name()},
                           {"version", version.entry().version},
-                          {"cause", std::string_view(status.message().data(), status.message().size())}};
+                          {status.ok() ? "note" : "cause", std::string_view(text.data(), text.size())}};
   if (status.ok()) {
-    Log(LogLevel::kInfo, "model ready", absl::MakeConstSpan(fields, 2));
+    Log(LogLevel::kInfo, "model ready", absl::MakeConstSpan(fields, note.empty() ? 2 : 3));
   } else {
     Log(LogLevel::kError, "model could not be loaded", fields);
   }
@@ -94,6 +97,19 @@ void ReportLoaded(const Catalog& catalog, RpcServer& rpc, const ServedModel& mod
     rpc.health().Set("", true);
     Log(LogLevel::kInfo, "all models are loaded: serving");
   }
+}
+
+// What runs for nobody any more may take so long to end by itself.
+constexpr absl::Duration kLastRun = absl::Seconds(1);
+
+// All calls have ended, but a model still runs or is read, which nothing can interrupt: it may take minutes. So the
+// process ends around it.
+[[noreturn]] void LeaveNow(Tracer& tracer, const RpcEnvironment& environment) {
+  if (!tracer.Shutdown(absl::Seconds(5)).ok()) Log(LogLevel::kWarning, "some spans could not be exported");
+  Log(LogLevel::kWarning, "stopped without waiting for a model that still runs or is being loaded",
+      {{"calls_accepted", environment.accepted.load()}, {"calls_ended", environment.ended.load()}});
+  ShutdownLogging();
+  std::_Exit(0);
 }
 
 }  // namespace
@@ -135,7 +151,12 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   Catalog catalog(*std::move(entries), make_cache);
   const int workers = config.workers > 0 ? config.workers : std::max(1, Cores() / config.intra_op_threads);
   const auto init_thread = [threads = config.intra_op_threads] { InitTorchThread(threads); };
-  WorkerPool pool({.workers = workers, .on_start = init_thread, .max_inline_cost = kMaxInlineCost});
+  WorkerPool pool({.workers = workers,
+                   .on_start = init_thread,
+                   .max_inline_cost = kMaxInlineCost,
+                   .on_exception = [](const char* what) {
+                     Log(LogLevel::kError, "a worker's step ended with an exception", {{"cause", what}});
+                   }});
 
   const int loops = config.loops > 0 ? config.loops : std::max(1, Cores() / 2);
   RpcEnvironment environment(RequestMemory(config));
@@ -164,12 +185,13 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
       {{"address", config.listen}, {"port", rpc.port()}, {"workers", workers}, {"kernels", BestKernels().name}});
 
   {
-    const Loader loader(
+    Loader loader(
         catalog, pool,
         // Loops run cheap models, too.
-        [runners = workers + loops, init_thread](const VersionEntry& version, const Signature& signature) {
+        [runners = workers + loops, init_thread](const VersionEntry& version, const ModelConfig& config) {
           init_thread();
-          return LoadTorchModel(version, signature, runners);
+          return LoadTorchModel(version, config.signature,
+                                {.runners = runners, .allow_parallel_regions = config.allow_parallel_regions});
         },
         [&](const ServedModel& model, const ServedVersion& version, std::unique_ptr<Model> loaded) {
           const ModelConfig& config = model.config();
@@ -179,22 +201,25 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
                         .max_delay = absl::ToChronoNanoseconds(config.max_queue_delay),
                         .preferred_rows = config.preferred_batch_sizes},
               .share = {.weight = config.weight, .max_concurrency = static_cast<int>(config.max_concurrency)},
-              .observer = &runner_metrics.ForVersion(model.name(), version.entry().version)};
+              .observer = &runner_metrics.ForVersion(model.name(), version.entry().version),
+              .loop_bound = kMaxInlineCost};
           return std::make_shared<ModelRunner>(std::move(loaded), config.signature, options, pool, clock);
         },
-        [&](const ServedModel& model, const ServedVersion& version) {
+        [&](const ServedModel& model, const ServedVersion& version, const std::atomic<bool>& stopping) {
           GeneratorObserver& observer = generator_metrics.ForVersion(model.name(), version.entry().version);
-          return LoadGenerator(model.config(), version.entry(), pool, config.intra_op_threads, observer, clock);
+          return LoadGenerator(model.config(), version.entry(), pool, config.intra_op_threads, observer, clock,
+                               stopping);
         },
-        [&](const ServedModel& model, const ServedVersion& version, const absl::Status& status) {
-          ReportLoaded(catalog, rpc, model, version, status);
-        });
+        [&](const ServedModel& model, const ServedVersion& version, const absl::Status& status,
+            absl::string_view note) { ReportLoaded(catalog, rpc, model, version, status, note); });
 
     wait_for_stop();
     rpc.health().SetNotServing();
     Log(LogLevel::kInfo, "draining", {{"in_flight", environment.accepted - environment.ended}});
     absl::SleepFor(config.drain_delay);
     rpc.Drain(config.drain_grace);
+    const TimePoint until = clock.Now() + absl::ToChronoNanoseconds(kLastRun);
+    if (!loader.StopBy(until) || !pool.StopBy(until)) LeaveNow(**tracer, environment);
   }
   pool.Stop();
   rpc.Stop();

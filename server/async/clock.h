@@ -1,6 +1,8 @@
 #ifndef PREDICTD_SERVER_ASYNC_CLOCK_H_
 #define PREDICTD_SERVER_ASYNC_CLOCK_H_
 
+#include <time.h>
+
 #include <chrono>
 
 namespace predictd {
@@ -17,11 +19,18 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual TimePoint Now() const = 0;
+  // How much processor time this thread has had. Costs more than Now.
+  virtual Duration ThreadTime() const = 0;
 };
 
 class SteadyClock final : public Clock {
  public:
   TimePoint Now() const override { return std::chrono::steady_clock::now(); }
+  Duration ThreadTime() const override {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  }
 };
 
 }  // namespace predictd

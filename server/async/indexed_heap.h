@@ -21,6 +21,12 @@ class IndexedHeap {
   size_t size() const { return elements_.size(); }
   const Pointer& top() const { return elements_.front(); }
 
+  // After this the next Push does not allocate.
+  void ReserveOneMore() {
+    // Not reserve(size + 1), which would copy everything for each element.
+    if (elements_.size() == elements_.capacity()) elements_.reserve(2 * elements_.size() + 1);
+  }
+
   void Push(Pointer element) {
     elements_.push_back(std::move(element));
     SiftUp(elements_.size() - 1);

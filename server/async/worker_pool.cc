@@ -1,6 +1,8 @@
 #include "server/async/worker_pool.h"
 
 #include <algorithm>
+#include <exception>
+#include <new>
 #include <utility>
 
 namespace predictd {
@@ -14,7 +16,21 @@ thread_local WorkerPool::WakeupBatch* current_batch = nullptr;
 
 WorkerPool::WorkerPool(Options options) : options_(std::move(options)), ready_(std::max(1, options_.workers)) {
   for (int i = 0; i < std::max(1, options_.workers); ++i) workers_.push_back(std::make_unique<Worker>());
-  for (int i = 0; i < workers(); ++i) workers_[i]->thread = std::thread(&WorkerPool::Loop, this, i);
+  {
+    // Falling asleep needs no memory.
+    MutexLock lock(mutex_);
+    sleepers_.reserve(workers_.size());
+  }
+  try {
+    for (int i = 0; i < workers(); ++i) {
+      workers_[i]->thread = std::thread(&WorkerPool::Loop, this, i);
+      MutexLock lock(mutex_);
+      ++live_;
+    }
+  } catch (...) {
+    Stop();
+    throw;
+  }
 }
 
 void WorkerPool::Ready(std::shared_ptr<WorkSource> source) {
@@ -62,7 +78,7 @@ void WorkerPool::RunOn(int worker, std::function<void()> function) {
   target.wake.NotifyOne();
 }
 
-void WorkerPool::Stop() {
+void WorkerPool::RequestStop() {
   {
     MutexLock lock(mutex_);
     stopping_ = true;
@@ -70,13 +86,41 @@ void WorkerPool::Stop() {
     later_.clear();
   }
   for (auto& worker : workers_) worker->wake.NotifyAll();
+}
+
+void WorkerPool::Stop() {
+  RequestStop();
   for (auto& worker : workers_) {
     if (worker->thread.joinable()) worker->thread.join();
   }
 }
 
+bool WorkerPool::StopBy(TimePoint when) {
+  RequestStop();
+  {
+    MutexLock lock(mutex_);
+    while (live_ > 0) {
+      if (steady_clock::now() >= when) return false;
+      ended_.WaitUntil(mutex_, when);
+    }
+  }
+  Stop();
+  return true;
+}
+
+template <class Function>
+void WorkerPool::Guard(const Function& function) noexcept {
+  try {
+    function();
+  } catch (const std::exception& error) {
+    if (options_.on_exception) options_.on_exception(error.what());
+  } catch (...) {
+    if (options_.on_exception) options_.on_exception("something that is no exception");
+  }
+}
+
 void WorkerPool::Loop(int index) {
-  if (options_.on_start) options_.on_start();
+  if (options_.on_start) Guard(options_.on_start);
   Worker& self = *workers_[index];
   while (true) {
     FairQueue::Turn turn;
@@ -100,12 +144,14 @@ void WorkerPool::Loop(int index) {
         // it may be this worker that waits for what comes later.
         if (!later_.empty() || ready_.NextForWorker() != nullptr) successor = TakeSleeper();
       } else {
+        --live_;
+        ended_.NotifyAll();
         return;
       }
     }
     if (successor != nullptr) successor->wake.NotifyOne();
     if (pinned) {
-      pinned();
+      Guard(pinned);
     } else {
       Run(turn);
     }
@@ -130,17 +176,23 @@ void WorkerPool::MoveDue() {
   if (later_.empty()) return;
   const TimePoint now = steady_clock::now();
   while (!later_.empty() && later_.begin()->first <= now) {
-    ready_.Add(std::move(later_.begin()->second));
+    try {
+      ready_.Add(later_.begin()->second);
+    } catch (const std::bad_alloc&) {
+      // It stays where it is until there is memory.
+      return;
+    }
     later_.erase(later_.begin());
   }
 }
 
-void WorkerPool::Run(const FairQueue::Turn& turn) {
+Duration WorkerPool::Run(const FairQueue::Turn& turn) {
   const TimePoint started = steady_clock::now();
-  turn.source->RunStep();
+  Guard([&turn] { turn.source->RunStep(); });
   const Duration took = steady_clock::now() - started;
   MutexLock lock(mutex_);
   ready_.Ended(turn, took);
+  return took;
 }
 
 WorkerPool::Worker* WorkerPool::TakeSleeper() {
@@ -151,13 +203,11 @@ WorkerPool::Worker* WorkerPool::TakeSleeper() {
   return sleeper;
 }
 
-FairQueue::Turn WorkerPool::TakeInline(Duration& budget) {
+FairQueue::Turn WorkerPool::TakeInline(Duration budget) {
   MutexLock lock(mutex_);
   const WorkSource* next = sleepers_.empty() ? nullptr : ready_.Next();
   if (next == nullptr || !next->Steady()) return {};
-  const Duration cost = next->StepCost();
-  if (cost > budget) return {};
-  budget -= cost;
+  if (next->StepCost() > budget) return {};
   return ready_.Take();
 }
 
@@ -184,7 +234,8 @@ WorkerPool::WakeupBatch::~WakeupBatch() {
       const FairQueue::Turn turn = pool_.TakeInline(budget);
       if (turn.source == nullptr) break;
       --pending_;
-      pool_.Run(turn);
+      // What it was to take, or what it did take if that is longer.
+      budget -= std::max(turn.charged, pool_.Run(turn));
     }
     // What had to wait for a step that ran here is ready now, and no worker knows.
     pending_ = std::max(pending_, 1);

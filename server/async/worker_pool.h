@@ -39,8 +39,12 @@ class WorkerPool final : public WorkScheduler {
     std::function<void()> on_start = nullptr;
     // What the thread that has a WakeupBatch may spend on steps, see there.
     Duration max_inline_cost = Duration::zero();
+    // Told, on its thread, when a step or a RunOn function has ended with an exception, which is not meant to happen:
+    // the thread goes on, but nobody else knows.
+    std::function<void(const char* what)> on_exception = nullptr;
   };
 
+  // std::system_error if the system does not give so many threads.
   explicit WorkerPool(Options options);
   ~WorkerPool() override { Stop(); }
   WorkerPool(const WorkerPool&) = delete;
@@ -59,6 +63,9 @@ class WorkerPool final : public WorkScheduler {
   // Lets running steps and RunOn functions end, drops what is only ready, and joins the threads. Idempotent; not from a
   // worker.
   void Stop();
+  // The same, but waits no longer than that: false if a step still runs. Then it is told to stop, and Stop waits for
+  // it.
+  bool StopBy(TimePoint when);
 
   // While one lives, this thread's Ready calls wake nobody; the workers are woken together when it ends. An event loop
   // that handles a burst of calls so pays for one wake-up, and the burst becomes one batch.
@@ -89,10 +96,14 @@ class WorkerPool final : public WorkScheduler {
   };
 
   void Loop(int index);
-  // Runs the step on this thread and tells the queue how long it took.
-  void Run(const FairQueue::Turn& turn) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The next step if it may run on a thread that is no worker; takes its cost off the budget.
-  FairQueue::Turn TakeInline(Duration& budget) ABSL_LOCKS_EXCLUDED(mutex_);
+  void RequestStop() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Runs the step on this thread and tells the queue how long it took. Returns that.
+  Duration Run(const FairQueue::Turn& turn) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Calls what must not end the thread.
+  template <class Function>
+  void Guard(const Function& function) noexcept;
+  // The next step if it may run on a thread that is no worker and costs no more than that.
+  FairQueue::Turn TakeInline(Duration budget) ABSL_LOCKS_EXCLUDED(mutex_);
   void WakeSleepers(int count) ABSL_LOCKS_EXCLUDED(mutex_);
   // Waits until there may be something to do.
   void Sleep(Worker& self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -109,6 +120,9 @@ class WorkerPool final : public WorkScheduler {
   std::multimap<TimePoint, std::shared_ptr<WorkSource>> later_ ABSL_GUARDED_BY(mutex_);
   std::vector<Worker*> sleepers_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // Threads that have not come to their end.
+  int live_ ABSL_GUARDED_BY(mutex_) = 0;
+  CondVar ended_;
 };
 
 }  // namespace predictd

@@ -10,6 +10,16 @@
 
 namespace predictd {
 
+// Whether a request may be refused.
+enum class Admission {
+  // If the queue is full, or it would miss its deadline.
+  kIfRoom,
+  // Also if the queue is half full: it can come later, and leaves the rest to those that cannot.
+  kIfSpare,
+  // It takes the place of one of the same call that has just ended, which bounds how many there are.
+  kReplacement,
+};
+
 // What a request meets when it asks to be queued.
 struct LoadAhead {
   // Of those that would run before it, and its own.

@@ -68,11 +68,16 @@ class BatchBuffers::Pool {
   }
 
   // What finds no room is freed when this returns, without the lock.
-  void Return(Block block) {
+  void Return(Block block) noexcept {
     MutexLock lock(mutex_);
     if (closed_ || free_bytes_ + block.size > max_free_bytes_) return;
-    free_bytes_ += block.size;
-    free_.push_back(std::move(block));
+    const size_t size = block.size;
+    try {
+      free_.push_back(std::move(block));
+    } catch (const std::bad_alloc&) {
+      return;
+    }
+    free_bytes_ += size;
   }
 
   // From now on nothing is kept.

@@ -1,5 +1,7 @@
 #include "server/engine/inference.h"
 
+#include <exception>
+#include <new>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -17,7 +19,9 @@ int64_t InputBytes(const InferenceRequest& request) {
   return bytes;
 }
 
-absl::Status StopStatus(StopReason reason, absl::string_view where) {
+namespace {
+
+absl::Status MakeStopStatus(StopReason reason, absl::string_view where) {
   switch (reason) {
     case StopReason::kNone:
       break;
@@ -36,6 +40,57 @@ absl::Status StopStatus(StopReason reason, absl::string_view where) {
       return absl::CancelledError(absl::StrCat("another part of the call failed; this one was in ", where));
   }
   return absl::OkStatus();
+}
+
+absl::StatusCode StopCode(StopReason reason) {
+  switch (reason) {
+    case StopReason::kNone:
+      return absl::StatusCode::kOk;
+    case StopReason::kDeadline:
+    case StopReason::kUnsent:
+      return absl::StatusCode::kDeadlineExceeded;
+    case StopReason::kDraining:
+      return absl::StatusCode::kUnavailable;
+    case StopReason::kStalled:
+      return absl::StatusCode::kResourceExhausted;
+    case StopReason::kCancelled:
+    case StopReason::kFailed:
+      break;
+  }
+  return absl::StatusCode::kCancelled;
+}
+
+}  // namespace
+
+absl::Status StopStatus(StopReason reason, absl::string_view where) noexcept {
+  try {
+    return MakeStopStatus(reason, where);
+  } catch (const std::bad_alloc&) {
+    return absl::Status(StopCode(reason), "");
+  }
+}
+
+absl::Status OutOfMemoryStatus() {
+  // Copies share it.
+  static const absl::Status status =
+      WithRetryAfter(absl::ResourceExhaustedError("the server has no memory for the request now"), absl::Seconds(1));
+  return status;
+}
+
+absl::Status StatusOfException() noexcept {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    return OutOfMemoryStatus();
+  } catch (const std::exception& error) {
+    try {
+      return absl::InternalError(error.what());
+    } catch (const std::bad_alloc&) {
+      return OutOfMemoryStatus();
+    }
+  } catch (...) {
+    return absl::Status(absl::StatusCode::kInternal, "");
+  }
 }
 
 }  // namespace predictd

@@ -1,6 +1,7 @@
 #ifndef PREDICTD_SERVER_ENGINE_INFERENCE_H_
 #define PREDICTD_SERVER_ENGINE_INFERENCE_H_
 
+#include <cstdint>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -41,8 +42,24 @@ struct InferenceResult {
   InferenceTimings timings;
 };
 
-// The status of work that was stopped; `where` it was ("the queue") is part of the message.
-absl::Status StopStatus(StopReason reason, absl::string_view where);
+// Who sends a request, for telling callers apart while one of them sends what fails. Asked seldom, and only while its
+// caller is about to wait.
+class RequestOrigin {
+ public:
+  virtual ~RequestOrigin() = default;
+  // The same for all requests of one caller. 0 is nobody in particular.
+  virtual uint64_t Id() const = 0;
+};
+
+// The status of work that was stopped; `where` it was ("the queue") is part of the message. Without memory for the
+// message there is none.
+absl::Status StopStatus(StopReason reason, absl::string_view where) noexcept;
+
+// RESOURCE_EXHAUSTED: there was no memory for the request. Allocates nothing but in its first call.
+absl::Status OutOfMemoryStatus();
+
+// The status of work that ended with an exception, to be called where one is handled. Never throws.
+absl::Status StatusOfException() noexcept;
 
 }  // namespace predictd
 

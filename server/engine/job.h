@@ -1,7 +1,9 @@
 #ifndef PREDICTD_SERVER_ENGINE_JOB_H_
 #define PREDICTD_SERVER_ENGINE_JOB_H_
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -18,7 +20,8 @@ class Job {
   explicit Job(InferenceRequest request) : request(std::move(request)) {}
 
   // Ends the job and resumes the coroutine on this thread. Thread-safe; the first caller wins, others get false.
-  bool Complete(absl::StatusOr<InferenceResult> result) {
+  // Allocates nothing, as it must not fail: a job that does not end is a caller who waits for ever.
+  bool Complete(absl::StatusOr<InferenceResult> result) noexcept {
     if (!waiter.Claim()) return false;
     result_ = std::move(result);
     waiter.Resume();
@@ -39,9 +42,13 @@ class Job {
     int64_t bytes = 0;
     // Whether it may be set apart because no run would end before its deadline.
     bool refusable = true;
+    // Whether it shares no batch with requests of callers that are trusted, see Quarantine; and whose it is (0: nobody
+    // asked).
+    bool apart = false;
+    uint64_t origin = 0;
     // Null when it is in no queue.
     class JobGroup* group = nullptr;
-    JobTree::Links links;
+    std::array<JobTree::Links, kJobTreeKinds> links;
     // Keeps the job while it waits: the tree has plain pointers.
     std::shared_ptr<Job> self;
   };

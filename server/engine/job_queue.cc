@@ -1,13 +1,22 @@
 #include "server/engine/job_queue.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace predictd {
 namespace {
 
-// So many groups are kept when they are empty, and looked into for who is ahead. More count as a whole.
+// So many groups are kept when they are empty.
 constexpr size_t kFewGroups = 16;
+// Part of the key of a group whose jobs are kept apart: no extent is negative.
+constexpr int64_t kApart = -1;
+
+// Makes room first, so that the job is either in the list or still where it was.
+void MoveTo(std::vector<std::shared_ptr<Job>>& list, const auto& take_out) {
+  list.emplace_back();
+  list.back() = take_out();
+}
 
 }  // namespace
 
@@ -15,54 +24,88 @@ JobQueue::JobQueue(Options options) : options_(std::move(options)) {}
 
 JobQueue::~JobQueue() {
   // What waits keeps itself alive.
-  while (!order_.empty()) Erase(*order_.top()->jobs.first());
+  while (TakeFirst() != nullptr) {
+  }
+}
+
+JobGroup* JobQueue::NextGroup(bool apart) const {
+  JobGroup* const next = order_.empty() ? nullptr : order_.top();
+  JobGroup* const next_apart = !apart || apart_order_.empty() ? nullptr : apart_order_.top();
+  if (next == nullptr || next_apart == nullptr) return next != nullptr ? next : next_apart;
+  return ByFirst::Less(*next_apart, *next) ? next_apart : next;
+}
+
+JobGroup& JobQueue::GroupFor(BatchKey key, bool apart) {
+  if (apart) key.push_back(kApart);
+  const auto found = groups_.find(key);
+  if (found != groups_.end()) return *found->second;
+  auto made = std::make_unique<JobGroup>(key, apart);
+  JobGroup& group = *groups_.emplace(std::move(key), std::move(made)).first->second;
+  if (groups_.size() > 1 && !mixed_) {
+    mixed_ = true;
+    for (const auto& [other_key, other] : groups_) other->jobs.CopyTo(all_);
+  }
+  return group;
 }
 
 void JobQueue::Push(std::shared_ptr<Job> job, BatchKey key, int64_t bytes, TimePoint now) {
-  std::unique_ptr<JobGroup>& group = groups_[key];
-  if (group == nullptr) group = std::make_unique<JobGroup>(std::move(key));
+  Order& order = job->queued.apart ? apart_order_ : order_;
+  // Once there is room in the heap and a group, nothing fails any more.
+  order.ReserveOneMore();
+  JobGroup& group = GroupFor(std::move(key), job->queued.apart);
   Job::Queued& queued = job->queued;
   queued.at = now;
   queued.order = {WaitingPlace(job->request.deadline, job->request.priority, now), next_sequence_++};
   queued.bytes = bytes;
-  queued.group = group.get();
+  queued.group = &group;
   // The heap orders groups by their first jobs, which this one may change.
-  if (group->heap_index != kNotInHeap) order_.Remove(group->heap_index);
-  group->jobs.Insert(*job);
-  order_.Push(group.get());
+  if (group.heap_index != kNotInHeap) order.Remove(group.heap_index);
+  group.jobs.Insert(*job);
+  if (mixed_) all_.Insert(*job);
+  order.Push(&group);
   ++size_;
   bytes_ += bytes;
   queued.self = std::move(job);
 }
 
-std::shared_ptr<Job> JobQueue::Erase(Job& job) {
+std::shared_ptr<Job> JobQueue::Erase(Job& job) noexcept {
   JobGroup& group = *std::exchange(job.queued.group, nullptr);
-  order_.Remove(group.heap_index);
+  Order& order = OrderOf(group);
+  order.Remove(group.heap_index);
   group.jobs.Erase(job);
+  if (mixed_) all_.Erase(job);
   --size_;
   bytes_ -= job.queued.bytes;
   if (!group.jobs.empty()) {
-    order_.Push(&group);
+    // Into the room that it has just left.
+    order.Push(&group);
   } else if (groups_.size() > kFewGroups) {
     groups_.erase(group.key);
   }
   return std::move(job.queued.self);
 }
 
-bool JobQueue::Remove(Job& job) {
+bool JobQueue::Remove(Job& job) noexcept {
   if (job.queued.group == nullptr) return false;
   Erase(job);
   return true;
 }
 
+std::shared_ptr<Job> JobQueue::TakeFirst() noexcept {
+  JobGroup* const group = NextGroup(/*apart=*/true);
+  return group == nullptr ? nullptr : Erase(*group->jobs.first());
+}
+
 int64_t JobQueue::RowsAhead(const InferenceRequest& request, TimePoint now) const {
   const JobOrder order = {WaitingPlace(request.deadline, request.priority, now), next_sequence_};
-  const bool look_into = groups_.size() <= kFewGroups;
-  int64_t rows = 0;
-  for (const auto& [key, group] : groups_) {
-    rows += look_into ? group->jobs.RowsBefore(order) : group->jobs.rows();
-  }
-  return rows;
+  if (mixed_) return all_.RowsBefore(order);
+  return groups_.empty() ? 0 : groups_.begin()->second->jobs.RowsBefore(order);
+}
+
+int64_t JobQueue::NextRows() const {
+  const JobGroup* const group = NextGroup(/*apart=*/true);
+  if (group == nullptr) return 0;
+  return std::max(group->jobs.first()->request.rows, std::min(group->jobs.rows(), options_.max_rows));
 }
 
 int64_t JobQueue::RowsToTake(int64_t waiting, const Job& first, TimePoint now) const {
@@ -83,34 +126,46 @@ TimePoint JobQueue::WaitsUntil(const Job& first) const {
   return first.queued.at + std::min(options_.max_delay, half);
 }
 
-JobQueue::Taken JobQueue::Take(TimePoint now, Duration shortest_run, int64_t most_rows) {
-  Taken taken;
-  const auto set_apart = [&](Job& job) {
-    const bool expired = job.request.deadline <= now;
-    const bool hopeless = job.queued.refusable && job.request.deadline <= now + shortest_run;
-    if (!expired && !hopeless) return false;
-    (expired ? taken.expired : taken.hopeless).push_back(Erase(job));
-    return true;
-  };
-  while (!order_.empty() && set_apart(*order_.top()->jobs.first())) {
-  }
-  if (order_.empty()) return taken;
+bool JobQueue::SetApart(Job& job, TimePoint now, Duration shortest_run, Taken& taken) {
+  const bool expired = job.request.deadline <= now;
+  const bool hopeless = job.queued.refusable && job.request.deadline <= now + shortest_run;
+  if (!expired && !hopeless) return false;
+  MoveTo(expired ? taken.expired : taken.hopeless, [&] { return Erase(job); });
+  return true;
+}
 
-  JobGroup& group = *order_.top();
-  const Job& first = *group.jobs.first();
-  const int64_t max_rows = std::min(RowsToTake(group.jobs.rows(), first, now), most_rows);
-  if (max_rows == 0) {
-    taken.look_again = WaitsUntil(first);
-    return taken;
-  }
+void JobQueue::TakeBatch(JobGroup& group, int64_t max_rows, TimePoint now, Duration shortest_run, Taken& taken) {
   int64_t rows = 0;
   // Counted, because the group may go with its last job.
   for (size_t left = group.jobs.size(); left > 0; --left) {
     Job& next = *group.jobs.first();
-    if (set_apart(next)) continue;
+    if (SetApart(next, now, shortest_run, taken)) continue;
     if (!taken.batch.empty() && rows + next.request.rows > max_rows) break;
     rows += next.request.rows;
-    taken.batch.push_back(Erase(next));
+    MoveTo(taken.batch, [&] { return Erase(next); });
+  }
+}
+
+JobQueue::Taken JobQueue::Take(TimePoint now, const TakeOptions& options) noexcept {
+  Taken taken;
+  try {
+    JobGroup* group = NextGroup(options.apart);
+    while (group != nullptr && SetApart(*group->jobs.first(), now, options.shortest_run, taken)) {
+      group = NextGroup(options.apart);
+    }
+    if (group == nullptr) return taken;
+    const Job& first = *group->jobs.first();
+    const int64_t max_rows = std::min(RowsToTake(group->jobs.rows(), first, now), options.most_rows);
+    if (max_rows == 0) {
+      taken.look_again = WaitsUntil(first);
+      return taken;
+    }
+    TakeBatch(*group, max_rows, now, options.shortest_run, taken);
+  } catch (const std::bad_alloc&) {
+    // A list could not grow. An empty place may be left at its end.
+    for (auto* list : {&taken.batch, &taken.expired, &taken.hopeless}) {
+      if (!list->empty() && list->back() == nullptr) list->pop_back();
+    }
   }
   return taken;
 }

@@ -3,9 +3,10 @@
 
 #include <limits>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/hash/hash.h"
 #include "server/async/indexed_heap.h"
 #include "server/engine/batch.h"
 #include "server/engine/job.h"
@@ -16,20 +17,22 @@ namespace predictd {
 // Requests of one model version that can share a batch.
 class JobGroup {
  public:
-  explicit JobGroup(BatchKey key) : key(std::move(key)) {}
+  JobGroup(BatchKey key, bool apart) : key(std::move(key)), apart(apart) {}
 
   const BatchKey key;
-  JobTree jobs;
+  // Whether its jobs are those that are kept apart.
+  const bool apart;
+  JobTree jobs{JobTreeKind::kGroup};
   size_t heap_index = kNotInHeap;
 };
 
 // The requests that wait for one model version, and which of them run next. Not thread-safe: its owner locks. Policy
-// only: it neither completes jobs nor reads a clock. Every operation is O(log n).
+// only: it neither completes jobs nor reads a clock. Every operation is O(log n), however many groups there are.
 //
 // The order is the earliest deadline first within a priority, and a level of priority is worth some deadline
 // (WaitingPlace): so the urgent go first as long as the others have not waited for very long. A batch is made of the
 // first request and those after it that can share its batch; the first of the others keeps its place for the next
-// batch.
+// batch. Jobs that are kept apart share batches among themselves only.
 class JobQueue {
  public:
   struct Options {
@@ -55,14 +58,22 @@ class JobQueue {
     // One that is larger than everything may wait alone.
     return size_ < options_.capacity && (size_ == 0 || bytes_ + bytes <= options_.capacity_bytes);
   }
+  // Whether only jobs wait that are kept apart.
+  bool only_apart() const { return order_.empty(); }
 
+  // If it throws (out of memory), the job is in no queue.
   void Push(std::shared_ptr<Job> job, BatchKey key, int64_t bytes, TimePoint now);
 
   // Rows that would run before a request that came at `now`.
   int64_t RowsAhead(const InferenceRequest& request, TimePoint now) const;
 
+  // Rows of the batch that would be taken now; 0 if nothing waits.
+  int64_t NextRows() const;
+
   // Takes the job out; false if it is not in the queue (any more).
-  bool Remove(Job& job);
+  bool Remove(Job& job) noexcept;
+  // Takes the job out whose turn it is, whatever can be said of it; null if nothing waits.
+  std::shared_ptr<Job> TakeFirst() noexcept;
 
   // What a worker gets at `now`, if no run takes less than `shortest_run`, and more than `most_rows` do not pay.
   struct Taken {
@@ -74,8 +85,14 @@ class JobQueue {
     // Without a batch: when to look again, as the one that waits is small. kNever: nothing waits.
     TimePoint look_again = kNever;
   };
-  Taken Take(TimePoint now, Duration shortest_run = Duration::zero(),
-             int64_t most_rows = std::numeric_limits<int64_t>::max());
+  struct TakeOptions {
+    Duration shortest_run = Duration::zero();
+    int64_t most_rows = std::numeric_limits<int64_t>::max();
+    // Whether those that are kept apart may have their turn.
+    bool apart = true;
+  };
+  // Never throws: without memory to note a job it stops, and what it has got so far is in Taken.
+  Taken Take(TimePoint now, const TakeOptions& options) noexcept;
 
  private:
   struct ByFirst {
@@ -84,8 +101,17 @@ class JobQueue {
     }
     static size_t& Index(JobGroup& group) { return group.heap_index; }
   };
+  using Order = IndexedHeap<JobGroup*, ByFirst>;
 
-  std::shared_ptr<Job> Erase(Job& job);
+  Order& OrderOf(const JobGroup& group) { return group.apart ? apart_order_ : order_; }
+  // The group of the job whose turn it is; null if none may have it.
+  JobGroup* NextGroup(bool apart) const;
+  JobGroup& GroupFor(BatchKey key, bool apart);
+  std::shared_ptr<Job> Erase(Job& job) noexcept;
+  // Takes the group's first jobs, up to so many rows.
+  void TakeBatch(JobGroup& group, int64_t max_rows, TimePoint now, Duration shortest_run, Taken& taken);
+  // Takes the job out if no run would do for it.
+  bool SetApart(Job& job, TimePoint now, Duration shortest_run, Taken& taken);
   // The rows to take at `now` of so many that wait together, the first of them `first`; 0: not yet.
   int64_t RowsToTake(int64_t waiting, const Job& first, TimePoint now) const;
   // Until when a small batch waits for others.
@@ -95,9 +121,14 @@ class JobQueue {
   uint64_t next_sequence_ = 0;
   size_t size_ = 0;
   int64_t bytes_ = 0;
-  absl::flat_hash_map<BatchKey, std::unique_ptr<JobGroup>> groups_;
+  // Not one of Abseil's maps: those are destroyed by an allocation that fails.
+  std::unordered_map<BatchKey, std::unique_ptr<JobGroup>, absl::Hash<BatchKey>> groups_;
   // Those that are not empty.
-  IndexedHeap<JobGroup*, ByFirst> order_;
+  Order order_;
+  Order apart_order_;
+  // All jobs, from when there has been a second group on: until then the group's tree says the same.
+  JobTree all_{JobTreeKind::kQueue};
+  bool mixed_ = false;
 };
 
 }  // namespace predictd

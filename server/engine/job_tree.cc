@@ -5,17 +5,8 @@
 namespace predictd {
 namespace {
 
-int64_t RowsOf(const Job* tree) {
-  return tree == nullptr ? 0 : tree->queued.links.rows;
-}
-
 bool Before(const Job& a, const Job& b) {
   return a.queued.order < b.queued.order;
-}
-
-void SumRows(Job& top) {
-  JobTree::Links& links = top.queued.links;
-  links.rows = RowsOf(links.left) + top.request.rows + RowsOf(links.right);
 }
 
 // SplitMix64: neighbours get unrelated weights.
@@ -26,76 +17,104 @@ uint64_t Scramble(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// Takes the tree apart into those before `at` and the others.
-void Split(Job* tree, const Job& at, Job*& before, Job*& after) {
-  if (tree == nullptr) {
-    before = after = nullptr;
-    return;
-  }
-  JobTree::Links& links = tree->queued.links;
-  if (Before(*tree, at)) {
-    Split(links.right, at, links.right, after);
-    before = tree;
-  } else {
-    Split(links.left, at, before, links.left);
-    after = tree;
-  }
-  SumRows(*tree);
-}
+// What is done to the trees of one kind: on their links.
+class Treap {
+ public:
+  explicit Treap(JobTreeKind kind) : kind_(static_cast<size_t>(kind)) {}
 
-// Everything in `before` stands before everything in `after`.
-Job* Join(Job* before, Job* after) {
-  if (before == nullptr) return after;
-  if (after == nullptr) return before;
-  if (before->queued.links.weight > after->queued.links.weight) {
-    before->queued.links.right = Join(before->queued.links.right, after);
-    SumRows(*before);
-    return before;
-  }
-  after->queued.links.left = Join(before, after->queued.links.left);
-  SumRows(*after);
-  return after;
-}
+  JobTree::Links& LinksOf(Job& job) const { return job.queued.links[kind_]; }
+  const JobTree::Links& LinksOf(const Job& job) const { return job.queued.links[kind_]; }
 
-void InsertInto(Job*& tree, Job& job) {
-  JobTree::Links& links = job.queued.links;
-  if (tree == nullptr || links.weight > tree->queued.links.weight) {
-    Split(tree, job, links.left, links.right);
-    tree = &job;
-  } else {
-    InsertInto(Before(job, *tree) ? tree->queued.links.left : tree->queued.links.right, job);
-  }
-  SumRows(*tree);
-}
+  int64_t RowsOf(const Job* tree) const { return tree == nullptr ? 0 : LinksOf(*tree).rows; }
 
-void EraseFrom(Job*& tree, Job& job) {
-  if (tree == &job) {
-    tree = Join(job.queued.links.left, job.queued.links.right);
-    return;
+  void Insert(Job*& tree, Job& job) const {
+    JobTree::Links& links = LinksOf(job);
+    if (tree == nullptr || links.weight > LinksOf(*tree).weight) {
+      Split(tree, job, links.left, links.right);
+      tree = &job;
+    } else {
+      Insert(Before(job, *tree) ? LinksOf(*tree).left : LinksOf(*tree).right, job);
+    }
+    SumRows(*tree);
   }
-  EraseFrom(Before(job, *tree) ? tree->queued.links.left : tree->queued.links.right, job);
-  SumRows(*tree);
-}
+
+  void Erase(Job*& tree, Job& job) const {
+    if (tree == &job) {
+      tree = Join(LinksOf(job).left, LinksOf(job).right);
+      return;
+    }
+    Erase(Before(job, *tree) ? LinksOf(*tree).left : LinksOf(*tree).right, job);
+    SumRows(*tree);
+  }
+
+  void CopyTo(JobTree& other, Job* tree) const {
+    if (tree == nullptr) return;
+    CopyTo(other, LinksOf(*tree).left);
+    other.Insert(*tree);
+    CopyTo(other, LinksOf(*tree).right);
+  }
+
+ private:
+  void SumRows(Job& top) const {
+    JobTree::Links& links = LinksOf(top);
+    links.rows = RowsOf(links.left) + top.request.rows + RowsOf(links.right);
+  }
+
+  // Takes the tree apart into those before `at` and the others.
+  void Split(Job* tree, const Job& at, Job*& before, Job*& after) const {
+    if (tree == nullptr) {
+      before = after = nullptr;
+      return;
+    }
+    JobTree::Links& links = LinksOf(*tree);
+    if (Before(*tree, at)) {
+      Split(links.right, at, links.right, after);
+      before = tree;
+    } else {
+      Split(links.left, at, before, links.left);
+      after = tree;
+    }
+    SumRows(*tree);
+  }
+
+  // Everything in `before` stands before everything in `after`.
+  Job* Join(Job* before, Job* after) const {
+    if (before == nullptr) return after;
+    if (after == nullptr) return before;
+    if (LinksOf(*before).weight > LinksOf(*after).weight) {
+      LinksOf(*before).right = Join(LinksOf(*before).right, after);
+      SumRows(*before);
+      return before;
+    }
+    LinksOf(*after).left = Join(before, LinksOf(*after).left);
+    SumRows(*after);
+    return after;
+  }
+
+  const size_t kind_;
+};
 
 }  // namespace
 
 int64_t JobTree::rows() const {
-  return RowsOf(root_);
+  return Treap(kind_).RowsOf(root_);
 }
 
 Job* JobTree::first() const {
+  const Treap treap(kind_);
   Job* job = root_;
-  while (job != nullptr && job->queued.links.left != nullptr) job = job->queued.links.left;
+  while (job != nullptr && treap.LinksOf(*job).left != nullptr) job = treap.LinksOf(*job).left;
   return job;
 }
 
 int64_t JobTree::RowsBefore(const JobOrder& order) const {
+  const Treap treap(kind_);
   int64_t rows = 0;
   const Job* job = root_;
   while (job != nullptr) {
-    const Links& links = job->queued.links;
+    const Links& links = treap.LinksOf(*job);
     if (job->queued.order < order) {
-      rows += RowsOf(links.left) + job->request.rows;
+      rows += treap.RowsOf(links.left) + job->request.rows;
       job = links.right;
     } else {
       job = links.left;
@@ -105,14 +124,19 @@ int64_t JobTree::RowsBefore(const JobOrder& order) const {
 }
 
 void JobTree::Insert(Job& job) {
-  job.queued.links = {.weight = Scramble(job.queued.order.sequence)};
-  InsertInto(root_, job);
+  const Treap treap(kind_);
+  treap.LinksOf(job) = {.weight = Scramble(job.queued.order.sequence)};
+  treap.Insert(root_, job);
   ++size_;
 }
 
 void JobTree::Erase(Job& job) {
-  EraseFrom(root_, job);
+  Treap(kind_).Erase(root_, job);
   --size_;
+}
+
+void JobTree::CopyTo(JobTree& other) const {
+  Treap(kind_).CopyTo(other, root_);
 }
 
 }  // namespace predictd

@@ -18,10 +18,16 @@ struct JobOrder {
   auto operator<=>(const JobOrder&) const = default;
 };
 
+// The trees that a job may be in at once: those of its group, and those of its queue.
+enum class JobTreeKind : size_t { kGroup, kQueue };
+inline constexpr size_t kJobTreeKinds = 2;
+
 // Jobs in their order, with the rows before any place: a treap whose links are in the jobs, so that nothing is
 // allocated. Insert, Erase and RowsBefore are O(log n) in expectation. Owns nothing; not thread-safe.
 class JobTree {
  public:
+  explicit JobTree(JobTreeKind kind) : kind_(kind) {}
+
   struct Links {
     Job* left = nullptr;
     Job* right = nullptr;
@@ -32,6 +38,8 @@ class JobTree {
   };
 
   bool empty() const { return root_ == nullptr; }
+  // Where searches begin; the links of each job say where they go on.
+  const Job* root() const { return root_; }
   size_t size() const { return size_; }
   int64_t rows() const;
 
@@ -40,12 +48,15 @@ class JobTree {
   // Rows of all jobs that stand before that place.
   int64_t RowsBefore(const JobOrder& order) const;
 
-  // The job is in no tree, its order is set.
+  // The job is in no tree of this kind, its order is set.
   void Insert(Job& job);
   // The job is in this tree.
   void Erase(Job& job);
+  // Puts all jobs of this tree into another one, of another kind.
+  void CopyTo(JobTree& other) const;
 
  private:
+  const JobTreeKind kind_;
   Job* root_ = nullptr;
   size_t size_ = 0;
 };

@@ -7,42 +7,23 @@
 #include <optional>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "server/async/clock.h"
 #include "server/async/mutex.h"
 #include "server/async/stop.h"
 #include "server/async/worker_pool.h"
 #include "server/engine/admission.h"
-#include "server/engine/batch_buffers.h"
-#include "server/engine/batch_cost.h"
+#include "server/engine/apart_pace.h"
+#include "server/engine/batch_executor.h"
 #include "server/engine/inference.h"
 #include "server/engine/job_queue.h"
+#include "server/engine/runner_observer.h"
 #include "server/engine/warm_up.h"
 #include "server/model/model.h"
 #include "server/model/signature.h"
 
 namespace predictd {
-
-// Told what a runner does, on any thread; must be quick. The changes add up to 0 when nothing is left.
-class RunnerObserver {
- public:
-  virtual ~RunnerObserver() = default;
-  // Requests that wait, and requests in batches that run.
-  virtual void OnQueuedChange(int64_t by) = 0;
-  virtual void OnRunningChange(int64_t by) = 0;
-  virtual void OnBatch(int64_t rows, Duration compute) = 0;
-  virtual void OnDequeued(Duration waited) = 0;
-};
-
-// Whether a request may be refused.
-enum class Admission {
-  // If the queue is full, or it would miss its deadline.
-  kIfRoom,
-  // Also if the queue is half full: it can come later, and leaves the rest to those that cannot.
-  kIfSpare,
-  // It takes the place of one of the same call that has just ended, which bounds how many there are.
-  kReplacement,
-};
 
 // Runs one model version: its queue, and the steps that the worker pool takes from it. A free worker takes what waits,
 // so batches form while workers are busy and nothing waits for a batch. Thread-safe.
@@ -56,6 +37,8 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
     Share share = {};
     // May be null; outlives the runner.
     RunnerObserver* observer = nullptr;
+    // What the largest batch may take at most if batches are to run on event loops; 0: they never do.
+    Duration loop_bound = Duration::zero();
   };
 
   // `scheduler` and `clock` outlive the runner.
@@ -67,31 +50,31 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   // `co_await runner.Infer(...)` is an absl::StatusOr<InferenceResult>, and continues on the thread that ended it:
   //   the worker, with the outputs or INTERNAL (the cause in the message is for the log only);
   //   the thread that stopped `stop`, at once, whatever the workers do, with its StopStatus;
-  //   this thread, with RESOURCE_EXHAUSTED and advice on when to retry, if the queue is full or, beside others, the
-  //   request would not be answered before its deadline.
-  // `stop` outlives the await.
-  Inference Infer(InferenceRequest request, StopSource& stop, Admission admission = Admission::kIfRoom);
+  //   this thread, with RESOURCE_EXHAUSTED and advice on when to retry, if the queue is full, there is no memory or,
+  //   beside others, the request would not be answered before its deadline.
+  // `stop` and `origin`, which may be null, outlive the await.
+  Inference Infer(InferenceRequest request, StopSource& stop, Admission admission = Admission::kIfRoom,
+                  const RequestOrigin* origin = nullptr);
 
   // Runs the model on zeros, on this thread, as WarmUp in warm_up.h.
-  absl::Status WarmUp(const WarmUpOptions& options);
+  absl::StatusOr<WarmUpReport> WarmUp(const WarmUpOptions& options) { return executor_.WarmUp(options); }
 
-  void RunStep() override;
+  void RunStep() noexcept override;
   // Of the batch that would be taken now, from those that ran.
   Duration StepCost() const override;
-  bool Steady() const override;
+  // Whether that batch may run on an event loop.
+  bool Steady() const override { return executor_.loop_gate().open(); }
 
-  // How many requests wait.
   int64_t queued() const;
 
  private:
-  using Jobs = std::vector<std::shared_ptr<Job>>;
-
   // `self` keeps the runner while the caller, with its reference, may already be gone.
   static void Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_ptr<Job>& job, const StopSource& stop,
-                      Admission admission);
-  void OnStop(Job& job, StopReason reason);
-  void RunBatch(const Jobs& jobs);
-  absl::StatusOr<std::vector<Tensor>> Compute(const Jobs& jobs, int64_t rows);
+                      Admission admission, const RequestOrigin* origin) noexcept;
+  // Whether the job waits now: not if it was stopped. Or why it is refused.
+  absl::StatusOr<bool> Push(const std::shared_ptr<Job>& job, const StopSource& stop, Admission admission,
+                            const RequestOrigin* origin);
+  void OnStop(Job& job, StopReason reason) noexcept;
   // Whether there is room for the request and time to answer it, with so many workers.
   absl::Status Admit(const InferenceRequest& request, int64_t bytes, Admission admission, double workers,
                      TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -100,32 +83,52 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   // How long until a worker is free.
   Duration UntilFree(double workers, TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const std::unique_ptr<Model> model_;
+  // What a step does.
+  struct Step {
+    JobQueue::Taken taken;
+    // Whether the batch is one of those that are kept apart.
+    bool apart = false;
+    // Whether there is more to do at once.
+    bool more = false;
+    // When its batch probably ends.
+    TimePoint until = kNever;
+  };
+  Step TakeStep(TimePoint now, Duration shortest_run) noexcept;
+  void RunBatch(Step& step, TimePoint now) noexcept;
+  // Tells the pool of what waits, at once or then. If it has no memory to note that, nothing waits any more.
+  void Reschedule(bool at_once, TimePoint then) noexcept;
+  void RefuseAll() noexcept;
+  void NoteNextRows() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   const Signature signature_;
   RunnerObserver& observer_;
   WorkScheduler& scheduler_;
   const Clock& clock_;
   const Duration max_delay_;
 
-  BatchBuffers buffers_;
-  BatchCost cost_;
-  DeadlineMargin margin_;
+  BatchExecutor executor_;
   // Steps taken, to look now and then whether larger batches pay by now.
   std::atomic<uint32_t> steps_{0};
-  // Batches for callers that ran since the last one that took long.
-  std::atomic<int> quick_runs_{0};
+  // Rows of the batch that would be taken now: the pool asks under its own lock, and often.
+  std::atomic<int64_t> next_rows_{0};
 
   mutable Mutex mutex_;
   JobQueue queue_ ABSL_GUARDED_BY(mutex_);
   // When each of the batches that run is expected to end.
-  std::vector<TimePoint> running_until_ ABSL_GUARDED_BY(mutex_);
+  absl::InlinedVector<TimePoint, 16> running_until_ ABSL_GUARDED_BY(mutex_);
+  ApartPace apart_pace_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The awaitable of ModelRunner::Infer. Lives in the frame of the coroutine that awaits it.
 class ModelRunner::Inference {
  public:
-  Inference(ModelRunner& runner, InferenceRequest request, StopSource& stop, Admission admission)
-      : runner_(runner), job_(std::make_shared<Job>(std::move(request))), stop_(stop), admission_(admission) {}
+  Inference(ModelRunner& runner, InferenceRequest request, StopSource& stop, Admission admission,
+            const RequestOrigin* origin = nullptr)
+      : runner_(runner),
+        job_(std::make_shared<Job>(std::move(request))),
+        stop_(stop),
+        admission_(admission),
+        origin_(origin) {}
   Inference(const Inference&) = delete;
   Inference& operator=(const Inference&) = delete;
 
@@ -138,6 +141,7 @@ class ModelRunner::Inference {
   const std::shared_ptr<Job> job_;
   StopSource& stop_;
   const Admission admission_;
+  const RequestOrigin* const origin_;
   std::optional<StopCallback> on_stop_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -105,7 +106,15 @@ std::optional<CachedResponse> ResponseCache::Lookup(const RequestKey& key) {
   return CachedResponse{*outputs, clock_.Now() - stored};
 }
 
-void ResponseCache::Store(const RequestKey& key, absl::Span<const Tensor> outputs) {
+void ResponseCache::Store(const RequestKey& key, absl::Span<const Tensor> outputs) noexcept {
+  try {
+    Add(key, outputs);
+  } catch (const std::bad_alloc&) {
+    // Who asks for it again computes it again.
+  }
+}
+
+void ResponseCache::Add(const RequestKey& key, absl::Span<const Tensor> outputs) {
   const size_t bytes = BytesOf(outputs);
   if (PayloadBytes(outputs) > kMaxOutputBytes || bytes > options_.capacity_bytes / kMaxEntryPart) return;
   auto copies = std::make_shared<std::vector<Tensor>>();

@@ -63,8 +63,8 @@ class ResponseCache {
   std::optional<CachedResponse> Lookup(const RequestKey& key);
 
   // Keeps a copy of the outputs, unless they are too large or there is an answer already (two callers may have missed
-  // at the same time). The copy shares no memory with the batch that they may be a part of.
-  void Store(const RequestKey& key, absl::Span<const Tensor> outputs);
+  // at the same time), or there is no memory. The copy shares no memory with the batch that they may be a part of.
+  void Store(const RequestKey& key, absl::Span<const Tensor> outputs) noexcept;
 
  private:
   struct Entry {
@@ -77,6 +77,7 @@ class ResponseCache {
   // absl::Hash differs from process to process, so that no caller can prepare keys for one bucket.
   using Index = std::unordered_map<RequestKey, Entries::iterator, absl::Hash<RequestKey>>;
 
+  void Add(const RequestKey& key, absl::Span<const Tensor> outputs);
   // What an entry with copies of these outputs takes from the heap.
   static size_t BytesOf(absl::Span<const Tensor> outputs);
   // Moves entries to `evicted`, the last first, until there is room for `bytes` more or these are enough for one lock.

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <coroutine>
-#include <map>
-#include <set>
+#include <exception>
+#include <new>
 #include <utility>
+#include <vector>
 
 #include "server/async/mutex.h"
 #include "server/engine/batch.h"
@@ -25,75 +26,103 @@ int64_t Window(const InferenceRequest& request, const RowStream::Options& option
 
 }  // namespace
 
+struct RowStream::Slot {
+  enum class Phase {
+    kFree,
+    // Queued or running.
+    kActive,
+    // Refused for want of room, to be started again when another has ended.
+    kRefused,
+    // Computed but not taken.
+    kDone,
+  };
+
+  Phase phase = Phase::kFree;
+  int64_t index = 0;
+  absl::StatusOr<InferenceResult> result;
+};
+
 struct RowStream::State {
-  State(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options, StopSource& stop)
+  State(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options, StopSource& stop,
+        const RequestOrigin* origin)
       : runner(std::move(runner)),
         request(std::move(request)),
         options(options),
         window(Window(this->request, options)),
         stop(stop),
-        total((this->request.rows + options.chunk_rows - 1) / options.chunk_rows) {}
+        origin(origin),
+        total((this->request.rows + options.chunk_rows - 1) / options.chunk_rows),
+        slots(static_cast<size_t>(std::min(window, total))) {}
+
+  // The chunk that Next would return: of those that are computed the first, if it is the next of an ordered stream.
+  Slot* NextDone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    Slot* const first = First(Slot::Phase::kDone);
+    return first == nullptr || (options.ordered && first->index != taken) ? nullptr : first;
+  }
 
   // Whether Next would return something without waiting.
-  bool HasNext() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+  bool HasNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     // What was refused is not started again, and whoever waits for it is to see the stop.
     if (stop.stopped() && active == 0) return true;
-    if (done.empty()) return taken == total;
-    return !options.ordered || done.begin()->first == taken;
+    return taken == total || NextDone() != nullptr;
   }
 
-  // The chunk to start next, which counts as active from now on; nullopt if all have been started.
-  std::optional<int64_t> Reserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-    std::optional<int64_t> index;
-    if (!refused.empty()) {
-      index = *refused.begin();
-      refused.erase(refused.begin());
-    } else if (launched < total) {
-      index = launched++;
+  // The chunk to start next, which counts as active from now on; null if all have been started, or enough.
+  Slot* Reserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    Slot* slot = First(Slot::Phase::kRefused);
+    if (slot == nullptr && launched < total) {
+      slot = First(Slot::Phase::kFree);
+      if (slot != nullptr) slot->index = launched++;
     }
-    if (index.has_value()) ++active;
-    return index;
+    if (slot == nullptr) return nullptr;
+    slot->phase = Slot::Phase::kActive;
+    ++active;
+    return slot;
   }
 
-  // Suspends until HasNext, or (drain) until no chunk runs.
-  struct Wait {
-    State& state;
-    const bool drain;
+  int64_t Count(Slot::Phase phase) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    return std::count_if(slots.begin(), slots.end(), [phase](const Slot& slot) { return slot.phase == phase; });
+  }
 
-    bool await_ready() const noexcept { return false; }
-    bool await_suspend(std::coroutine_handle<> handle) {
-      MutexLock lock(state.mutex);
-      if (drain ? state.active == 0 : state.HasNext()) return false;
-      state.waiter = handle;
-      state.waiter_drains = drain;
-      return true;
+  // The one with the first rows; null if there is none.
+  Slot* First(Slot::Phase phase) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    Slot* first = nullptr;
+    for (Slot& slot : slots) {
+      if (slot.phase == phase && (first == nullptr || slot.index < first->index)) first = &slot;
     }
-    void await_resume() const noexcept {}
-  };
+    return first;
+  }
 
   const std::shared_ptr<ModelRunner> runner;
   const InferenceRequest request;
   const Options options;
   const int64_t window;
   StopSource& stop;
+  const RequestOrigin* const origin;
   const int64_t total;
 
   Mutex mutex;
+  // All there will ever be, so that no chunk needs memory to end.
+  std::vector<Slot> slots ABSL_GUARDED_BY(mutex);
   int64_t launched ABSL_GUARDED_BY(mutex) = 0;
   int64_t taken ABSL_GUARDED_BY(mutex) = 0;
   // Queued or running.
   int64_t active ABSL_GUARDED_BY(mutex) = 0;
-  // Refused for want of room, to be started again when another has ended.
-  std::set<int64_t> refused ABSL_GUARDED_BY(mutex);
-  // Computed but not taken, by index.
-  std::map<int64_t, absl::StatusOr<InferenceResult>> done ABSL_GUARDED_BY(mutex);
   std::coroutine_handle<> waiter ABSL_GUARDED_BY(mutex);
   bool waiter_drains ABSL_GUARDED_BY(mutex) = false;
 };
 
+bool RowStream::Wait::await_suspend(std::coroutine_handle<> waiter) noexcept {
+  MutexLock lock(state_.mutex);
+  if (drain_ ? state_.active == 0 : state_.HasNext()) return false;
+  state_.waiter = waiter;
+  state_.waiter_drains = drain_;
+  return true;
+}
+
 RowStream::RowStream(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options,
-                     StopSource& stop)
-    : state_(std::make_shared<State>(std::move(runner), std::move(request), options, stop)) {
+                     StopSource& stop, const RequestOrigin* origin)
+    : state_(std::make_shared<State>(std::move(runner), std::move(request), options, stop, origin)) {
   Launch(state_, Admission::kIfRoom);
   for (int64_t i = 1; i < state_->window; ++i) Launch(state_, Admission::kIfSpare);
 }
@@ -109,18 +138,19 @@ bool RowStream::ready() const {
 
 Task<std::optional<RowStream::Chunk>> RowStream::Next() {
   State& state = *state_;
-  co_await State::Wait{state, /*drain=*/false};
+  co_await Wait(state, /*drain=*/false);
   std::optional<Chunk> chunk;
   bool grows = false;
   {
     MutexLock lock(state.mutex);
-    if (state.done.empty()) co_return std::nullopt;
-    auto node = state.done.extract(state.done.begin());
+    Slot* const done = state.NextDone();
+    if (done == nullptr) co_return std::nullopt;
     ++state.taken;
-    grows = state.active + static_cast<int64_t>(state.done.size()) + 1 < state.window;
-    const int64_t first_row = node.key() * state.options.chunk_rows;
+    const int64_t first_row = done->index * state.options.chunk_rows;
     const int64_t rows = std::min(state.options.chunk_rows, state.request.rows - first_row);
-    chunk = Chunk{first_row, rows, std::move(node.mapped())};
+    chunk.emplace(Chunk{first_row, rows, std::move(done->result)});
+    done->phase = Slot::Phase::kFree;
+    grows = state.active + state.Count(Slot::Phase::kDone) + 1 < state.window;
   }
   Launch(state_, Admission::kReplacement);
   // One that found no room in the beginning.
@@ -128,45 +158,61 @@ Task<std::optional<RowStream::Chunk>> RowStream::Next() {
   co_return chunk;
 }
 
-Task<> RowStream::Drain() {
-  co_await State::Wait{*state_, /*drain=*/true};
+RowStream::Wait RowStream::Drain() {
+  return Wait(*state_, /*drain=*/true);
 }
 
-void RowStream::Launch(const std::shared_ptr<State>& state, Admission admission) {
-  std::optional<int64_t> index;
+void RowStream::Launch(const std::shared_ptr<State>& state, Admission admission) noexcept {
+  Slot* slot = nullptr;
   {
     MutexLock lock(state->mutex);
-    index = state->Reserve();
+    slot = state->Reserve();
   }
-  if (index.has_value()) Detach(RunChunk(state, *index, admission));
+  if (slot != nullptr) Start(state, *slot, admission);
 }
 
-Task<> RowStream::RunChunk(std::shared_ptr<State> state, int64_t index, Admission admission) {
-  const int64_t first_row = index * state->options.chunk_rows;
-  InferenceRequest chunk;
-  chunk.rows = std::min(state->options.chunk_rows, state->request.rows - first_row);
-  chunk.deadline = state->request.deadline;
-  chunk.priority = state->request.priority;
-  chunk.inputs = state->runner->signature().batched ? SliceRows(state->request.inputs, first_row, chunk.rows)
-                                                    : state->request.inputs;
-  absl::StatusOr<InferenceResult> result;
-  {
-    // Gone before the stream hears of the end: after that the stop source may be gone.
-    ModelRunner::Inference inference(*state->runner, std::move(chunk), state->stop, admission);
-    result = co_await inference;
+void RowStream::Start(const std::shared_ptr<State>& state, Slot& slot, Admission admission) noexcept {
+  try {
+    Detach(RunChunk(state, slot, admission));
+  } catch (const std::bad_alloc&) {
+    // There was no memory for the coroutine.
+    End(state, slot, admission, OutOfMemoryStatus());
   }
+}
 
+Task<> RowStream::RunChunk(std::shared_ptr<State> state, Slot& slot, Admission admission) {
+  absl::StatusOr<InferenceResult> result;
+  try {
+    const int64_t first_row = slot.index * state->options.chunk_rows;
+    InferenceRequest chunk;
+    chunk.rows = std::min(state->options.chunk_rows, state->request.rows - first_row);
+    chunk.deadline = state->request.deadline;
+    chunk.priority = state->request.priority;
+    chunk.inputs = state->runner->signature().batched ? SliceRows(state->request.inputs, first_row, chunk.rows)
+                                                      : state->request.inputs;
+    // Gone before the stream hears of the end: after that the stop source may be gone.
+    ModelRunner::Inference inference(*state->runner, std::move(chunk), state->stop, admission, state->origin);
+    result = co_await inference;
+  } catch (const std::exception&) {
+    result = StatusOfException();
+  }
+  End(state, slot, admission, std::move(result));
+}
+
+void RowStream::End(const std::shared_ptr<State>& state, Slot& slot, Admission admission,
+                    absl::StatusOr<InferenceResult> result) noexcept {
   std::coroutine_handle<> waiter;
-  std::optional<int64_t> next;
+  Slot* next = nullptr;
   {
     MutexLock lock(state->mutex);
     --state->active;
-    const bool others = state->active > 0 || state->taken + static_cast<int64_t>(state->done.size()) > 0;
+    const bool others = state->active > 0 || state->taken + state->Count(Slot::Phase::kDone) > 0;
     const bool full = absl::IsResourceExhausted(result.status()) && !state->stop.stopped();
     if (full && admission != Admission::kReplacement && others) {
-      state->refused.insert(index);
+      slot.phase = Slot::Phase::kRefused;
     } else {
-      state->done.emplace(index, std::move(result));
+      slot.result = std::move(result);
+      slot.phase = Slot::Phase::kDone;
     }
     if (state->waiter && (state->waiter_drains ? state->active == 0 : state->HasNext())) {
       waiter = std::exchange(state->waiter, nullptr);
@@ -175,7 +221,7 @@ Task<> RowStream::RunChunk(std::shared_ptr<State> state, int64_t index, Admissio
     if (state->active == 0 && !state->HasNext()) next = state->Reserve();
   }
   if (waiter) waiter.resume();
-  if (next.has_value()) Detach(RunChunk(state, *next, Admission::kReplacement));
+  if (next != nullptr) Start(state, *next, Admission::kReplacement);
 }
 
 }  // namespace predictd

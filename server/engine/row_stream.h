@@ -1,6 +1,7 @@
 #ifndef PREDICTD_SERVER_ENGINE_ROW_STREAM_H_
 #define PREDICTD_SERVER_ENGINE_ROW_STREAM_H_
 
+#include <coroutine>
 #include <memory>
 #include <optional>
 
@@ -31,8 +32,9 @@ class RowStream {
     absl::StatusOr<InferenceResult> result;
   };
 
-  // Starts the first chunks. `stop` outlives the stream.
-  RowStream(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options, StopSource& stop);
+  // Starts the first chunks. `stop` and `origin`, which may be null, outlive the stream.
+  RowStream(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options, StopSource& stop,
+            const RequestOrigin* origin = nullptr);
 
   int64_t total_chunks() const;
 
@@ -43,16 +45,36 @@ class RowStream {
   // queue is full, the stream goes on with fewer chunks at a time; only when it has none at all is that an error.
   Task<std::optional<Chunk>> Next();
 
-  // Returns when no chunk is queued or running any more. Must be awaited before the stream is destroyed; does not stop
-  // the chunks: that is what the StopSource is for.
-  Task<> Drain();
+  // `co_await rows.Drain()` returns when no chunk is queued or running any more. Must be awaited before the stream is
+  // destroyed, which is why it needs no memory; does not stop the chunks: that is what the StopSource is for.
+  class Wait;
+  Wait Drain();
 
  private:
   struct State;
-  static void Launch(const std::shared_ptr<State>& state, Admission admission);
-  static Task<> RunChunk(std::shared_ptr<State> state, int64_t index, Admission admission);
+  // A chunk that was started and not yet taken.
+  struct Slot;
+  static void Launch(const std::shared_ptr<State>& state, Admission admission) noexcept;
+  static void Start(const std::shared_ptr<State>& state, Slot& slot, Admission admission) noexcept;
+  static Task<> RunChunk(std::shared_ptr<State> state, Slot& slot, Admission admission);
+  static void End(const std::shared_ptr<State>& state, Slot& slot, Admission admission,
+                  absl::StatusOr<InferenceResult> result) noexcept;
 
   const std::shared_ptr<State> state_;
+};
+
+// Suspends until there is a next result or (drain) until no chunk runs.
+class RowStream::Wait {
+ public:
+  Wait(State& state, bool drain) : state_(state), drain_(drain) {}
+
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> waiter) noexcept;
+  void await_resume() const noexcept {}
+
+ private:
+  State& state_;
+  const bool drain_;
 };
 
 }  // namespace predictd

@@ -309,17 +309,19 @@ void Generator::ReportSlots() {
   observer_.OnSlotsUsed(slots, cached_tokens);
 }
 
-absl::Status Generator::WarmUp() {
+absl::Status Generator::WarmUp(const std::atomic<bool>& stopping) {
   const GeneratorConfig& config = options_.config;
   const int64_t prompt = std::min(kWarmUpPrompt, config.max_length - 1);
   const std::vector<int32_t> tokens(static_cast<size_t>(prompt), 0);
   for (int round = 0; round < kWarmUpRounds; ++round) {
+    if (stopping) return absl::CancelledError("the server shuts down");
     // The other slots' caches hold whatever memory held: it is computed with, but nobody looks at the result.
     const TimePoint before = clock_.Now();
     const auto computed = model_->Forward(tokens, {0}, 0);
     if (!computed.ok()) return computed.status();
     cost_.RecordPrefill(prompt, clock_.Now() - before);
     for (int64_t rows = 1;; rows = std::min(2 * rows, config.slots)) {
+      if (stopping) return absl::CancelledError("the server shuts down");
       const std::vector<int32_t> next(static_cast<size_t>(rows), 0);
       const std::vector<int64_t> positions(static_cast<size_t>(rows), prompt);
       const auto logits = model_->Forward(next, positions, 0);

@@ -96,8 +96,8 @@ class Generator final : public WorkSource, public std::enable_shared_from_this<G
   void Stop(Request& request, const absl::Status& status);
 
   // Computes a prompt and a few tokens in every number of slots that is a power of two, on this thread. Before the
-  // first Start.
-  absl::Status WarmUp();
+  // first Start. CANCELLED soon after `stopping` has become true: it is looked at between runs.
+  absl::Status WarmUp(const std::atomic<bool>& stopping);
 
   void RunStep() override;
   Duration StepCost() const override;

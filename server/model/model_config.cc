@@ -89,6 +89,7 @@ void ReadTensorModel(TableReader& reader, ModelConfig& config) {
                        config.response_cache_bytes, [](const int64_t& value) {
                          return value == 0 || (value >= kMinResponseCacheBytes && value <= kMaxResponseCacheBytes);
                        });
+  reader.Read<bool>("allow_parallel_regions", "true or false", config.allow_parallel_regions);
   if (!config.signature.batched) config.signature.max_batch_size = 1;
   const int64_t max_batch = config.signature.batched ? kMaxBatchSize : 1;
   reader.Read<int64_t>(

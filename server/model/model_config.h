@@ -47,6 +47,8 @@ struct ModelConfig {
   int64_t response_cache_bytes = 0;
   // Whether to run the model on made-up inputs on every worker before it serves.
   bool warmup = true;
+  // Whether a compiled package is served whose checks may fail on threads of its own, which ends the process.
+  bool allow_parallel_regions = false;
 
   // INVALID_ARGUMENT names the key that is unknown, missing or has a bad value.
   static absl::StatusOr<ModelConfig> Parse(absl::string_view text);

@@ -14,10 +14,17 @@ namespace predictd {
 // per thread, and a thread without it uses all cores.
 void InitTorchThread(int intra_op_threads);
 
+struct TorchModelOptions {
+  // How many threads may run it at once.
+  int runners = 1;
+  // Whether a package is served whose failure may end the process.
+  bool allow_parallel_regions = false;
+};
+
 // Reads a TorchScript file or AOTInductor package from disk: seconds, and models are code, so only from a trusted
-// repository. `runners` is how many threads may run it at once. INTERNAL with the cause if LibTorch refuses it.
+// repository. INTERNAL with the cause if LibTorch refuses it; FAILED_PRECONDITION if it is not allowed.
 absl::StatusOr<std::unique_ptr<Model>> LoadTorchModel(const VersionEntry& version, const Signature& signature,
-                                                      int runners);
+                                                      const TorchModelOptions& options);
 
 }  // namespace predictd
 

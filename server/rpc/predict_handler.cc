@@ -1,9 +1,11 @@
 #include "server/rpc/predict_handler.h"
 
+#include <exception>
 #include <optional>
 #include <string_view>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "server/engine/row_stream.h"
 #include "server/rpc/generation_handler.h"
 #include "server/rpc/message_bytes.h"
@@ -13,6 +15,16 @@ namespace predictd {
 namespace {
 
 using std::chrono::steady_clock;
+
+// The connection that a call came on: all that tells callers apart.
+class Connection final : public RequestOrigin {
+ public:
+  explicit Connection(const grpc::ServerContext& context) : context_(context) {}
+  uint64_t Id() const override { return absl::HashOf(context_.peer()); }
+
+ private:
+  const grpc::ServerContext& context_;
+};
 
 // What runs the request, of which the call is told. If that is nothing, decoding ends here.
 absl::StatusOr<RequestTarget> Aim(Call& call, TimePoint started, const v1::PredictRequest& request,
@@ -88,7 +100,9 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffe
   }
 
   decoded->inference.deadline = call.deadline();
-  ModelRunner::Inference inference = decoded->runner->Infer(std::move(decoded->inference), call.stop());
+  const Connection origin(call.context());
+  ModelRunner::Inference inference =
+      decoded->runner->Infer(std::move(decoded->inference), call.stop(), Admission::kIfRoom, &origin);
   absl::StatusOr<InferenceResult> result = co_await inference;
   if (!result.ok()) co_return result.status();
 
@@ -114,8 +128,16 @@ Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, St
   if (!decoded.ok()) co_return decoded.status();
 
   decoded->predict.inference.deadline = call.deadline();
-  RowStream rows(decoded->predict.runner, std::move(decoded->predict.inference), decoded->options, call.stop());
-  absl::Status status = co_await SendRows(call, *decoded, rows, writer);
+  const Connection origin(call.context());
+  RowStream rows(decoded->predict.runner, std::move(decoded->predict.inference), decoded->options, call.stop(),
+                 &origin);
+  absl::Status status;
+  try {
+    status = co_await SendRows(call, *decoded, rows, writer);
+  } catch (const std::exception&) {
+    // The chunks must end before the stream does.
+    status = StatusOfException();
+  }
   // Whatever is still queued or running is for nobody.
   call.stop().RequestStop(StopReason::kFailed);
   co_await rows.Drain();

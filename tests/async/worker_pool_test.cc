@@ -6,6 +6,7 @@
 #include <future>
 #include <latch>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -255,6 +256,29 @@ TEST(WorkerPoolTest, AfterStopReadyKeepsNothing) {
   EXPECT_EQ(source.use_count(), 1);
   pool.Stop();
   EXPECT_EQ(steps, 0);
+}
+
+TEST(WorkerPoolTest, StepThatThrowsIsReportedAndTheWorkerGoesOn) {
+  std::promise<std::string> told;
+  WorkerPool pool({.workers = 1, .on_exception = [&told](const char* what) { told.set_value(what); }});
+  pool.Ready(std::make_shared<FunctionSource>([] { throw std::runtime_error("a step"); }));
+  EXPECT_EQ(told.get_future().get(), "a step");
+  AwaitStepsThatAreReady(pool);
+}
+
+TEST(WorkerPoolTest, FunctionThatThrowsDoesNotEndItsWorker) {
+  WorkerPool pool({.workers = 1});
+  pool.RunOn(0, [] { throw std::runtime_error("a function"); });
+  AwaitStepsThatAreReady(pool);
+}
+
+TEST(WorkerPoolTest, StopByWaitsNoLongerThanItIsTold) {
+  WorkerPool pool({.workers = 2});
+  {
+    const Blocker blocker(pool, 0);
+    EXPECT_FALSE(pool.StopBy(std::chrono::steady_clock::now()));
+  }
+  EXPECT_TRUE(pool.StopBy(kNever));
 }
 
 TEST(WorkerPoolTest, PoolLetsGoOfASourceAfterItsStep) {

@@ -42,7 +42,6 @@ int Run(const std::string& file, int runners, int idlers) {
 
   torch::jit::Module module = torch::jit::load(file, c10::kCPU);
   module.eval();
-  module = torch::jit::freeze(module);
   std::latch warm(runners + 1);
   std::latch stop(1);
   std::vector<std::jthread> threads;

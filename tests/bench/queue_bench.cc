@@ -41,7 +41,7 @@ class FilledQueue {
     now_ += nanoseconds(1);
     queue_.Push(std::move(job), {static_cast<int64_t>(random_() % groups_)}, /*bytes=*/4, RandomTime());
   }
-  std::shared_ptr<Job> Take() { return std::move(queue_.Take(now_).batch.front()); }
+  std::shared_ptr<Job> Take() { return std::move(queue_.Take(now_, {}).batch.front()); }
 
  private:
   const uint64_t groups_;

@@ -1,6 +1,6 @@
 // The opponent of `scripts/bench batching`: LibTorch alone, in a loop, with nothing around it.
 //
-// Loads a TorchScript model as predictd does (eval, frozen, inference mode, one intra-op thread for each thread) and
+// Loads a TorchScript model as predictd does (eval, inference mode, one intra-op thread for each thread) and
 // runs it at each of the given batch sizes on several threads at once. Prints JSON: for each batch size, rows per
 // second and per CPU second.
 
@@ -114,7 +114,6 @@ int Main(int argc, char** argv) {
 
   torch::jit::Module module = torch::jit::load(options.model, c10::kCPU);
   module.eval();
-  module = torch::jit::freeze(module);
   nlohmann::json report = nlohmann::json::object();
   for (const int64_t rows : options.batch_sizes) {
     const Result result = Measure(module, options, rows);

@@ -45,10 +45,15 @@ class Queue {
   }
 
   Job& job(char name) { return *jobs_[names_.find(name)]; }
+  std::shared_ptr<Job> TakeOut(char name) {
+    queue.Remove(job(name));
+    return jobs_[names_.find(name)];
+  }
 
   // "abc", or "abc -d" if d has expired, or "abc ?d" if d is hopeless.
   std::string Take(int now, int shortest_run = 0, int64_t most_rows = 1'000) {
-    const JobQueue::Taken taken = queue.Take(At(now), std::chrono::milliseconds(shortest_run), most_rows);
+    const JobQueue::Taken taken =
+        queue.Take(At(now), {.shortest_run = std::chrono::milliseconds(shortest_run), .most_rows = most_rows});
     std::string text;
     for (const auto& job : taken.batch) text += Name(*job);
     if (!taken.expired.empty()) text += " -";
@@ -196,9 +201,9 @@ TEST(JobQueueTest, RowsAheadAreThoseThatWouldRunBefore) {
 
 TEST(JobQueueTest, SmallBatchWaitsForItsDelay) {
   Queue queue(std::vector<Waiting>{}, {.max_rows = 4, .max_delay = std::chrono::milliseconds(10)});
-  EXPECT_EQ(queue.queue.Take(At(0)).look_again, kNever);
+  EXPECT_EQ(queue.queue.Take(At(0), {}).look_again, kNever);
   queue.Push({'a'}, 5);
-  const JobQueue::Taken taken = queue.queue.Take(At(6));
+  const JobQueue::Taken taken = queue.queue.Take(At(6), {});
   EXPECT_TRUE(taken.batch.empty());
   EXPECT_EQ(taken.look_again, At(15));
   queue.Push({'b'}, 7);
@@ -237,10 +242,50 @@ TEST(JobQueueTest, ManyGroupsComeAndGo) {
       queue.Push({'x', 1, 0, width});
       queue.Push({'y', 1, 0, width});
     }
-    for (int width = 1; width <= 100; ++width) EXPECT_EQ(queue.queue.Take(At(0)).batch.size(), 2U);
+    for (int width = 1; width <= 100; ++width) EXPECT_EQ(queue.queue.Take(At(0), {}).batch.size(), 2U);
     EXPECT_EQ(queue.queue.size(), 0U);
     EXPECT_EQ(queue.queue.bytes(), 0);
   }
+}
+
+// Any caller can have a group for each of its requests.
+TEST(JobQueueTest, RowsAheadAreExactWhateverTheNumberOfGroups) {
+  constexpr int kGroups = 10'000;
+  Queue queue({}, {.capacity = kGroups});
+  for (int width = 1; width <= kGroups; ++width) queue.Push({'x', 2, /*deadline=*/width, width});
+  for (int deadline : {1, 2, 17, 5'000, kGroups}) {
+    InferenceRequest request;
+    request.deadline = At(deadline);
+    EXPECT_EQ(queue.queue.RowsAhead(request, At(0)), 2 * deadline) << deadline;
+  }
+  for (int taken = 1; taken <= kGroups / 2; ++taken) queue.queue.Take(At(0), {});
+  InferenceRequest last;
+  EXPECT_EQ(queue.queue.RowsAhead(last, At(0)), kGroups);
+}
+
+TEST(JobQueueTest, RowsOfTheNextBatchAreThoseOfTheFirstGroup) {
+  Queue queue({{'a', 3, 10, 7}, {'b', 2, 20, 7}, {'c', 4, 15, 8}}, {.max_rows = 8});
+  EXPECT_EQ(queue.queue.NextRows(), 5);
+  queue.Push({'d', 5, 30, 7});
+  EXPECT_EQ(queue.queue.NextRows(), 8);
+  queue.queue.Take(At(0), {});
+  queue.queue.Take(At(0), {});
+  queue.queue.Take(At(0), {});
+  EXPECT_EQ(queue.queue.NextRows(), 0);
+}
+
+TEST(JobQueueTest, JobsThatAreKeptApartShareBatchesAmongThemselves) {
+  Queue queue({{'a'}, {'b'}, {'c'}, {'d'}, {'e'}});
+  for (char apart : {'b', 'd'}) {
+    const std::shared_ptr<Job> job = queue.TakeOut(apart);
+    job->queued.apart = true;
+    queue.queue.Push(job, {1}, /*bytes=*/1, At(0));
+  }
+  EXPECT_FALSE(queue.queue.only_apart());
+  EXPECT_EQ(queue.Take(0), "ace");
+  EXPECT_TRUE(queue.queue.only_apart());
+  EXPECT_TRUE(queue.queue.Take(At(0), {.apart = false}).batch.empty()) << "it is not their turn";
+  EXPECT_EQ(queue.Take(0), "bd");
 }
 
 TEST(JobQueueTest, QueueThatGoesLetsItsJobsGo) {

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <memory>
 #include <random>
+#include <vector>
 
 #include "server/engine/job.h"
 
@@ -15,7 +17,7 @@ namespace {
 // The tree against a sorted map, for thousands of random changes.
 TEST(JobTreeTest, AgreesWithASortedMap) {
   std::mt19937 random(7);
-  JobTree tree;
+  JobTree tree(JobTreeKind::kGroup);
   std::map<JobOrder, std::unique_ptr<Job>> model;
   for (uint64_t step = 0; step < 20'000; ++step) {
     // Grows to about a hundred, then shrinks, again and again.
@@ -46,11 +48,48 @@ TEST(JobTreeTest, AgreesWithASortedMap) {
   }
 }
 
+// How many jobs RowsBefore looks at, whatever it looks for, is at most this.
+size_t Height(const Job* tree, JobTreeKind kind) {
+  if (tree == nullptr) return 0;
+  const JobTree::Links& links = tree->queued.links[static_cast<size_t>(kind)];
+  return 1 + std::max(Height(links.left, kind), Height(links.right, kind));
+}
+
+TEST(JobTreeTest, SearchesLookAtFewJobs) {
+  constexpr size_t kJobs = 10'000;
+  std::vector<std::unique_ptr<Job>> jobs;
+  JobTree tree(JobTreeKind::kQueue);
+  for (size_t i = 0; i < kJobs; ++i) {
+    jobs.push_back(std::make_unique<Job>(InferenceRequest{}));
+    jobs.back()->queued.order = {TimePoint(Duration(i)), i};
+    tree.Insert(*jobs.back());
+  }
+  EXPECT_LT(Height(tree.root(), JobTreeKind::kQueue), 50U);
+}
+
+TEST(JobTreeTest, AJobMayBeInATreeOfEachKind) {
+  std::vector<std::unique_ptr<Job>> jobs;
+  JobTree group(JobTreeKind::kGroup);
+  JobTree queue(JobTreeKind::kQueue);
+  for (uint64_t i = 0; i < 100; ++i) {
+    jobs.push_back(std::make_unique<Job>(InferenceRequest{}));
+    jobs.back()->queued.order = {TimePoint(), i};
+    group.Insert(*jobs.back());
+  }
+  group.CopyTo(queue);
+  EXPECT_EQ(queue.rows(), 100);
+  for (size_t i = 0; i < 50; ++i) group.Erase(*jobs[i]);
+  EXPECT_EQ(group.rows(), 50);
+  EXPECT_EQ(queue.rows(), 100);
+  EXPECT_EQ(queue.first(), jobs[0].get());
+  EXPECT_EQ(group.first(), jobs[50].get());
+}
+
 TEST(JobTreeTest, StaysShallowForSortedInput) {
   // Recursion as deep as the tree: a list of a million would overflow the stack.
   constexpr size_t kJobs = 1'000'000;
   const auto jobs = std::make_unique<std::unique_ptr<Job>[]>(kJobs);
-  JobTree tree;
+  JobTree tree(JobTreeKind::kGroup);
   for (size_t i = 0; i < kJobs; ++i) {
     jobs[i] = std::make_unique<Job>(InferenceRequest{});
     jobs[i]->queued.order = {TimePoint(Duration(i)), i};

@@ -36,17 +36,21 @@ class LoaderTest : public testing::Test {
     pool_ = std::make_unique<WorkerPool>(WorkerPool::Options{.workers = workers});
     catalog_ = std::make_unique<Catalog>(std::move(entries));
     loader_ = std::make_unique<Loader>(
-        *catalog_, *pool_, [this](const VersionEntry& version, const Signature&) { return load_(version); },
+        *catalog_, *pool_, [this](const VersionEntry& version, const ModelConfig&) { return load_(version); },
         [this](const ServedModel& model, const ServedVersion&, std::unique_ptr<Model> loaded) {
           return std::make_shared<ModelRunner>(std::move(loaded), model.config().signature, ModelRunner::Options{},
                                                *pool_, clock_);
         },
-        [this](const ServedModel& model, const ServedVersion&) { return load_generator_(model); },
-        [this](const ServedModel& model, const ServedVersion& version, const absl::Status& status) {
+        [this](const ServedModel& model, const ServedVersion&, const std::atomic<bool>&) {
+          return load_generator_(model);
+        },
+        [this](const ServedModel& model, const ServedVersion& version, const absl::Status& status,
+               absl::string_view note) {
           MutexLock lock(mutex_);
           const std::string name = model.name() + "/" + std::to_string(version.entry().version);
           order_.push_back(name);
           told_[name] = {version.state(), status};
+          notes_[name] = std::string(note);
           changed_.NotifyAll();
         });
   }
@@ -75,6 +79,7 @@ class LoaderTest : public testing::Test {
   CondVar changed_;
   std::vector<std::string> order_;
   std::map<std::string, std::pair<VersionState, absl::Status>> told_;
+  std::map<std::string, std::string> notes_;
   std::unique_ptr<Loader> loader_;
 };
 
@@ -151,13 +156,59 @@ TEST_F(LoaderTest, WarmsUpOnEveryWorkerBeforeItPublishes) {
   catalog_.reset();
 }
 
-TEST_F(LoaderTest, CompiledModelIsWarmedUpOnceInEachSize) {
+TEST_F(LoaderTest, CompiledModelThatIsNotCheapIsWarmedUpOnceInEachSize) {
+  FakeModel model([this](absl::Span<const Tensor> inputs) {
+    clock_.Advance(std::chrono::milliseconds(1));
+    return FakeModel::Echo(inputs);
+  });
+  load_ = [&model](const VersionEntry&) { return model.Make(); };
   ModelEntry entry = Entry("a", {1});
   entry.versions[0].backend = Backend::kAotInductor;
   Start({entry});
   AwaitTold(1);
   loader_.reset();
-  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 4, 2}));
+  EXPECT_EQ(model.batch_rows(), (std::vector<int64_t>{1, 2, 4}));
+  pool_->Stop();
+  catalog_.reset();
+}
+
+TEST_F(LoaderTest, StoppingEndsAWarmUpBetweenTwoRuns) {
+  model_.Block();
+  Start({Entry("a", {1}), Entry("b", {1})});
+  model_.AwaitRuns(1);
+  EXPECT_FALSE(loader_->StopBy(std::chrono::steady_clock::now())) << "a run cannot be ended";
+  model_.Release();
+  EXPECT_TRUE(loader_->StopBy(kNever));
+  EXPECT_EQ(model_.batch_rows(), std::vector<int64_t>{1});
+  EXPECT_EQ(Version("a").state(), VersionState::kLoading);
+  EXPECT_EQ(Version("b").state(), VersionState::kLoading);
+  EXPECT_TRUE(order_.empty()) << "nobody is told of what was only stopped";
+}
+
+TEST_F(LoaderTest, SaysIfTheLargestBatchWasLeftOut) {
+  FakeModel model([this](absl::Span<const Tensor> inputs) {
+    clock_.Advance(std::chrono::seconds(6 * inputs[0].shape()[0]));
+    return FakeModel::Echo(inputs);
+  });
+  load_ = [&model](const VersionEntry&) { return model.Make(); };
+  Start({Entry("a", {1})});
+  AwaitTold(1);
+  loader_.reset();
+  EXPECT_EQ(Version("a").state(), VersionState::kReady);
+  EXPECT_EQ(notes_["a/1"], "its largest batches would have taken the warm-up too long: nobody has run them yet");
+  pool_->Stop();
+  catalog_.reset();
+}
+
+TEST_F(LoaderTest, LoadingThatThrowsFailsThatVersionAlone) {
+  load_ = [this](const VersionEntry& version) -> absl::StatusOr<std::unique_ptr<Model>> {
+    if (version.version == 2) throw std::bad_alloc();
+    return model_.Make();
+  };
+  Start({Entry("a", {2, 1})});
+  AwaitTold(2);
+  EXPECT_EQ(told_["a/2"].second.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(told_["a/1"].first, VersionState::kReady);
 }
 
 TEST_F(LoaderTest, WarmUpCanBeSwitchedOff) {

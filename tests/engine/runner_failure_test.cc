@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <new>
+#include <stdexcept>
 #include <vector>
 
 #include "server/engine/model_runner.h"
@@ -32,6 +34,33 @@ TEST_F(RunnerFailureTest, OneBadMemberDoesNotFailItsBatchMates) {
   EXPECT_EQ(bad.AwaitStatus(), absl::InternalError("negative element"));
   EXPECT_EQ(Values(other.Await()->outputs[0]), (std::vector<float>{2, 3}));
   EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 4, 1, 1, 2})) << "the batch, and then each on its own";
+}
+
+TEST_F(RunnerFailureTest, TheOneThatIsToBlameIsFoundByHalving) {
+  for (const size_t bad : {0, 1, 31, 32, 62, 63}) {
+    const auto runner = MakeRunner();
+    const size_t before = model_.batch_rows().size();
+    model_.Block();
+    const PendingInference occupant(*runner, OneRow(0));
+    model_.AwaitRuns(before + 1);
+    std::vector<std::unique_ptr<PendingInference>> calls;
+    for (size_t i = 0; i < 64; ++i)
+      calls.push_back(std::make_unique<PendingInference>(*runner, OneRow(i == bad ? -1 : 1)));
+    model_.Release();
+    for (size_t i = 0; i < 64; ++i) EXPECT_EQ(calls[i]->Await().ok(), i != bad) << i;
+    // The batch, then for each of six halvings one run or two.
+    EXPECT_LE(model_.batch_rows().size() - before - 1, 13U) << bad;
+  }
+}
+
+TEST_F(RunnerFailureTest, SeveralThatAreToBlameFailAlone) {
+  const auto runner = MakeRunner();
+  const auto occupant = OccupyWorker(*runner);
+  std::vector<std::unique_ptr<PendingInference>> calls;
+  for (int i = 0; i < 40; ++i)
+    calls.push_back(std::make_unique<PendingInference>(*runner, OneRow(i % 7 == 3 ? -1 : 1)));
+  model_.Release();
+  for (int i = 0; i < 40; ++i) EXPECT_EQ(calls[i]->Await().ok(), i % 7 != 3) << i;
 }
 
 TEST_F(RunnerFailureTest, MemberThatWasCancelledIsNotRunAgain) {
@@ -119,6 +148,31 @@ INSTANTIATE_TEST_SUITE_P(Table, WrongOutputsTest,
                                                       "output y is BYTES[1,1], its signature says FP32[-1,-1]"},
                                          WrongOutputs{"rows", Returning({Floats({2, 1}, {1, 2})}),
                                                       "output y has 2 rows for an input of 1"}));
+
+// One that breaks its promise and throws.
+class ThrowingTest : public RunnerTest {
+ protected:
+  ThrowingTest()
+      : RunnerTest([](absl::Span<const Tensor> inputs) -> absl::StatusOr<std::vector<Tensor>> {
+          for (float value : Values(inputs[0])) {
+            if (value == -1) throw std::bad_alloc();
+            if (value == -2) throw std::runtime_error("out of sorts");
+          }
+          return FakeModel::Echo(inputs);
+        }) {}
+};
+
+TEST_F(ThrowingTest, ExceptionsAreTheAnswersOfThoseWhoCausedThem) {
+  const auto runner = MakeRunner();
+  const auto occupant = OccupyWorker(*runner);
+  const PendingInference good(*runner, OneRow(1));
+  const PendingInference large(*runner, OneRow(-1));
+  const PendingInference wrong(*runner, OneRow(-2));
+  model_.Release();
+  EXPECT_TRUE(good.Await().ok());
+  EXPECT_EQ(large.AwaitStatus().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(wrong.AwaitStatus(), absl::InternalError("out of sorts"));
+}
 
 // A model that is right for one row only: batches of it fail, and nobody notices.
 TEST(SingleRowModelTest, WrongOutputsOfABatchAreRepairedByRunningEachAlone) {

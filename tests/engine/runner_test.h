@@ -31,6 +31,12 @@ inline InferenceRequest FloatRequest(Tensor input, TimePoint deadline = kNever) 
   return request;
 }
 
+// The same with one element a row: no extent is open but the rows.
+inline Signature ClosedSignature(int64_t max_batch_size = 64) {
+  const TensorSpec spec = {"x", DType::kFp32, {-1, 1}};
+  return {{spec}, {{"y", DType::kFp32, {-1, 1}}}, /*batched=*/true, max_batch_size};
+}
+
 // One row of one element.
 inline InferenceRequest OneRow(float value, TimePoint deadline = kNever) {
   return FloatRequest(Floats({1, 1}, {value}), deadline);
@@ -59,9 +65,13 @@ class RunnerTest : public testing::Test {
   }
 
   std::shared_ptr<ModelRunner> MakeRunner(Signature signature = FloatSignature(), size_t queue_capacity = 1024) {
-    const ModelRunner::Options options = {.queue = {.capacity = queue_capacity}, .observer = &observer_};
+    const ModelRunner::Options options = {
+        .queue = {.capacity = queue_capacity}, .observer = &observer_, .loop_bound = kLoopBound};
     return std::make_shared<ModelRunner>(model_.Make(), std::move(signature), options, pool_, clock_);
   }
+
+  // What a batch may take that runs on the thread of a burst.
+  static constexpr Duration kLoopBound = std::chrono::microseconds(50);
 
   // Returns when the worker is inside the model with a request that ends when the model is released.
   std::unique_ptr<PendingInference> OccupyWorker(ModelRunner& runner) {
@@ -74,7 +84,7 @@ class RunnerTest : public testing::Test {
   FakeModel model_;
   ManualClock clock_;
   RecordingObserver observer_;
-  WorkerPool pool_{{.workers = 1, .max_inline_cost = std::chrono::microseconds(50)}};
+  WorkerPool pool_{{.workers = 1, .max_inline_cost = kLoopBound}};
 };
 
 }  // namespace predictd

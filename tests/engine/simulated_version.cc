@@ -144,7 +144,9 @@ absl::StatusOr<std::vector<Tensor>> SimulatedVersion::Run(absl::Span<const Tenso
   const int64_t rows = inputs[0].shape()[0];
   const Batch batch = MembersOf(inputs[0]);
   if (batch.empty()) return absl::InternalError("no members");
-  const bool again = batch.size() == 1 && batch[0]->state == State::kRunning;
+  // A part of a batch that failed.
+  const bool again = std::all_of(batch.begin(), batch.end(),
+                                 [](const SimulatedRequest* request) { return request->state == State::kRunning; });
   bool poisonous = false;
   for (SimulatedRequest* request : batch) {
     Expect(again || request->state == State::kWaiting, "a request that does not wait is computed");

@@ -67,44 +67,27 @@ TEST_F(StepCostTest, IsThatOfTheBatchThatWouldBeTaken) {
   for (const auto& call : waiting) EXPECT_TRUE(call->Await().ok());
 }
 
-TEST_F(StepCostTest, CheapModelAnswersOnTheThreadOfTheBurstWhileAWorkerSleeps) {
+TEST_F(StepCostTest, CountsRowsAndNotRequests) {
   const auto runner = MakeRunner();
-  for (int i = 0; i < 8; ++i) {
-    EXPECT_FALSE(runner->Steady());
-    Measure(*runner, microseconds(20));
-  }
-  EXPECT_TRUE(runner->Steady());
-  AwaitSleepingWorker(pool_);
-  std::unique_ptr<PendingInference> first;
-  std::unique_ptr<PendingInference> second;
-  {
-    const WorkerPool::WakeupBatch burst(pool_);
-    first = std::make_unique<PendingInference>(*runner, OneRow(1));
-    second = std::make_unique<PendingInference>(*runner, OneRow(2));
-    EXPECT_FALSE(first->ended());
-  }
-  ASSERT_TRUE(first->ended());
-  ASSERT_TRUE(second->ended());
-  EXPECT_EQ(first->thread(), std::this_thread::get_id());
-  EXPECT_EQ(Values(second->Await()->outputs[0]), std::vector<float>{2});
-  EXPECT_EQ(model_.batch_rows().size(), 9U);
-  EXPECT_EQ(model_.batch_rows().back(), 2);
+  EXPECT_TRUE(runner->WarmUp({}).ok());
+  Measure(*runner, microseconds(20));
+  const PendingInference occupant(*runner, OneRow(0));
+  const auto blocked = OccupyWorker(*runner);
+  const PendingInference many(*runner, FloatRequest(Floats({64, 1}, std::vector<float>(64))));
+  const Duration of_one_request = runner->StepCost();
+  model_.Release();
+  EXPECT_TRUE(many.Await().ok());
+  EXPECT_LT(of_one_request, microseconds(1)) << "that is what 64 rows took in the warm-up, and one row took longer";
 }
 
-TEST_F(StepCostTest, ModelThatWasSlowOnceMustProveItselfAgain) {
-  const auto runner = MakeRunner();
-  for (int i = 0; i < 20; ++i) Measure(*runner, microseconds(20));
-  EXPECT_TRUE(runner->Steady());
-  Measure(*runner, microseconds(501));
-  EXPECT_FALSE(runner->Steady());
-  for (int i = 0; i < 8; ++i) Measure(*runner, microseconds(20));
-  EXPECT_TRUE(runner->Steady());
-}
-
-TEST_F(StepCostTest, WarmUpProvesNothing) {
-  const auto runner = MakeRunner();
-  EXPECT_TRUE(runner->WarmUp({.rounds = 10}).ok());
-  EXPECT_FALSE(runner->Steady());
+TEST_F(StepCostTest, FailuresTeachNothing) {
+  FakeModel model(FailOnNegative);
+  const auto runner =
+      std::make_shared<ModelRunner>(model.Make(), FloatSignature(), ModelRunner::Options{}, pool_, clock_);
+  const PendingInference call(*runner, OneRow(-1));
+  EXPECT_FALSE(call.Await().ok());
+  EXPECT_EQ(runner->StepCost(), Duration::max());
+  pool_.Stop();
 }
 
 TEST_F(StepCostTest, SlowModelNeverRunsOnTheThreadOfTheBurst) {

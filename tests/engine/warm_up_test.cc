@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,11 +32,11 @@ Signature PaddedSignature(std::vector<int64_t> x, std::vector<int64_t> z, int64_
   return signature;
 }
 
-TEST(PlanWarmUpTest, HasEveryPowerOfTwoAndTheLargest) {
+TEST(PlanWarmUpTest, HasEveryPowerOfTwoAndTheLargestFromSmallToLarge) {
   EXPECT_EQ(PlannedRows(FloatSignature(/*max_batch_size=*/1)), (std::vector<int64_t>{1}));
   EXPECT_EQ(PlannedRows(FloatSignature(/*max_batch_size=*/2)), (std::vector<int64_t>{1, 2}));
-  EXPECT_EQ(PlannedRows(FloatSignature(/*max_batch_size=*/16)), (std::vector<int64_t>{1, 16, 2, 4, 8}));
-  EXPECT_EQ(PlannedRows(FloatSignature(/*max_batch_size=*/17)), (std::vector<int64_t>{1, 17, 2, 4, 8, 16}));
+  EXPECT_EQ(PlannedRows(FloatSignature(/*max_batch_size=*/16)), (std::vector<int64_t>{1, 2, 4, 8, 16}));
+  EXPECT_EQ(PlannedRows(FloatSignature(/*max_batch_size=*/17)), (std::vector<int64_t>{1, 2, 4, 8, 16, 17}));
 }
 
 // 2^25 elements for each row, and at most 2^26 for a batch.
@@ -44,23 +46,59 @@ TEST(PlanWarmUpTest, BatchOfHugeInputsIsSmallerThanTheLargest) {
 }
 
 TEST(PlanWarmUpTest, HasEverySizeOfEveryLength) {
-  const std::vector<WarmUpBatch> expected = {{1, {16, 8}}, {4, {16, 8}},       {1, {32, 8}},
-                                             {4, {32, 8}}, {2, {16, 8}, true}, {2, {32, 8}, true}};
+  const std::vector<WarmUpBatch> expected = {{1, {16, 8}},       {1, {32, 8}}, {2, {16, 8}, true},
+                                             {2, {32, 8}, true}, {4, {16, 8}}, {4, {32, 8}, false, true}};
   EXPECT_EQ(PlanWarmUp(PaddedSignature({16, 32}, {8}, /*max_batch_size=*/4)), expected);
 }
 
-TEST(PlanWarmUpTest, IsBounded) {
+TEST(PlanWarmUpTest, IsBoundedAndKeepsTheLargest) {
   std::vector<int64_t> buckets(64);
   std::iota(buckets.begin(), buckets.end(), 1);
-  EXPECT_EQ(PlanWarmUp(PaddedSignature(buckets, {1}, /*max_batch_size=*/1 << 20)).size(), 64U);
+  const std::vector<WarmUpBatch> plan = PlanWarmUp(PaddedSignature(buckets, {1}, /*max_batch_size=*/1 << 10));
+  EXPECT_EQ(plan.size(), 64U);
+  EXPECT_EQ(plan.back(), (WarmUpBatch{1 << 10, {64, 1}, /*optional=*/false, /*largest=*/true}));
 }
 
-using WarmUpTest = RunnerTest;
+// A model that needs a millisecond for each row.
+class WarmUpTest : public RunnerTest {
+ protected:
+  WarmUpTest()
+      : RunnerTest([this](absl::Span<const Tensor> inputs) {
+          clock_.Advance(std::chrono::milliseconds(inputs[0].shape()[0]));
+          return FakeModel::Echo(inputs);
+        }) {}
+};
 
 TEST_F(WarmUpTest, RunsEachBatchAsOftenAsItIsTold) {
   const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/4));
-  EXPECT_EQ(runner->WarmUp({.rounds = 2}), absl::OkStatus());
-  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 1, 4, 4, 2, 2}));
+  EXPECT_EQ(runner->WarmUp({.rounds = 2}).status(), absl::OkStatus());
+  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 1, 2, 2, 4, 4}));
+}
+
+TEST(CheapWarmUpTest, RunsEachBatchThreeTimes) {
+  FakeModel model;
+  const ManualClock clock;
+  BatchCost cost;
+  const std::unique_ptr<Model> made = model.Make();
+  EXPECT_EQ(WarmUp(*made, FloatSignature(/*max_batch_size=*/2), {.rounds = 1}, clock, cost).status(), absl::OkStatus());
+  EXPECT_EQ(model.batch_rows(), (std::vector<int64_t>{1, 1, 1, 2, 2, 2}));
+}
+
+TEST_F(WarmUpTest, SaysWhatTheLargestBatchTook) {
+  EXPECT_EQ(MakeRunner(FloatSignature(/*max_batch_size=*/4))->WarmUp({})->largest, std::chrono::milliseconds(4));
+}
+
+TEST_F(WarmUpTest, StopsBetweenTwoRuns) {
+  std::atomic<bool> stopping{false};
+  FakeModel model([&](absl::Span<const Tensor> inputs) {
+    if (inputs[0].shape()[0] == 2) stopping = true;
+    return FakeModel::Echo(inputs);
+  });
+  BatchCost cost;
+  const std::unique_ptr<Model> made = model.Make();
+  const WarmUpOptions options = {.rounds = 3, .stopping = &stopping};
+  EXPECT_TRUE(absl::IsCancelled(WarmUp(*made, FloatSignature(), options, clock_, cost).status()));
+  EXPECT_EQ(model.batch_rows(), (std::vector<int64_t>{1, 1, 1, 2}));
 }
 
 // A model that needs a second for each row.
@@ -73,28 +111,39 @@ class SlowWarmUpTest : public RunnerTest {
         }) {}
 };
 
-TEST_F(SlowWarmUpTest, LeavesOutOptionalBatchesWhenTheTimeIsSpent) {
+TEST_F(SlowWarmUpTest, LeavesOutOptionalBatchesForWhichThereIsNoTime) {
   const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/16));
-  EXPECT_EQ(runner->WarmUp({.rounds = 1, .budget = std::chrono::seconds(20)}), absl::OkStatus());
-  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 16, 2, 4})) << "23 seconds after the last one";
+  const WarmUpOptions options = {.rounds = 1, .budget = std::chrono::seconds(10), .longest = std::chrono::seconds(30)};
+  EXPECT_EQ(runner->WarmUp(options)->left_out, 0);
+  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 2, 4, 16}))
+      << "8 rows would have been through after 15 seconds";
+}
+
+TEST_F(SlowWarmUpTest, RunsTheLargestOnceIfThereIsNoTimeForMore) {
+  const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/16));
+  const WarmUpOptions options = {.rounds = 3, .budget = std::chrono::seconds(5), .longest = std::chrono::seconds(30)};
+  EXPECT_EQ(runner->WarmUp(options)->left_out, 0);
+  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 1, 1, 16}));
+}
+
+TEST_F(SlowWarmUpTest, LeavesOutTheLargestIfItWouldTakeFarTooLong) {
+  const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/64));
+  EXPECT_EQ(runner->WarmUp({.rounds = 1})->left_out, 1);
+  EXPECT_EQ(runner->WarmUp({.rounds = 1})->largest, std::nullopt);
+  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 2, 1, 2}))
+      << "5 seconds for what is optional, 20 for the rest";
 }
 
 TEST_F(SlowWarmUpTest, TeachesWhatABatchCosts) {
   const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/16));
   EXPECT_EQ(runner->StepCost(), Duration::max());
-  EXPECT_EQ(runner->WarmUp({.rounds = 1}), absl::OkStatus());
+  EXPECT_EQ(runner->WarmUp({.rounds = 1}).status(), absl::OkStatus());
   EXPECT_EQ(runner->StepCost(), std::chrono::seconds(1));
-}
-
-TEST_F(SlowWarmUpTest, RunsTheSmallestAndTheLargestInAnyCase) {
-  const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/16));
-  EXPECT_EQ(runner->WarmUp({.rounds = 1, .budget = Duration::zero()}), absl::OkStatus());
-  EXPECT_EQ(model_.batch_rows(), (std::vector<int64_t>{1, 16}));
 }
 
 TEST_F(WarmUpTest, IsNotReportedToTheObserver) {
   const auto runner = MakeRunner();
-  EXPECT_EQ(runner->WarmUp({.rounds = 1}), absl::OkStatus());
+  EXPECT_EQ(runner->WarmUp({.rounds = 1}).status(), absl::OkStatus());
   EXPECT_EQ(observer_.batches(), 0);
 }
 
@@ -113,7 +162,7 @@ TEST(WarmUpInputsTest, AreZerosOfTheSignaturesShapes) {
   const ManualClock clock;
   WorkerPool pool({.workers = 1});
   const auto runner = std::make_shared<ModelRunner>(model.Make(), signature, ModelRunner::Options{}, pool, clock);
-  EXPECT_EQ(runner->WarmUp({.rounds = 1}), absl::OkStatus());
+  EXPECT_EQ(runner->WarmUp({.rounds = 1}).status(), absl::OkStatus());
   ASSERT_EQ(seen.size(), 3U);
   EXPECT_EQ(seen[0].shape(), (Shape{2, 3, 1}));
   EXPECT_EQ(Values(seen[0]), std::vector<float>(6, 0.0F));
@@ -137,9 +186,11 @@ TEST(WarmUpInputsTest, HaveTheLengthsOfTheBatchAndItsMask) {
   const ManualClock clock;
   BatchCost cost;
   const std::unique_ptr<Model> made = model.Make();
-  EXPECT_EQ(WarmUp(*made, PaddedSignature({16}, {8}, /*max_batch_size=*/2), {.rounds = 1}, clock, cost),
+  EXPECT_EQ(WarmUp(*made, PaddedSignature({16}, {8}, /*max_batch_size=*/2), {.rounds = 1}, clock, cost).status(),
             absl::OkStatus());
-  EXPECT_EQ(seen, (std::vector<std::vector<Shape>>{{{1, 16}, {1, 16}, {1, 8}}, {{2, 16}, {2, 16}, {2, 8}}}));
+  ASSERT_EQ(seen.size(), 6U) << "three times each";
+  EXPECT_EQ(seen.front(), (std::vector<Shape>{{1, 16}, {1, 16}, {1, 8}}));
+  EXPECT_EQ(seen.back(), (std::vector<Shape>{{2, 16}, {2, 16}, {2, 8}}));
 }
 
 TEST(WarmUpInputsTest, ModelWithoutBatchesGetsItsShapeAsItIs) {
@@ -153,26 +204,29 @@ TEST(WarmUpInputsTest, ModelWithoutBatchesGetsItsShapeAsItIs) {
   const ManualClock clock;
   WorkerPool pool({.workers = 1});
   const auto runner = std::make_shared<ModelRunner>(model.Make(), signature, ModelRunner::Options{}, pool, clock);
-  EXPECT_EQ(runner->WarmUp({.rounds = 1}), absl::OkStatus());
-  EXPECT_EQ(seen, std::vector<Shape>{(Shape{4, 1})});
+  EXPECT_EQ(runner->WarmUp({.rounds = 1}).status(), absl::OkStatus());
+  EXPECT_EQ(seen, std::vector<Shape>(3, Shape{4, 1}));
 }
 
 class FailingWarmUpTest : public RunnerTest {
  protected:
   FailingWarmUpTest()
       : RunnerTest([](absl::Span<const Tensor> inputs) -> absl::StatusOr<std::vector<Tensor>> {
-          if (inputs[0].shape()[0] == 1) return FakeModel::Echo(inputs);
           if (inputs[0].shape()[0] == 2) return absl::InternalError("no pairs");
-          return std::vector<Tensor>{};
+          return FakeModel::Echo(inputs);
         }) {}
 };
 
 TEST_F(FailingWarmUpTest, ReturnsWhatTheModelReturned) {
-  EXPECT_EQ(MakeRunner(FloatSignature(/*max_batch_size=*/2))->WarmUp({}), absl::InternalError("no pairs"));
+  EXPECT_EQ(MakeRunner(FloatSignature(/*max_batch_size=*/2))->WarmUp({}).status(), absl::InternalError("no pairs"));
 }
 
-TEST_F(FailingWarmUpTest, SaysThatOutputsAreNotThoseOfTheSignature) {
-  EXPECT_EQ(MakeRunner(FloatSignature(/*max_batch_size=*/3))->WarmUp({}),
+TEST(WrongWarmUpTest, SaysThatOutputsAreNotThoseOfTheSignature) {
+  FakeModel model([](absl::Span<const Tensor>) { return std::vector<Tensor>{}; });
+  const ManualClock clock;
+  BatchCost cost;
+  const std::unique_ptr<Model> made = model.Make();
+  EXPECT_EQ(WarmUp(*made, FloatSignature(), {}, clock, cost).status(),
             absl::InternalError("the model returned 0 outputs, its signature has 1"));
 }
 

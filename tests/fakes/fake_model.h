@@ -1,6 +1,7 @@
 #ifndef PREDICTD_TESTS_FAKES_FAKE_MODEL_H_
 #define PREDICTD_TESTS_FAKES_FAKE_MODEL_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -45,6 +46,9 @@ class FakeModel {
     changed_.NotifyAll();
   }
 
+  // Models made from now on say that their elements decide what a run costs.
+  void LetElementsDecideTheCost() { cost_depends_on_shapes_only_ = false; }
+
   // Waits until that many runs have begun (since the construction), blocked or not.
   void AwaitRuns(size_t runs) {
     MutexLock lock(mutex_);
@@ -75,6 +79,7 @@ class FakeModel {
       fake_.PassGate(inputs[0].shape().empty() ? 1 : inputs[0].shape()[0]);
       return fake_.compute_(inputs);
     }
+    bool cost_depends_on_shapes_only() const override { return fake_.cost_depends_on_shapes_only_; }
 
    private:
     FakeModel& fake_;
@@ -89,6 +94,7 @@ class FakeModel {
   }
 
   const Compute compute_;
+  std::atomic<bool> cost_depends_on_shapes_only_{true};
 
   mutable Mutex mutex_;
   CondVar changed_;

@@ -11,10 +11,17 @@ namespace predictd {
 class ManualClock final : public Clock {
  public:
   TimePoint Now() const override { return TimePoint(Duration(now_.load())); }
+  // As if threads did nothing but compute, except for what Preempt adds to the time alone.
+  Duration ThreadTime() const override { return Duration(now_.load() - preempted_.load()); }
+  void Preempt(Duration by) {
+    preempted_ += by.count();
+    Advance(by);
+  }
   void Advance(Duration by) { now_ += by.count(); }
 
  private:
   std::atomic<Duration::rep> now_{0};
+  std::atomic<Duration::rep> preempted_{0};
 };
 
 }  // namespace predictd

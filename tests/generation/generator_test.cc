@@ -262,7 +262,7 @@ TEST_F(GeneratorTest, FirstTokenIsCountedFromTheArrival) {
 
 TEST_F(GeneratorTest, WarmUpRunsEveryNumberOfSequences) {
   Make({.slots = 6});
-  ASSERT_TRUE(generator_->WarmUp().ok());
+  ASSERT_TRUE(generator_->WarmUp(std::atomic<bool>(false)).ok());
   std::set<int64_t> rows;
   for (const auto& step : record_.steps) rows.insert(step.rows);
   EXPECT_EQ(rows, (std::set<int64_t>{1, 2, 4, 6}));

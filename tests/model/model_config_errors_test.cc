@@ -42,8 +42,11 @@ constexpr char kBatch[] = "max_batch_size: expected 1 to 1048576";
 constexpr char kTooLarge[] =
     "inputs[0].shape: expected at most 2147483648 elements, which is more than a message can hold";
 constexpr char kUnknown[] =
-    ": unknown key; known are batched, description, inputs, kind, max_batch_size, max_concurrency, max_queue_delay, "
-    "outputs, preferred_batch_sizes, queue_bytes, queue_capacity, response_cache_bytes, version_policy, warmup, weight";
+    ": unknown key; known are allow_parallel_regions, batched, description, inputs, kind, max_batch_size, "
+    "max_concurrency, "
+    "max_queue_delay, outputs, preferred_batch_sizes, queue_bytes, queue_capacity, response_cache_bytes, "
+    "version_policy, "
+    "warmup, weight";
 
 BadFile Inputs(const char* inputs, const char* error) {
   return {"", error, inputs};
@@ -74,6 +77,7 @@ const BadFile kBadFiles[] = {
     {"batched = \"yes\"", "batched: expected true or false"},
     {"batched = 1", "batched: expected true or false"},
     {"warmup = \"no\"", "warmup: expected true or false"},
+    {"allow_parallel_regions = 1", "allow_parallel_regions: expected true or false"},
     {"max_batch_size = 0", kBatch},
     {"max_batch_size = -1", kBatch},
     {"max_batch_size = 1048577", kBatch},

@@ -1,0 +1,166 @@
+#include "server/engine/loop_gate.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "tests/engine/runner_test.h"
+#include "tests/fakes/function_source.h"
+
+namespace predictd {
+namespace {
+
+using std::chrono::microseconds;
+
+// What may run on an event loop: here, the thread that ends a burst.
+class LoopGateTest : public RunnerTest {
+ protected:
+  // Whether the request was answered on this thread.
+  bool RunsHere(ModelRunner& runner, InferenceRequest request) {
+    AwaitSleepingWorker(pool_);
+    std::unique_ptr<PendingInference> call;
+    {
+      const WorkerPool::WakeupBatch burst(pool_);
+      call = std::make_unique<PendingInference>(runner, std::move(request));
+    }
+    EXPECT_TRUE(call->Await().ok());
+    return call->thread() == std::this_thread::get_id();
+  }
+
+  // Runs one request on the worker while time goes on: it was computed with for so long, and was kept from it for that
+  // long.
+  void Run(ModelRunner& runner, Duration computed, Duration kept = Duration::zero()) {
+    const size_t before = model_.batch_rows().size();
+    model_.Block();
+    const PendingInference call(runner, OneRow(1));
+    model_.AwaitRuns(before + 1);
+    clock_.Advance(computed);
+    clock_.Preempt(kept);
+    model_.Release();
+    EXPECT_TRUE(call.Await().ok());
+  }
+};
+
+TEST_F(LoopGateTest, ModelWhoseLargestBatchIsCheapMayRunAnywhereWhileAWorkerSleeps) {
+  const auto runner = MakeRunner(ClosedSignature());
+  EXPECT_TRUE(runner->WarmUp({}).ok());
+  EXPECT_TRUE(runner->Steady());
+  EXPECT_TRUE(RunsHere(*runner, OneRow(1)));
+}
+
+TEST_F(LoopGateTest, ABurstIsOneBatchOnItsThread) {
+  const auto runner = MakeRunner(ClosedSignature());
+  EXPECT_TRUE(runner->WarmUp({}).ok());
+  const size_t before = model_.batch_rows().size();
+  AwaitSleepingWorker(pool_);
+  std::unique_ptr<PendingInference> first;
+  std::unique_ptr<PendingInference> second;
+  {
+    const WorkerPool::WakeupBatch burst(pool_);
+    first = std::make_unique<PendingInference>(*runner, OneRow(1));
+    second = std::make_unique<PendingInference>(*runner, OneRow(2));
+    EXPECT_FALSE(first->ended());
+  }
+  ASSERT_TRUE(first->ended());
+  ASSERT_TRUE(second->ended());
+  EXPECT_EQ(Values(second->Await()->outputs[0]), std::vector<float>{2});
+  EXPECT_EQ(model_.batch_rows().size(), before + 1);
+  EXPECT_EQ(model_.batch_rows().back(), 2);
+}
+
+TEST_F(LoopGateTest, WithoutAWarmUpNothingIsKnown) {
+  const auto runner = MakeRunner(ClosedSignature());
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(RunsHere(*runner, OneRow(1)));
+}
+
+TEST_F(LoopGateTest, AnExtentWithoutABoundIsNeverCheap) {
+  const auto runner = MakeRunner(FloatSignature());
+  EXPECT_TRUE(runner->WarmUp({}).ok());
+  EXPECT_FALSE(runner->Steady());
+}
+
+TEST_F(LoopGateTest, APaddedExtentHasABound) {
+  Signature signature = FloatSignature();
+  signature.padding.lengths = {{0, "x", 1, {4, 8}}};
+  signature.padding.inputs = {{0, 1, 0}};
+  const auto runner = MakeRunner(signature);
+  EXPECT_TRUE(runner->WarmUp({}).ok());
+  EXPECT_TRUE(runner->Steady());
+}
+
+TEST_F(LoopGateTest, StringsHaveNoBound) {
+  const TensorSpec spec = {"x", DType::kBytes, {-1, 1}};
+  const auto runner = MakeRunner({{spec}, {{"y", DType::kBytes, {-1, 1}}}, /*batched=*/true, /*max_batch_size=*/2});
+  EXPECT_TRUE(runner->WarmUp({}).ok());
+  EXPECT_FALSE(runner->Steady());
+}
+
+TEST_F(LoopGateTest, AModelWhoseCostDependsOnElementsIsNeverCheap) {
+  model_.LetElementsDecideTheCost();
+  const auto runner = MakeRunner(ClosedSignature());
+  EXPECT_TRUE(runner->WarmUp({}).ok());
+  EXPECT_FALSE(runner->Steady());
+}
+
+TEST_F(LoopGateTest, OneRunThatComputedFarTooLongIsEnoughOnceThatIsLookedAt) {
+  const auto runner = MakeRunner(ClosedSignature());
+  EXPECT_TRUE(runner->WarmUp({}).ok());
+  Run(*runner, 4 * kLoopBound);
+  Run(*runner, 4 * kLoopBound);
+  EXPECT_TRUE(runner->Steady()) << "a little longer than it should is nothing";
+  Run(*runner, 4 * kLoopBound + microseconds(1));
+  EXPECT_TRUE(runner->Steady()) << "nobody knows whether it computed";
+  Run(*runner, 4 * kLoopBound + microseconds(1));
+  EXPECT_FALSE(runner->Steady());
+  for (int i = 0; i < 100; ++i) Run(*runner, microseconds(1));
+  EXPECT_FALSE(runner->Steady()) << "for good";
+}
+
+TEST_F(LoopGateTest, ARunThatWasKeptFromComputingIsForgiven) {
+  const auto runner = MakeRunner(ClosedSignature());
+  EXPECT_TRUE(runner->WarmUp({}).ok());
+  for (int i = 0; i < 10; ++i) Run(*runner, microseconds(10), /*kept=*/std::chrono::seconds(1));
+  EXPECT_TRUE(runner->Steady());
+}
+
+// A model that needs a microsecond for each row.
+class MicrosecondRowTest : public RunnerTest {
+ protected:
+  MicrosecondRowTest()
+      : RunnerTest([this](absl::Span<const Tensor> inputs) {
+          clock_.Advance(microseconds(inputs[0].shape()[0]));
+          return FakeModel::Echo(inputs);
+        }) {}
+};
+
+TEST_F(MicrosecondRowTest, TheLargestBatchDecidesAndNotWhatIsSent) {
+  const auto fits = MakeRunner(ClosedSignature(/*max_batch_size=*/50));
+  EXPECT_TRUE(fits->WarmUp({}).ok());
+  EXPECT_TRUE(fits->Steady());
+  const auto too_large = MakeRunner(ClosedSignature(/*max_batch_size=*/51));
+  EXPECT_TRUE(too_large->WarmUp({}).ok());
+  EXPECT_FALSE(too_large->Steady());
+}
+
+TEST(LoopGateUnitTest, WhatIsShutOnOneThreadStaysShut) {
+  LoopGate gate(microseconds(50));
+  EXPECT_FALSE(gate.open());
+  gate.OnWarmedUp(microseconds(50));
+  EXPECT_TRUE(gate.open());
+  gate.OnWarmedUp(microseconds(51));
+  EXPECT_FALSE(gate.open());
+  gate.OnWarmedUp(microseconds(1));
+  EXPECT_FALSE(gate.open());
+}
+
+TEST(LoopGateUnitTest, WithoutABoundItNeverOpens) {
+  LoopGate gate(Duration::zero());
+  gate.OnWarmedUp(Duration::zero());
+  EXPECT_FALSE(gate.open());
+}
+
+}  // namespace
+}  // namespace predictd
