@@ -23,25 +23,23 @@ bool FairQueue::Add(std::shared_ptr<WorkSource> source) {
   if (source->running_ == 0) {
     active_weight_ += source->share_.weight;
     source->virtual_nanos_ = std::max(source->virtual_nanos_, now_);
+    if (source->is_newcomer_) newcomers_nanos_ = std::max(newcomers_nanos_, now_);
   }
-  listed_.push_back(std::move(source));
+  WorkSource* const added = source.get();
+  (last_ == nullptr ? first_ : last_->next_) = std::move(source);
+  last_ = added;
   return true;
 }
 
-size_t FairQueue::NextIndex() const {
-  size_t next = listed_.size();
-  for (size_t i = 0; i < listed_.size(); ++i) {
-    const WorkSource& source = *listed_[i];
-    if (source.share_.max_concurrency > 0 && source.running_ >= source.share_.max_concurrency) continue;
+FairQueue::Place FairQueue::Find() const {
+  Place next;
+  WorkSource* before = nullptr;
+  for (WorkSource* source = first_.get(); source != nullptr; before = source, source = source->next_.get()) {
+    if (source->share_.max_concurrency > 0 && source->running_ >= source->share_.max_concurrency) continue;
     // Of equals the one that came first.
-    if (next == listed_.size() || source.virtual_nanos_ < listed_[next]->virtual_nanos_) next = i;
+    if (next.source == nullptr || VirtualNanos(*source) < VirtualNanos(*next.source)) next = {source, before};
   }
   return next;
-}
-
-WorkSource* FairQueue::Next() const {
-  const size_t next = NextIndex();
-  return next < listed_.size() ? listed_[next].get() : nullptr;
 }
 
 WorkSource* FairQueue::NextForWorker() const {
@@ -50,17 +48,21 @@ WorkSource* FairQueue::NextForWorker() const {
 }
 
 FairQueue::Turn FairQueue::Take() {
-  const size_t next = NextIndex();
-  Turn turn = {.source = std::move(listed_[next])};
-  listed_.erase(listed_.begin() + static_cast<std::ptrdiff_t>(next));
+  const Place place = Find();
+  std::shared_ptr<WorkSource>& link = place.before == nullptr ? first_ : place.before->next_;
+  Turn turn = {.source = std::move(link)};
   WorkSource& source = *turn.source;
+  link = std::move(source.next_);
+  if (last_ == &source) last_ = place.before;
   source.listed_ = false;
   ++source.running_;
   free_ -= source.share_.workers_per_step;
+  source.virtual_nanos_ = VirtualNanos(source);
+  turn.is_first = std::exchange(source.is_newcomer_, false);
   now_ = std::max(now_, source.virtual_nanos_);
   const Duration cost = source.StepCost();
   turn.charged = cost == Duration::max() ? kUnknownCost : cost;
-  source.virtual_nanos_ += Nanos(turn.charged) * source.share_.workers_per_step / source.share_.weight;
+  Charge(source, turn.charged, turn.is_first);
   return turn;
 }
 
@@ -68,16 +70,22 @@ void FairQueue::Ended(const Turn& turn, Duration took) {
   WorkSource& source = *turn.source;
   --source.running_;
   free_ += source.share_.workers_per_step;
-  source.virtual_nanos_ += Nanos(took - turn.charged) * source.share_.workers_per_step / source.share_.weight;
+  Charge(source, took - turn.charged, turn.is_first);
   if (source.running_ == 0 && !source.listed_) active_weight_ -= source.share_.weight;
 }
 
+void FairQueue::Charge(WorkSource& source, Duration time, bool is_first) {
+  const double nanos = Nanos(time) * source.share_.workers_per_step / source.share_.weight;
+  source.virtual_nanos_ += nanos;
+  if (is_first) newcomers_nanos_ += nanos / kNewcomersPart;
+}
+
 void FairQueue::Clear() {
-  for (const auto& source : listed_) {
+  last_ = nullptr;
+  for (std::shared_ptr<WorkSource> source = std::move(first_); source != nullptr; source = std::move(source->next_)) {
     source->listed_ = false;
     if (source->running_ == 0) active_weight_ -= source->share_.weight;
   }
-  listed_.clear();
 }
 
 double FairQueue::PartOf(const WorkSource& source) const {

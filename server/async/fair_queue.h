@@ -1,9 +1,7 @@
 #ifndef PREDICTD_SERVER_ASYNC_FAIR_QUEUE_H_
 #define PREDICTD_SERVER_ASYNC_FAIR_QUEUE_H_
 
-#include <cstddef>
 #include <memory>
-#include <vector>
 
 #include "server/async/clock.h"
 
@@ -43,14 +41,23 @@ class WorkSource {
   const Share share_;
   // Guarded by whoever guards the queue.
   bool listed_ = false;
+  // The one that was listed after this one.
+  std::shared_ptr<WorkSource> next_;
   int running_ = 0;
+  // Whether no step of it was ever taken.
+  bool is_newcomer_ = true;
   // The time that it had, divided by its weight.
   double virtual_nanos_ = 0;
 };
 
 // The sources that have a step to do, and whose turn it is: the one that had the least of the workers' time so far, by
 // weight (start-time fair queueing). Unlike deficit round robin it needs no quantum, and a source that comes back from
-// being idle is next: it waits for the step that runs, not for a round. Idle time earns nothing. Not thread-safe.
+// being idle is next: it waits for the step that runs, not for a round. Idle time earns nothing.
+//
+// Newcomers have had nothing yet, so a flood of them would go before everybody else. Their first steps therefore count
+// together, and get what kNewcomersPart sources would. Looking for the next one takes time in proportion to how many
+// stand here, so sources are what an operator has (models), never what a caller sends. Not thread-safe. Nothing here
+// allocates: that a source is ready cannot fail.
 class FairQueue {
  public:
   // A step that was taken, to be given back when it has ended.
@@ -58,18 +65,26 @@ class FairQueue {
     std::shared_ptr<WorkSource> source;
     // What was charged for it in advance, so that other workers know of it.
     Duration charged{};
+    // Whether it is the source's first step.
+    bool is_first = false;
   };
 
-  bool empty() const { return listed_.empty(); }
+  // The first steps of all sources together get the time of so many sources of their weight.
+  static constexpr double kNewcomersPart = 8;
 
   // `workers` is how many there are.
   explicit FairQueue(int workers) : free_(workers) {}
+  ~FairQueue() { Clear(); }
+  FairQueue(const FairQueue&) = delete;
+  FairQueue& operator=(const FairQueue&) = delete;
+
+  bool empty() const { return first_ == nullptr; }
 
   // Returns false if the source stands in the queue already.
   bool Add(std::shared_ptr<WorkSource> source);
 
   // The source whose turn it is; null if all that are here run as often at once as they may.
-  WorkSource* Next() const;
+  WorkSource* Next() const { return Find().source; }
 
   // The same for a worker; null also if its step needs more workers than are free. Those behind it wait with it, or it
   // could wait for ever.
@@ -87,15 +102,31 @@ class FairQueue {
   double PartOf(const WorkSource& source) const;
 
  private:
-  size_t NextIndex() const;
+  struct Place {
+    WorkSource* source = nullptr;
+    // The one that was listed before it, null if there is none.
+    WorkSource* before = nullptr;
+  };
 
-  std::vector<std::shared_ptr<WorkSource>> listed_;
+  // The source whose turn it is.
+  Place Find() const;
+  double VirtualNanos(const WorkSource& source) const {
+    return source.is_newcomer_ ? newcomers_nanos_ : source.virtual_nanos_;
+  }
+  // Charges a source, and all newcomers if it was one.
+  void Charge(WorkSource& source, Duration time, bool is_first);
+
+  // In the order in which they came, linked by next_.
+  std::shared_ptr<WorkSource> first_;
+  WorkSource* last_ = nullptr;
   // Workers that no step takes.
   int free_;
   // The weight of all sources that stand here or run.
   double active_weight_ = 0;
   // The virtual time at which the last step was taken: where those who come back begin.
   double now_ = 0;
+  // Where newcomers begin.
+  double newcomers_nanos_ = 0;
 };
 
 }  // namespace predictd

@@ -12,6 +12,8 @@ namespace {
 constexpr uint32_t kNever = std::numeric_limits<uint32_t>::max();
 // Up to here, looking at all pairs for the best one is quicker than a heap.
 constexpr size_t kFew = 48;
+// A millisecond or so of a long word.
+constexpr size_t kPairsBetweenLooks = 4096;
 
 size_t EndOfCharacter(absl::string_view text, size_t position) {
   U8_FWD_1_UNSAFE(text.data(), position);
@@ -33,14 +35,15 @@ void Bpe::AddMerge(int32_t left, int32_t right, int32_t merged) {
   merges_[PairOf(left, right)] = {next_rank_++, merged};
 }
 
-void Bpe::Encode(absl::string_view word, Scratch& scratch, std::vector<int32_t>& ids) const {
+void Bpe::Encode(absl::string_view word, const EncodeLimits& limits, Scratch& scratch,
+                 std::vector<int32_t>& ids) const {
   if (options_.ignore_merges) {
     const auto found = tokens_.find(word);
     if (found != tokens_.end()) return ids.push_back(found->second);
   }
   scratch.symbols.clear();
   TakeApart(word, scratch.symbols);
-  scratch.symbols.size() <= kFew ? MergeFew(scratch) : MergeMany(scratch);
+  scratch.symbols.size() <= kFew ? MergeFew(scratch) : MergeMany(limits, scratch);
   std::copy_if(scratch.symbols.begin(), scratch.symbols.end(), std::back_inserter(ids),
                [](int32_t symbol) { return symbol != kNone; });
 }
@@ -110,7 +113,7 @@ void Bpe::MergeFew(Scratch& scratch) const {
   }
 }
 
-void Bpe::MergeMany(Scratch& scratch) const {
+void Bpe::MergeMany(const EncodeLimits& limits, Scratch& scratch) const {
   std::vector<int32_t>& symbols = scratch.symbols;
   const auto size = static_cast<uint32_t>(symbols.size());
   scratch.before.resize(size);
@@ -125,7 +128,8 @@ void Bpe::MergeMany(Scratch& scratch) const {
     if (const uint32_t rank = rank_of(index); rank != kNever) scratch.heap.push_back(key_of(rank, index));
   }
   std::make_heap(scratch.heap.begin(), scratch.heap.end(), std::greater<>());
-  while (!scratch.heap.empty()) {
+  for (size_t pairs = 1; !scratch.heap.empty(); ++pairs) {
+    if (pairs % kPairsBetweenLooks == 0 && limits.stopped()) return;
     std::pop_heap(scratch.heap.begin(), scratch.heap.end(), std::greater<>());
     const uint64_t best = scratch.heap.back();
     scratch.heap.pop_back();

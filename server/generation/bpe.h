@@ -11,6 +11,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "server/generation/encode_limits.h"
 
 namespace predictd {
 
@@ -43,8 +44,8 @@ class Bpe {
   // Space that calls use again.
   struct Scratch;
 
-  // Appends the tokens of a word, which is UTF-8 and not empty.
-  void Encode(absl::string_view word, Scratch& scratch, std::vector<int32_t>& ids) const;
+  // Appends the tokens of a word, which is UTF-8 and not empty; too many if the limits stop it.
+  void Encode(absl::string_view word, const EncodeLimits& limits, Scratch& scratch, std::vector<int32_t>& ids) const;
 
  private:
   struct Merge {
@@ -56,7 +57,7 @@ class Bpe {
   const Merge& FindMerge(int32_t left, int32_t right) const;
   void TakeApart(absl::string_view word, std::vector<int32_t>& symbols) const;
   void MergeFew(Scratch& scratch) const;
-  void MergeMany(Scratch& scratch) const;
+  void MergeMany(const EncodeLimits& limits, Scratch& scratch) const;
 
   Options options_;
   // Tokens that are a byte, if byte_level.

@@ -16,10 +16,14 @@ class BpeTokenizer : public Tokenizer {
   BpeTokenizer(TokenTable table, TokenizerJson parts) : Tokenizer(std::move(table)), parts_(std::move(parts)) {}
 
  protected:
-  void EncodeText(MarkedView text, std::vector<int32_t>& ids) const override {
+  void EncodeText(MarkedView text, const EncodeLimits& limits, std::vector<int32_t>& ids) const override {
     Bpe::Scratch scratch;
     const auto add_token = [&ids](int32_t id) { ids.push_back(id); };
-    const auto add_word = [&](absl::string_view word) { parts_.bpe.Encode(word, scratch, ids); };
+    const auto add_word = [&](absl::string_view word) {
+      if (limits.GivesUp(ids.size())) return false;
+      parts_.bpe.Encode(word, limits, scratch, ids);
+      return true;
+    };
     const auto add_words = [&](MarkedView part) { parts_.pre_tokenizer.Split(part.text(), add_word); };
     const auto add_text = [&](MarkedView part) {
       if (parts_.normalizer.is_identity()) return parts_.added_normalized.Split(part, add_words, add_token);

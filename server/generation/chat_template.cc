@@ -62,9 +62,9 @@ absl::StatusOr<ChatTemplate> ChatTemplate::Load(absl::string_view json, Template
   return chat;
 }
 
-absl::StatusOr<RenderedChat> ChatTemplate::Render(absl::Span<const ChatMessage> messages,
-                                                  bool add_generation_prompt) const {
-  TemplateRun run(limits_);
+absl::StatusOr<RenderedChat> ChatTemplate::Render(absl::Span<const ChatMessage> messages, bool add_generation_prompt,
+                                                  const StopSource* stop) const {
+  TemplateRun run(limits_, stop);
   const TemplateValue role_key = TemplateString::Trusted("role");
   const TemplateValue content_key = TemplateString::Trusted("content");
   std::vector<TemplateValue> values;

@@ -44,8 +44,10 @@ class ChatTemplate {
   ~ChatTemplate();
 
   // Takes time in proportion to the chat. INVALID_ARGUMENT with the template's own message if the template does not
-  // want such a chat; INTERNAL, naming the line, if the template itself is wrong or takes more than the limits.
-  absl::StatusOr<RenderedChat> Render(absl::Span<const ChatMessage> messages, bool add_generation_prompt) const;
+  // want such a chat; INTERNAL, naming the line, if the template itself is wrong or takes more than the limits;
+  // CANCELLED soon after `stop`, which may be null, has stopped.
+  absl::StatusOr<RenderedChat> Render(absl::Span<const ChatMessage> messages, bool add_generation_prompt,
+                                      const StopSource* stop = nullptr) const;
 
  private:
   ChatTemplate();

@@ -6,8 +6,6 @@ namespace predictd {
 namespace {
 
 constexpr int64_t kMostTokens = 512;
-// What a step of a prompt may take when nobody else waits for it.
-constexpr Duration kAlone = std::chrono::milliseconds(100);
 
 // Follows changes within a few steps; one slow step does not change everything.
 void Follow(Duration& average, Duration value) {
@@ -26,7 +24,8 @@ void GenerationCost::RecordPrefill(int64_t tokens, Duration took) {
 }
 
 int64_t GenerationCost::PrefillTokens(int64_t running, int64_t waiting) const {
-  const Duration budget = running > 0 ? std::max(2 * decode_, 2 * decode_ * waiting / running) : kAlone;
+  const Duration fair = running > 0 ? std::min(2 * decode_ * waiting / running, kLongestPrefill) : kLongestPrefill;
+  const Duration budget = running > 0 ? std::max(2 * decode_, fair) : fair;
   const int64_t affordable = prefill_token_ > Duration::zero() ? budget / prefill_token_ : 4 * kPart;
   return std::clamp(affordable / kPart * kPart, kPart, kMostTokens);
 }

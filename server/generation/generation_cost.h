@@ -11,13 +11,18 @@ namespace predictd {
 // thread-safe.
 class GenerationCost {
  public:
+  // The most time of a step that goes into prompts, however many wait: other models wait for its end, too, and a caller
+  // who hangs up is noticed then.
+  static constexpr Duration kLongestPrefill = std::chrono::milliseconds(100);
+
   void RecordDecode(Duration took);
   void RecordPrefill(int64_t tokens, Duration took);
 
   // How many tokens of prompts to compute in one step, beside `running` answers while `waiting` requests want to begin
   // (those included whose prompts are being computed). Beside as many as wait or more, as many as take twice what their
-  // own step takes, which lets them keep their pace; beside fewer, in proportion more: those who wait count as much.
-  // Alone as many as take a moment, within which a caller who hangs up is noticed.
+  // own step takes, which lets them keep their pace; beside fewer, in proportion more, up to kLongestPrefill: those
+  // who wait count as much.
+  // Alone as many as take that long.
   int64_t PrefillTokens(int64_t running, int64_t waiting) const;
 
   // How many of the `left` tokens of a prompt to compute at once, if that many may be. Parts end at multiples of kPart

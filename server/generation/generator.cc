@@ -1,34 +1,20 @@
 #include "server/generation/generator.h"
 
 #include <algorithm>
+#include <exception>
+#include <new>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
-#include "server/model/retry_advice.h"
 #include "server/model/waiting_order.h"
 
 namespace predictd {
 namespace {
 
-constexpr absl::Duration kRetryAfter = absl::Seconds(1);
-
 constexpr int kWarmUpRounds = 3;
 constexpr int64_t kWarmUpPrompt = 32;
 
-// What stands in for an observer that nobody gave.
-class NoObserver final : public GeneratorObserver {
-  void OnWaitingChange(int64_t /*by*/) override {}
-  void OnSlotsUsed(int64_t /*slots*/, int64_t /*cached_tokens*/) override {}
-  void OnPrefill(int64_t /*tokens*/, Duration /*took*/) override {}
-  void OnDecode(int64_t /*sequences*/, Duration /*took*/) override {}
-  void OnPrefixReused(int64_t /*tokens*/) override {}
-  void OnFirstToken(Duration /*since_arrival*/) override {}
-  void OnNextToken(Duration /*since_last*/) override {}
-};
-
 GeneratorObserver& OrNone(GeneratorObserver* observer) {
-  static NoObserver none;
+  static GeneratorObserver none;
   return observer == nullptr ? none : *observer;
 }
 
@@ -41,6 +27,11 @@ SamplingOptions ForAnswer(SamplingOptions options, int index) {
 WorkSource::Share OneAtATime(WorkSource::Share share) {
   share.max_concurrency = 1;
   return share;
+}
+
+// Prompts are put into tokens on one core each, on as many as are free.
+StepQueue::Options ForPrompts(const Generator::Options& options) {
+  return {.share = {.weight = options.share.weight}, .capacity = static_cast<size_t>(options.queue_capacity)};
 }
 
 }  // namespace
@@ -56,58 +47,38 @@ Generator::Generator(std::unique_ptr<GeneratorModel> model, std::shared_ptr<cons
       observer_(OrNone(options_.observer)),
       scheduler_(scheduler),
       clock_(clock),
-      prefixes_(options_.config.slots, options_.config.prefix_slots) {}
+      prefixes_(options_.config.slots, options_.config.prefix_slots),
+      waiting_(options_.queue_capacity, observer_),
+      prompts_(std::make_shared<StepQueue>(ForPrompts(options_), scheduler_)) {
+  decoding_.reserve(static_cast<size_t>(options_.config.slots));
+}
 
 Generator::~Generator() = default;
 
-absl::StatusOr<Generator::Request> Generator::Start(GenerationRequest request) {
+absl::StatusOr<WaitingAnswers::Room> Generator::Reserve(int answers, int64_t priority, TimePoint deadline) {
   const TimePoint now = clock_.Now();
-  const auto shared = std::make_shared<const GenerationRequest>(std::move(request));
-  const GeneratorConfig& config = options_.config;
-  std::vector<int32_t> end_tokens = shared->stop_token_ids;
-  if (!shared->ignore_end) {
-    end_tokens.insert(end_tokens.end(), config.end_token_ids.begin(), config.end_token_ids.end());
-  }
+  return waiting_.Reserve(answers, now, WaitingPlace(deadline, priority, now));
+}
+
+absl::StatusOr<Generator::Request> Generator::Start(GenerationRequest request) {
+  absl::StatusOr<WaitingAnswers::Room> room = Reserve(request.answers, request.priority, request.deadline);
+  if (!room.ok()) return room.status();
+  return Start(std::move(request), *std::move(room));
+}
+
+absl::StatusOr<Generator::Request> Generator::Start(GenerationRequest request, WaitingAnswers::Room room) {
+  const absl::Status valid = Sampler::Validate(request.sampling, options_.config.vocabulary_size, request.prompt);
+  if (!valid.ok()) return valid;
   Request started;
-  started.answers_ = std::make_shared<AnswerStream>(shared->answers, now);
-  started.order_ = WaitingPlace(shared->deadline, shared->priority, now);
-  started.count_ = shared->answers;
-  std::vector<std::unique_ptr<Sequence>> sequences;
-  for (int i = 0; i < shared->answers; ++i) {
-    absl::StatusOr<Sampler> sampler =
-        Sampler::Create(ForAnswer(shared->sampling, i), config.vocabulary_size, shared->prompt);
-    if (!sampler.ok()) return sampler.status();
-    sequences.push_back(
-        std::make_unique<Sequence>(shared, i, started.answers_, *tokenizer_, *std::move(sampler), end_tokens));
-  }
-  {
-    MutexLock lock(mutex_);
-    const auto waiting = static_cast<int64_t>(waiting_.size());
-    if (waiting + shared->answers > options_.queue_capacity) {
-      return WithRetryAfter(
-          absl::ResourceExhaustedError(absl::StrCat("the model's queue is full: ", waiting, " answers wait")),
-          kRetryAfter);
-    }
-    started.first_ = started_;
-    for (auto& sequence : sequences) waiting_.emplace(Place{started.order_, started_++}, std::move(sequence));
-  }
-  observer_.OnWaitingChange(shared->answers);
+  started.answers_ = std::make_shared<AnswerStream>(request.answers, room.taken());
+  auto shared = std::make_shared<const GenerationRequest>(std::move(request));
+  started.ticket_ = waiting_.Add(std::move(room), std::move(shared), started.answers_);
   scheduler_.Ready(shared_from_this());
   return started;
 }
 
 void Generator::Stop(Request& request, const absl::Status& status) {
-  std::vector<std::unique_ptr<Sequence>> removed;
-  {
-    MutexLock lock(mutex_);
-    for (int i = 0; i < request.count_; ++i) {
-      const auto found = waiting_.find({request.order_, request.first_ + i});
-      if (found == waiting_.end()) continue;
-      removed.push_back(std::move(found->second));
-      waiting_.erase(found);
-    }
-  }
-  observer_.OnWaitingChange(-static_cast<int64_t>(removed.size()));
+  waiting_.Remove(request.ticket_);
   // The last thing: it may resume the caller, and with it end this generator's life.
   const std::shared_ptr<AnswerStream> answers = request.answers_;
   answers->Stop(status);
@@ -120,16 +91,49 @@ Duration Generator::StepCost() const {
 
 void Generator::RunStep() {
   const TimePoint started = clock_.Now();
-  DropStopped();
-  if (!decoding_.empty()) Decode();
-  PrefillNext();
-  step_cost_.store((clock_.Now() - started).count(), std::memory_order_relaxed);
-  bool more = !decoding_.empty() || prefilling_ != nullptr;
-  if (!more) {
-    MutexLock lock(mutex_);
-    more = !waiting_.empty();
+  try {
+    DropStopped();
+    if (!decoding_.empty()) Decode();
+    PrefillNext();
+  } catch (...) {
+    EndRunning(CaughtStatus());
   }
-  if (more) scheduler_.Ready(shared_from_this());
+  step_cost_.store((clock_.Now() - started).count(), std::memory_order_relaxed);
+  if (!decoding_.empty() || prefilling_ != nullptr || waiting_.size() > 0) scheduler_.Ready(shared_from_this());
+}
+
+absl::Status Generator::CaughtStatus() const {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    return no_memory_;
+  } catch (const std::exception& error) {
+    try {
+      return absl::InternalError(error.what());
+    } catch (const std::bad_alloc&) {
+      return no_memory_;
+    }
+  } catch (...) {
+    return unknown_error_;
+  }
+}
+
+template <class Function>
+bool Generator::Contain(AnswerStream& stream, Function function) {
+  try {
+    return function();
+  } catch (...) {
+    stream.Stop(CaughtStatus());
+    return false;
+  }
+}
+
+void Generator::EndRunning(const absl::Status& status) {
+  for (const auto& sequence : decoding_) sequence->stream().Stop(status);
+  decoding_.clear();
+  if (prefilling_ != nullptr) prefilling_->stream().Stop(status);
+  prefilling_.reset();
+  ReportSlots();
 }
 
 void Generator::DropStopped() {
@@ -172,7 +176,7 @@ void Generator::Decode() {
 bool Generator::Take(Sequence& sequence, absl::Span<float> logits) {
   const TimePoint last = sequence.last_token();
   const TimePoint now = clock_.Now();
-  const bool goes_on = sequence.Take(logits, workspace_, now);
+  const bool goes_on = Contain(sequence.stream(), [&] { return sequence.Take(logits, workspace_, now); });
   if (last == TimePoint()) {
     observer_.OnFirstToken(now - sequence.stream().timings().enqueued);
   } else {
@@ -183,19 +187,33 @@ bool Generator::Take(Sequence& sequence, absl::Span<float> logits) {
 
 void Generator::Admit() {
   while (prefilling_ == nullptr && static_cast<int64_t>(decoding_.size()) < options_.config.slots) {
-    {
-      MutexLock lock(mutex_);
-      if (waiting_.empty()) return;
-      prefilling_ = std::move(waiting_.extract(waiting_.begin()).mapped());
-    }
-    observer_.OnWaitingChange(-1);
-    if (prefilling_->stopped()) prefilling_.reset();
+    const std::optional<WaitingAnswer> next = waiting_.Take();
+    if (!next.has_value()) return;
+    if (!next->stream->stopped()) Contain(*next->stream, [&] { return MakeSequence(*next); });
   }
   if (prefilling_ == nullptr) return;
   prefill_slot_ = static_cast<int64_t>(decoding_.size());
   ReusePrefix(*prefilling_);
   prefilling_->stream().Begin(clock_.Now(), prefilling_->computed());
   ReportSlots();
+}
+
+bool Generator::MakeSequence(const WaitingAnswer& answer) {
+  const GenerationRequest& request = *answer.request;
+  const GeneratorConfig& config = options_.config;
+  std::vector<int32_t> end_tokens = request.stop_token_ids;
+  if (!request.ignore_end) {
+    end_tokens.insert(end_tokens.end(), config.end_token_ids.begin(), config.end_token_ids.end());
+  }
+  absl::StatusOr<Sampler> sampler =
+      Sampler::Create(ForAnswer(request.sampling, answer.index), config.vocabulary_size, request.prompt);
+  if (!sampler.ok()) {
+    answer.stream->Stop(sampler.status());
+    return false;
+  }
+  prefilling_ = std::make_unique<Sequence>(answer.request, answer.index, answer.stream, *tokenizer_,
+                                           *std::move(sampler), std::move(end_tokens));
+  return true;
 }
 
 void Generator::ReusePrefix(Sequence& sequence) {
@@ -216,13 +234,11 @@ void Generator::ReusePrefix(Sequence& sequence) {
 }
 
 void Generator::PrefillNext() {
-  int64_t waiting = prefilling_ != nullptr ? 1 : 0;
-  {
-    MutexLock lock(mutex_);
-    waiting += static_cast<int64_t>(waiting_.size());
-  }
+  const int64_t waiting = waiting_.size() + (prefilling_ != nullptr ? 1 : 0);
   int64_t allowed = cost_.PrefillTokens(static_cast<int64_t>(decoding_.size()), waiting);
-  while (allowed >= GenerationCost::kPart) {
+  // Copies count in time only.
+  const TimePoint end = clock_.Now() + GenerationCost::kLongestPrefill;
+  for (TimePoint now{}; allowed >= GenerationCost::kPart && now < end; now = clock_.Now()) {
     if (prefilling_ == nullptr) Admit();
     if (prefilling_ == nullptr) return;
     // A short part reads all weights, too.
@@ -272,12 +288,16 @@ int64_t Generator::Prefill(int64_t allowed) {
 void Generator::KeepPrefix(const Sequence& sequence, int64_t slot) {
   if (!sequence.request().reuse_prefix) return;
   const int64_t computed = sequence.computed();
-  const std::optional<PrefixStore::Place> place =
-      prefixes_.Keep(sequence.tokens().subspan(0, static_cast<size_t>(computed)));
-  if (!place.has_value()) return;
-  const absl::Status copied = model_->CopySlot(slot, place->slot, place->begin, computed);
+  std::optional<PrefixStore::Place> place;
+  bool copied = false;
+  try {
+    place = prefixes_.Keep(sequence.tokens().subspan(0, static_cast<size_t>(computed)));
+    copied = place.has_value() && model_->CopySlot(slot, place->slot, place->begin, computed).ok();
+  } catch (const std::bad_alloc&) {
+    copied = false;
+  }
   // Nobody's request depends on it, but nobody may use what is not there.
-  if (!copied.ok()) prefixes_.Forget(place->slot);
+  if (place.has_value() && !copied) prefixes_.Forget(place->slot);
 }
 
 void Generator::Retire(size_t index) {
@@ -293,9 +313,12 @@ void Generator::Retire(size_t index) {
 }
 
 bool Generator::Copy(Sequence& sequence, int64_t from, int64_t to, int64_t begin, int64_t end) {
-  const absl::Status copied = model_->CopySlot(from, to, begin, end);
-  if (!copied.ok()) sequence.stream().Stop(copied);
-  return copied.ok();
+  return Contain(sequence.stream(), [&] {
+    absl::Status copied = model_->CopySlot(from, to, begin, end);
+    const bool ok = copied.ok();
+    if (!ok) sequence.stream().Stop(std::move(copied));
+    return ok;
+  });
 }
 
 void Generator::ReportSlots() {

@@ -2,45 +2,27 @@
 #define PREDICTD_SERVER_GENERATION_GENERATOR_H_
 
 #include <atomic>
-#include <compare>
-#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/async/clock.h"
-#include "server/async/mutex.h"
+#include "server/async/step_queue.h"
 #include "server/async/worker_pool.h"
 #include "server/generation/answer_stream.h"
 #include "server/generation/chat_template.h"
 #include "server/generation/generation.h"
 #include "server/generation/generation_cost.h"
+#include "server/generation/generator_observer.h"
 #include "server/generation/prefix_store.h"
 #include "server/generation/sequence.h"
 #include "server/generation/tokenizer.h"
+#include "server/generation/waiting_answers.h"
 #include "server/model/generator_config.h"
 #include "server/model/generator_model.h"
 
 namespace predictd {
-
-// Told what a generator does, on any thread; must be quick.
-class GeneratorObserver {
- public:
-  virtual ~GeneratorObserver() = default;
-  // Answers that wait for a slot; the changes add up to 0 when nothing is left.
-  virtual void OnWaitingChange(int64_t by) = 0;
-  // Answers that are being generated now, and their tokens in the model's cache.
-  virtual void OnSlotsUsed(int64_t slots, int64_t cached_tokens) = 0;
-  // A part of a prompt, or a token of each of so many sequences, was computed.
-  virtual void OnPrefill(int64_t tokens, Duration took) = 0;
-  virtual void OnDecode(int64_t sequences, Duration took) = 0;
-  // Tokens of a prompt that were taken over from what is kept of earlier ones.
-  virtual void OnPrefixReused(int64_t tokens) = 0;
-  // Between a request's arrival and its first token, and between two tokens of an answer.
-  virtual void OnFirstToken(Duration since_arrival) = 0;
-  virtual void OnNextToken(Duration since_last) = 0;
-};
 
 // Runs one generator version by continuous batching: each step computes the next token of all running answers at once,
 // and beside it what there is time for of the next prompts; who ends makes room for who waits. Thread-safe.
@@ -48,13 +30,15 @@ class GeneratorObserver {
 // The running answers lie in the slots 0, 1, ... of the model's cache without a gap, because the model computes slots
 // that lie together; the prompt that is being computed lies behind them. When an answer ends, the last one is moved
 // into its slot.
+//
+// Where memory runs out, the answers that needed it end with RESOURCE_EXHAUSTED, and their slots are free.
 class Generator final : public WorkSource, public std::enable_shared_from_this<Generator> {
  public:
   struct Options {
     GeneratorConfig config;
     // max_concurrency is 1 in any case.
     Share share = {};
-    // Answers that may wait.
+    // Answers that may wait, also those whose prompts are not in tokens yet.
     int64_t queue_capacity = 1024;
     // May be null; outlives the generator.
     GeneratorObserver* observer = nullptr;
@@ -67,7 +51,6 @@ class Generator final : public WorkSource, public std::enable_shared_from_this<G
             const Clock& clock);
   ~Generator() override;
 
-  WorkScheduler& scheduler() const { return scheduler_; }
   const GeneratorConfig& config() const { return options_.config; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   // Null if the model has none.
@@ -81,14 +64,21 @@ class Generator final : public WorkSource, public std::enable_shared_from_this<G
    private:
     friend class Generator;
     std::shared_ptr<AnswerStream> answers_;
-    // Where its answers stand while they wait.
-    TimePoint order_;
-    int64_t first_ = 0;
-    int count_ = 0;
+    WaitingAnswers::Ticket ticket_;
   };
 
-  // Queues a request. RESOURCE_EXHAUSTED with advice on when to retry if too many wait; INVALID_ARGUMENT if a sampling
-  // option is wrong.
+  // Room in the queue for the answers of a request, to be taken before its prompt is put into tokens: then nothing is
+  // done for a request that has no chance. RESOURCE_EXHAUSTED with advice on when to retry if too many wait. The
+  // generator outlives the room.
+  absl::StatusOr<WaitingAnswers::Room> Reserve(int answers, int64_t priority, TimePoint deadline);
+
+  // Where to wait for a worker that puts a long prompt into tokens, at the place of the request's room.
+  StepQueue& prompts() { return *prompts_; }
+
+  // Queues a request, whose answers are as many as the room is for. INVALID_ARGUMENT if a sampling option or a token is
+  // wrong.
+  absl::StatusOr<Request> Start(GenerationRequest request, WaitingAnswers::Room room);
+  // Both at once.
   absl::StatusOr<Request> Start(GenerationRequest request);
 
   // Ends the request for its caller at once, with that status; the slots are free before the next step. Harmless when
@@ -105,28 +95,30 @@ class Generator final : public WorkSource, public std::enable_shared_from_this<G
   bool Steady() const override { return false; }
 
  private:
-  // Those that wait, by deadline within a level of priority.
-  struct Place {
-    TimePoint order;
-    int64_t number;
-    auto operator<=>(const Place&) const = default;
-  };
-
+  // Ends everything that runs: what a step threw that concerns all of it.
+  void EndRunning(const absl::Status& status);
+  // Runs what is done for one answer. What it throws ends that one, and is false.
+  template <class Function>
+  bool Contain(AnswerStream& stream, Function function);
+  // Of the exception that is being handled.
+  absl::Status CaughtStatus() const;
   void DropStopped();
   void Decode();
   // Takes the next one that waits, if a slot is free.
   void Admit();
+  // Makes it the one whose prompt is computed. False if it has ended instead.
+  bool MakeSequence(const WaitingAnswer& answer);
   // Copies the beginning of the prompt that another slot has.
   void ReusePrefix(Sequence& sequence);
   // Computes parts of prompts, one after the other, as much as a step may take.
   void PrefillNext();
   // Computes at most so many tokens of the prompt at hand, if not just a few are left; returns how many.
   int64_t Prefill(int64_t allowed);
-  // Keeps what is worth it of a slot that will be used for something else.
+  // Keeps what is worth it of a slot that will be used for something else. Never throws.
   void KeepPrefix(const Sequence& sequence, int64_t slot);
   // Takes a running answer out, and puts the last one into its slot.
   void Retire(size_t index);
-  // Whether it worked; if not, the request has failed.
+  // Whether it worked; if not, the request has failed. Never throws.
   bool Copy(Sequence& sequence, int64_t from, int64_t to, int64_t begin, int64_t end);
   // Gives the logits to a sequence; whether its answer goes on.
   bool Take(Sequence& sequence, absl::Span<float> logits);
@@ -139,6 +131,9 @@ class Generator final : public WorkSource, public std::enable_shared_from_this<G
   GeneratorObserver& observer_;
   WorkScheduler& scheduler_;
   const Clock& clock_;
+  // Made while there is memory.
+  const absl::Status no_memory_ = absl::ResourceExhaustedError("the server has no memory for the answer");
+  const absl::Status unknown_error_ = absl::InternalError("a step of the generator threw what is no exception");
   // Of the last step.
   std::atomic<Duration::rep> step_cost_{0};
 
@@ -154,9 +149,8 @@ class Generator final : public WorkSource, public std::enable_shared_from_this<G
   std::vector<int64_t> step_positions_;
   std::vector<bool> step_ended_;
 
-  mutable Mutex mutex_;
-  std::map<Place, std::unique_ptr<Sequence>> waiting_ ABSL_GUARDED_BY(mutex_);
-  int64_t started_ ABSL_GUARDED_BY(mutex_) = 0;
+  WaitingAnswers waiting_;
+  const std::shared_ptr<StepQueue> prompts_;
 };
 
 }  // namespace predictd

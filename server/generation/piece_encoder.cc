@@ -15,6 +15,8 @@ constexpr size_t kNowhere = std::numeric_limits<size_t>::max();
 constexpr float kUnknownPenalty = 10.0F;
 // Takes a little from what a user-defined piece gets, so that few long ones are better than many short ones.
 constexpr double kUserDefinedCost = 0.1;
+// A millisecond or so.
+constexpr size_t kStepsBetweenLooks = 4096;
 
 }  // namespace
 
@@ -37,24 +39,28 @@ PieceEncoder::PieceEncoder(const SentencePieceModel& model, const std::vector<in
   }
 }
 
-void PieceEncoder::Encode(absl::string_view text, OnPiece on_piece) const {
-  type_ == SentencePieceModel::Type::kUnigram ? EncodeUnigram(text, on_piece) : EncodeBpe(text, on_piece);
+void PieceEncoder::Encode(absl::string_view text, const EncodeLimits& limits, OnPiece on_piece) const {
+  type_ == SentencePieceModel::Type::kUnigram ? EncodeUnigram(text, limits, on_piece)
+                                              : EncodeBpe(text, limits, on_piece);
 }
 
-void PieceEncoder::EncodeUnigram(absl::string_view text, OnPiece on_piece) const {
-  const std::vector<Step> way = FindWay(text);
+void PieceEncoder::EncodeUnigram(absl::string_view text, const EncodeLimits& limits, OnPiece on_piece) const {
+  const std::vector<Step> way = FindWay(text, limits);
+  if (way.empty()) return;
   std::vector<size_t> ends;
   for (size_t end = text.size(); end > 0; end = way[end].begin) ends.push_back(end);
   for (auto end = ends.rbegin(); end != ends.rend(); ++end) {
     const Step& step = way[*end];
-    on_piece(text.substr(step.begin, *end - step.begin), step.id);
+    if (!on_piece(text.substr(step.begin, *end - step.begin), step.id)) return;
   }
 }
 
 // Sums are rounded just as the library does it: else near ties would come out differently.
-std::vector<PieceEncoder::Step> PieceEncoder::FindWay(absl::string_view text) const {
+std::vector<PieceEncoder::Step> PieceEncoder::FindWay(absl::string_view text, const EncodeLimits& limits) const {
   std::vector<Step> way(text.size() + 1);
+  size_t steps = 0;
   for (size_t begin = 0; begin < text.size();) {
+    if (++steps % kStepsBetweenLooks == 0 && limits.stopped()) return {};
     const size_t character = NextUtf8(text.substr(begin)).length;
     const float score_here = way[begin].score;
     const auto offer = [&](size_t end, int32_t id, float score) {
@@ -77,7 +83,7 @@ std::vector<PieceEncoder::Step> PieceEncoder::FindWay(absl::string_view text) co
   return way;
 }
 
-void PieceEncoder::EncodeBpe(absl::string_view text, OnPiece on_piece) const {
+void PieceEncoder::EncodeBpe(absl::string_view text, const EncodeLimits& limits, OnPiece on_piece) const {
   std::vector<Symbol> symbols = TakeApart(text);
   const auto comes_later = [](const Join& a, const Join& b) {
     return a.score != b.score ? a.score < b.score : a.left > b.left;
@@ -91,7 +97,8 @@ void PieceEncoder::EncodeBpe(absl::string_view text, OnPiece on_piece) const {
     if (found != ids_.end()) joins.push({pieces_[static_cast<size_t>(found->second)].score, left, size});
   };
   for (size_t index = 1; index < symbols.size(); ++index) offer(index - 1, index);
-  while (!joins.empty()) {
+  for (size_t steps = 1; !joins.empty(); ++steps) {
+    if (steps % kStepsBetweenLooks == 0 && limits.stopped()) return;
     const Join join = joins.top();
     joins.pop();
     Symbol& left = symbols[join.left];
@@ -107,7 +114,7 @@ void PieceEncoder::EncodeBpe(absl::string_view text, OnPiece on_piece) const {
   }
   for (size_t index = 0; index < symbols.size(); index = symbols[index].behind) {
     const auto found = ids_.find(symbols[index].text);
-    on_piece(symbols[index].text, found == ids_.end() ? unknown_id_ : found->second);
+    if (!on_piece(symbols[index].text, found == ids_.end() ? unknown_id_ : found->second)) return;
   }
 }
 

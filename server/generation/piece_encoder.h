@@ -10,6 +10,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "server/generation/byte_trie.h"
+#include "server/generation/encode_limits.h"
 #include "server/generation/sentencepiece_model.h"
 
 namespace predictd {
@@ -17,14 +18,14 @@ namespace predictd {
 // Cuts a normalized text into the pieces of a SentencePiece model. Immutable; any thread may call it.
 class PieceEncoder {
  public:
-  // Calls with each piece in order; the id is the unknown one for what no piece is.
-  using OnPiece = absl::FunctionRef<void(absl::string_view text, int32_t id)>;
+  // Called with each piece in order; the id is the unknown one for what no piece is. Whether to go on.
+  using OnPiece = absl::FunctionRef<bool(absl::string_view text, int32_t id)>;
 
   // `words` are the normal, user-defined and unused pieces that may be found in a text, by their ids.
   PieceEncoder(const SentencePieceModel& model, const std::vector<int32_t>& words);
 
-  // `text` is UTF-8.
-  void Encode(absl::string_view text, OnPiece on_piece) const;
+  // `text` is UTF-8. Nothing comes if the limits stop it before.
+  void Encode(absl::string_view text, const EncodeLimits& limits, OnPiece on_piece) const;
 
   // The user-defined ones of `words`.
   const ByteTrie& user_defined() const { return user_defined_; }
@@ -54,10 +55,11 @@ class PieceEncoder {
   };
 
   // The way with the best sum of scores.
-  void EncodeUnigram(absl::string_view text, OnPiece on_piece) const;
-  std::vector<Step> FindWay(absl::string_view text) const;
+  void EncodeUnigram(absl::string_view text, const EncodeLimits& limits, OnPiece on_piece) const;
+  // Empty if the limits stop it.
+  std::vector<Step> FindWay(absl::string_view text, const EncodeLimits& limits) const;
   // Joins the pair with the best score until none is a piece.
-  void EncodeBpe(absl::string_view text, OnPiece on_piece) const;
+  void EncodeBpe(absl::string_view text, const EncodeLimits& limits, OnPiece on_piece) const;
   std::vector<Symbol> TakeApart(absl::string_view text) const;
 
   const SentencePieceModel::Type type_;

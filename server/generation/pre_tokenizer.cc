@@ -76,13 +76,12 @@ absl::Status PreTokenizer::AddByteLevel(JsonObject& object) {
   return absl::OkStatus();
 }
 
-void PreTokenizer::Split(absl::string_view text, absl::FunctionRef<void(absl::string_view word)> word) const {
+void PreTokenizer::Split(absl::string_view text, OnWord word) const {
   Run(0, text, word);
 }
 
-void PreTokenizer::Run(size_t step, absl::string_view text,
-                       absl::FunctionRef<void(absl::string_view word)> word) const {
-  if (text.empty()) return;
+bool PreTokenizer::Run(size_t step, absl::string_view text, OnWord word) const {
+  if (text.empty()) return true;
   if (step == steps_.size()) return word(text);
   const Step& now = steps_[step];
   std::string with_space;
@@ -95,15 +94,16 @@ void PreTokenizer::Run(size_t step, absl::string_view text,
     PatternMatcher matcher(*now.pattern, text);
     size_t done = 0;
     for (Pattern::Match match{}; matcher.Next(match); done = match.end) {
-      Run(step + 1, text.substr(done, match.begin - done), word);
-      Run(step + 1, text.substr(match.begin, match.end - match.begin), word);
+      if (!Run(step + 1, text.substr(done, match.begin - done), word)) return false;
+      if (!Run(step + 1, text.substr(match.begin, match.end - match.begin), word)) return false;
     }
     return Run(step + 1, text.substr(done), word);
   }
   for (const Part& part : Merge(FindParts(now, text), now.behavior)) {
     if (now.behavior == Behavior::kRemoved && part.matches) continue;
-    Run(step + 1, text.substr(part.begin, part.end - part.begin), word);
+    if (!Run(step + 1, text.substr(part.begin, part.end - part.begin), word)) return false;
   }
+  return true;
 }
 
 std::vector<PreTokenizer::Part> PreTokenizer::FindParts(const Step& step, absl::string_view text) {

@@ -17,11 +17,14 @@ namespace predictd {
 // Cuts a text into the words that the merges of a BPE model do not cross. Immutable; any thread may call it.
 class PreTokenizer {
  public:
+  // Whether to go on.
+  using OnWord = absl::FunctionRef<bool(absl::string_view word)>;
+
   // From the `pre_tokenizer` of a tokenizer.json, or null. Knows Split, Digits, ByteLevel and Sequence.
   static absl::StatusOr<PreTokenizer> Parse(const nlohmann::json& json, const std::string& path);
 
-  // Calls `word` for each, in order, none of them empty. `text` is UTF-8.
-  void Split(absl::string_view text, absl::FunctionRef<void(absl::string_view word)> word) const;
+  // Calls `word` for each, in order, none of them empty, as long as it returns true. `text` is UTF-8.
+  void Split(absl::string_view text, OnWord word) const;
 
   // Whether words stand for their bytes, each of which is a character of the vocabulary.
   bool byte_level() const { return byte_level_; }
@@ -47,7 +50,7 @@ class PreTokenizer {
   absl::Status Add(const nlohmann::json& json, const std::string& path);
   absl::Status AddSplit(JsonObject& object, const std::string& path);
   absl::Status AddByteLevel(JsonObject& object);
-  void Run(size_t step, absl::string_view text, absl::FunctionRef<void(absl::string_view word)> word) const;
+  bool Run(size_t step, absl::string_view text, OnWord word) const;
 
   static std::vector<Part> FindParts(const Step& step, absl::string_view text);
   static std::vector<Part> Merge(const std::vector<Part>& parts, Behavior behavior);

@@ -79,14 +79,20 @@ void AddLogprobs(const ScannedLogits& scanned, int count, SamplingWorkspace& wor
 
 }  // namespace
 
-absl::StatusOr<Sampler> Sampler::Create(SamplingOptions options, int64_t vocabulary_size,
-                                        absl::Span<const int32_t> prompt) {
+absl::Status Sampler::Validate(const SamplingOptions& options, int64_t vocabulary_size,
+                               absl::Span<const int32_t> prompt) {
   if (absl::Status status = options.Validate(vocabulary_size); !status.ok()) return status;
   for (size_t i = 0; i < prompt.size(); ++i) {
     if (prompt[i] >= 0 && prompt[i] < vocabulary_size) continue;
     return absl::InvalidArgumentError(
         absl::StrCat("prompt[", i, "]: expected a token id from 0 to ", vocabulary_size - 1, ", got ", prompt[i]));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Sampler> Sampler::Create(SamplingOptions options, int64_t vocabulary_size,
+                                        absl::Span<const int32_t> prompt) {
+  if (absl::Status status = Validate(options, vocabulary_size, prompt); !status.ok()) return status;
   return Sampler(std::move(options), vocabulary_size, prompt);
 }
 

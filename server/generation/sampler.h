@@ -40,6 +40,9 @@ class Sampler {
  public:
   // INVALID_ARGUMENT if an option is wrong, or a token of the prompt not below `vocabulary_size`, which is the number
   // of logits.
+  static absl::Status Validate(const SamplingOptions& options, int64_t vocabulary_size,
+                               absl::Span<const int32_t> prompt);
+  // The same if it is not valid.
   static absl::StatusOr<Sampler> Create(SamplingOptions options, int64_t vocabulary_size,
                                         absl::Span<const int32_t> prompt);
 

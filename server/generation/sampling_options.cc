@@ -10,6 +10,9 @@ namespace predictd {
 namespace {
 
 constexpr double kMaxPenalty = 2;
+// With less, what the penalty is for is long out of reach, and logits are beyond what a float can hold.
+constexpr double kMinRepetitionPenalty = 0.01;
+constexpr double kMaxRepetitionPenalty = 10;
 constexpr float kMaxBias = 100;
 
 template <class T>
@@ -45,8 +48,8 @@ absl::Status SamplingOptions::Validate(int64_t vocabulary_size) const {
   if (top_k < 0) return Wrong("top_k", "at least 1, or 0 for all tokens", top_k);
   if (!IsBetween(top_p, 0, 1) || top_p == 0) return Wrong("top_p", "more than 0 and at most 1", top_p);
   if (!IsBetween(min_p, 0, 1)) return Wrong("min_p", "0 to 1", min_p);
-  if (!std::isfinite(repetition_penalty) || repetition_penalty <= 0) {
-    return Wrong("repetition_penalty", "a finite number of more than 0", repetition_penalty);
+  if (!IsBetween(repetition_penalty, kMinRepetitionPenalty, kMaxRepetitionPenalty)) {
+    return Wrong("repetition_penalty", "0.01 to 10", repetition_penalty);
   }
   if (!IsBetween(presence_penalty, -kMaxPenalty, kMaxPenalty)) {
     return Wrong("presence_penalty", "-2 to 2", presence_penalty);

@@ -20,7 +20,8 @@ struct SamplingOptions {
   double top_p = 1;
   // Only tokens that are at least so likely in relation to the most likely one.
   double min_p = 0;
-  // Divides the positive and multiplies the negative logits of tokens of the prompt and the output; 1 is off.
+  // Divides the positive and multiplies the negative logits of tokens of the prompt and the output; 0.01 to 10,
+  // 1 is off.
   double repetition_penalty = 1;
   // Taken from the logits of tokens of the output: once, and for each time that they occur.
   double presence_penalty = 0;

@@ -79,13 +79,14 @@ class SentencePieceTokenizer : public Tokenizer {
   }
 
  protected:
-  void EncodeText(MarkedView text, std::vector<int32_t>& ids) const override {
+  void EncodeText(MarkedView text, const EncodeLimits& limits, std::vector<int32_t>& ids) const override {
     // A control token begins and ends texts; a user-defined one is in the middle of one.
     SentencePieceNormalizer::Place place;
     absl::string_view waiting;
     const auto encode_waiting = [&](bool ends) {
       place.ends = ends;
-      EncodeSegment(normalizer_.Normalize(std::exchange(waiting, {}), place), ids);
+      const absl::string_view segment = std::exchange(waiting, {});
+      if (!limits.GivesUp(ids.size())) EncodeSegment(normalizer_.Normalize(segment, place), limits, ids);
     };
     special_.Split(
         text, [&](MarkedView part) { waiting = part.text(); },
@@ -99,9 +100,9 @@ class SentencePieceTokenizer : public Tokenizer {
   }
 
  private:
-  void EncodeSegment(absl::string_view normalized, std::vector<int32_t>& ids) const {
+  void EncodeSegment(absl::string_view normalized, const EncodeLimits& limits, std::vector<int32_t>& ids) const {
     bool after_unknown = false;
-    encoder_.Encode(normalized, [&](absl::string_view text, int32_t id) {
+    encoder_.Encode(normalized, limits, [&](absl::string_view text, int32_t id) {
       const bool unknown = id == model_.unknown_id;
       if (unknown && model_.byte_fallback) {
         for (const char byte : text) ids.push_back(bytes_[static_cast<uint8_t>(byte)]);
@@ -109,6 +110,7 @@ class SentencePieceTokenizer : public Tokenizer {
         ids.push_back(id);
       }
       after_unknown = unknown;
+      return !limits.GivesUp(ids.size());
     });
   }
 

@@ -3,6 +3,12 @@
 #include "absl/strings/str_cat.h"
 
 namespace predictd {
+namespace {
+
+// A millisecond or so.
+constexpr int64_t kStepsBetweenLooks = 8192;
+
+}  // namespace
 
 const TemplateValue* TemplateScope::Find(const std::string* name) const {
   for (const TemplateScope* scope = this; scope != nullptr; scope = scope->parent) {
@@ -24,8 +30,14 @@ void TemplateScope::Set(const std::string* name, TemplateValue value) {
 
 absl::Status TemplateRun::Charge(size_t steps) {
   steps_ += static_cast<int64_t>(steps);
-  if (steps_ <= limits_.max_steps) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("it takes more than ", limits_.max_steps, " steps"));
+  if (steps_ > limits_.max_steps) {
+    return absl::InternalError(absl::StrCat("it takes more than ", limits_.max_steps, " steps"));
+  }
+  if (steps_ >= next_look_) {
+    next_look_ = steps_ + kStepsBetweenLooks;
+    if (stop_ != nullptr && stop_->stopped()) return absl::CancelledError("nobody waits for it");
+  }
+  return absl::OkStatus();
 }
 
 TemplateList* TemplateRun::NewList(std::vector<TemplateValue> items, bool is_tuple) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "server/async/stop.h"
 #include "server/generation/template_value.h"
 
 namespace predictd {
@@ -40,14 +41,14 @@ class TemplateRun {
  public:
   static constexpr size_t kBytesPerStep = 16;
 
-  // `limits` outlives it.
-  explicit TemplateRun(const TemplateLimits& limits) : limits_(limits) {}
+  // `limits` and `stop`, which may be null, outlive it.
+  explicit TemplateRun(const TemplateLimits& limits, const StopSource* stop = nullptr) : limits_(limits), stop_(stop) {}
   TemplateRun(const TemplateRun&) = delete;
   TemplateRun& operator=(const TemplateRun&) = delete;
 
   const TemplateLimits& limits() const { return limits_; }
 
-  // INTERNAL once there have been too many.
+  // INTERNAL once there have been too many, CANCELLED soon after `stop` has stopped.
   absl::Status Charge(size_t steps);
   absl::Status ChargeBytes(size_t bytes) { return Charge(bytes / kBytesPerStep + 1); }
 
@@ -67,7 +68,10 @@ class TemplateRun {
 
  private:
   const TemplateLimits& limits_;
+  const StopSource* const stop_;
   int64_t steps_ = 0;
+  // When to look whether it has stopped.
+  int64_t next_look_ = 0;
   // Nothing moves when they grow.
   std::deque<TemplateList> lists_;
   std::deque<TemplateDict> dicts_;

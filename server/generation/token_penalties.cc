@@ -1,6 +1,20 @@
 #include "server/generation/token_penalties.h"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 namespace predictd {
+namespace {
+
+// A logit that a model already gave near the end of what a float can hold stays one: the sampler takes an infinite one
+// for a fault of the model.
+float Saturated(double logit) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  return static_cast<float>(std::clamp(logit, -kLargest, kLargest));
+}
+
+}  // namespace
 
 TokenPenalties::TokenPenalties(const SamplingOptions& options, absl::Span<const int32_t> prompt)
     : repeats_(options.repetition_penalty != 1),
@@ -19,9 +33,11 @@ void TokenPenalties::AddOutput(int32_t id) {
 void TokenPenalties::Apply(absl::Span<float> logits) const {
   for (const SeenToken& token : seen_) {
     float& logit = logits[token.id];
-    if (repeats_) logit = logit > 0 ? logit / repetition_ : logit * repetition_;
+    // What is impossible, or no number, stays so.
+    if (!std::isfinite(logit)) continue;
+    if (repeats_) logit = Saturated(logit > 0 ? logit / repetition_ : logit * repetition_);
     if (counts_ && token.count > 0) {
-      logit = static_cast<float>(logit - (frequency_ * static_cast<double>(token.count) + presence_));
+      logit = Saturated(logit - (frequency_ * static_cast<double>(token.count) + presence_));
     }
   }
 }

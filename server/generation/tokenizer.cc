@@ -55,11 +55,12 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::Load(const std::file
   return absl::NotFoundError("there is neither a tokenizer.json nor a tokenizer.model");
 }
 
-std::vector<int32_t> Tokenizer::Encode(absl::string_view text, absl::Span<const Range> trusted) const {
+std::vector<int32_t> Tokenizer::Encode(absl::string_view text, absl::Span<const Range> trusted,
+                                       const EncodeLimits& limits) const {
   MarkedText marked = Mark(text, trusted);
   if (!IsUtf8(text)) marked = ToUtf8(marked.view());
   std::vector<int32_t> ids;
-  EncodeText(marked.view(), ids);
+  EncodeText(marked.view(), limits, ids);
   return ids;
 }
 

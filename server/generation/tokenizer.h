@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "server/generation/encode_limits.h"
 #include "server/generation/marked_text.h"
 #include "server/generation/text_range.h"
 #include "server/generation/token_table.h"
@@ -31,8 +32,10 @@ class Tokenizer {
 
   // The tokens of any bytes; what is not UTF-8 counts as U+FFFD. Special tokens are recognised only where all of their
   // bytes are in `trusted` (sorted and disjoint): elsewhere they are ordinary text, so that nobody can forge a turn of
-  // a chat. Takes time in proportion to the length, whatever the text is. Adds nothing, not even `prefix`.
-  std::vector<int32_t> Encode(absl::string_view text, absl::Span<const Range> trusted) const;
+  // a chat. Takes time in proportion to the length, whatever the text is. Adds nothing, not even `prefix`. If it gives
+  // up within a few milliseconds, as the limits say, then they still do, and only some of the tokens are there.
+  std::vector<int32_t> Encode(absl::string_view text, absl::Span<const Range> trusted,
+                              const EncodeLimits& limits = {}) const;
 
   // What a model expects before a text that is not a chat: its token for the beginning of a text, or nothing.
   const std::vector<int32_t>& prefix() const { return table_.prefix; }
@@ -71,7 +74,7 @@ class Tokenizer {
   explicit Tokenizer(TokenTable table) : table_(std::move(table)) {}
 
   // Appends the tokens of a text, which is UTF-8.
-  virtual void EncodeText(MarkedView text, std::vector<int32_t>& ids) const = 0;
+  virtual void EncodeText(MarkedView text, const EncodeLimits& limits, std::vector<int32_t>& ids) const = 0;
 
  private:
   bool IsToken(int32_t id) const { return id >= 0 && id < size(); }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "server/engine/inference.h"
 #include "server/rpc/field_errors.h"
+#include "server/rpc/generation_prompt.h"
 #include "server/rpc/message_bytes.h"
 
 namespace predictd {
@@ -17,7 +18,10 @@ constexpr int kMaxStopStrings = 16;
 constexpr size_t kMaxStopBytes = 256;
 constexpr int kMaxStopTokens = 64;
 constexpr double kMaxTemperature = 100;
-constexpr double kMaxRepetitionPenalty = 10;
+// Each of the answers looks at all of them before each token.
+constexpr int kMaxBiases = 1024;
+// The default of max_tokens.
+constexpr int64_t kAsManyAsFit = 0;
 
 uint64_t RandomSeed() {
   thread_local std::mt19937_64 generator{std::random_device{}()};
@@ -44,8 +48,8 @@ class GenerationReader {
     ReadParameters();
     ReadSampling();
     ReadEnds();
-    if (absl::Status status = ReadPrompt(); !status.ok()) return status;
-    ReadLength();
+    ReadMaxTokens();
+    if (absl::Status status = CheckPrompt(generation_, Path(""), generator_, errors_); !status.ok()) return status;
     if (!errors_.empty()) return errors_.ToStatus();
     return std::move(decoded_);
   }
@@ -86,15 +90,16 @@ class GenerationReader {
     if (generation_.has_repetition_penalty()) sampling.repetition_penalty = generation_.repetition_penalty();
     sampling.presence_penalty = generation_.presence_penalty();
     sampling.frequency_penalty = generation_.frequency_penalty();
+    CheckRange("logit_bias", generation_.logit_bias().size(), size_t{0}, size_t{kMaxBiases});
+    if (generation_.logit_bias().size() > kMaxBiases) return;
     for (const auto& [id, bias] : generation_.logit_bias()) {
       CheckToken("logit_bias", id);
       sampling.logit_bias.emplace_back(id, bias);
     }
     sampling.seed = generation_.has_seed() ? generation_.seed() : RandomSeed();
-    sampling.logprobs = generation_.has_logprobs();
+    sampling.logprobs = decoded_.logprobs = generation_.has_logprobs();
     CheckRange("logprobs", generation_.logprobs(), 0, kMaxTopLogprobs);
     CheckRange("temperature", sampling.temperature, 0.0, kMaxTemperature);
-    CheckRange("repetition_penalty", sampling.repetition_penalty, 0.0, kMaxRepetitionPenalty);
     if (!errors_.empty()) return;
     sampling.top_logprobs = generation_.logprobs();
     const absl::Status valid = sampling.Validate(vocabulary_);
@@ -124,93 +129,15 @@ class GenerationReader {
     request.ignore_end = generation_.ignore_end();
     if (generation_.has_n()) request.answers = generation_.n();
     CheckRange("n", request.answers, 1, kMaxAnswers);
+    decoded_.answers = request.answers;
   }
 
-  absl::Status ReadPrompt() {
-    switch (generation_.prompt_case()) {
-      case v1::GenerationRequest::kText:
-        ReadText();
-        break;
-      case v1::GenerationRequest::kChat:
-        return ReadChat();
-      case v1::GenerationRequest::kTokenIds:
-        for (int i = 0; i < generation_.token_ids().ids_size(); ++i) {
-          CheckToken(absl::StrCat("token_ids.ids[", i, "]"), generation_.token_ids().ids(i));
-        }
-        prompt().assign(generation_.token_ids().ids().begin(), generation_.token_ids().ids().end());
-        break;
-      case v1::GenerationRequest::PROMPT_NOT_SET:
-        errors_.Add(Path("prompt"), "expected one of text, chat and token_ids, got none");
-        break;
-    }
-    return absl::OkStatus();
+  // Whether the prompt leaves room for so many shows later.
+  void ReadMaxTokens() {
+    const int64_t most = generator_.config().max_length - 1;
+    decoded_.generation.max_tokens = generation_.has_max_tokens() ? generation_.max_tokens() : kAsManyAsFit;
+    if (generation_.has_max_tokens()) CheckRange("max_tokens", generation_.max_tokens(), int64_t{1}, most);
   }
-
-  void ReadText() {
-    const std::string& text = generation_.text();
-    if (!CheckBytes("text", text.size())) return;
-    const TextRange all = {0, text.size()};
-    const auto trusted = absl::MakeConstSpan(&all, generation_.parse_special_tokens() ? 1 : 0);
-    const std::optional<int32_t> bos = generator_.config().bos_token_id;
-    if (bos.has_value()) prompt().push_back(*bos);
-    const std::vector<int32_t> ids = generator_.tokenizer().Encode(text, trusted);
-    prompt().insert(prompt().end(), ids.begin(), ids.end());
-  }
-
-  absl::Status ReadChat() {
-    if (generator_.chat_template() == nullptr) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("model '", decoded_.model->name(), "' has no chat template: send text instead"));
-    }
-    const v1::Chat& chat = generation_.chat();
-    std::vector<ChatMessage> messages;
-    size_t bytes = 0;
-    for (int i = 0; i < chat.messages_size(); ++i) {
-      const v1::ChatMessage& message = chat.messages(i);
-      const std::string field = absl::StrCat("chat.messages[", i, "].role");
-      if (message.role().empty()) errors_.Add(Path(field), "expected a role, as user, got none");
-      bytes += message.role().size() + message.content().size();
-      messages.push_back({message.role(), message.content()});
-    }
-    if (messages.empty()) errors_.Add(Path("chat.messages"), "expected at least one message, got none");
-    if (!CheckBytes("chat", bytes) || !errors_.empty()) return absl::OkStatus();
-    const absl::StatusOr<RenderedChat> rendered =
-        generator_.chat_template()->Render(messages, /*add_generation_prompt=*/true);
-    if (absl::IsInvalidArgument(rendered.status())) {
-      errors_.Add(Path("chat"), rendered.status().message());
-      return absl::OkStatus();
-    }
-    if (!rendered.ok()) return rendered.status();
-    prompt() = generator_.tokenizer().Encode(rendered->text, rendered->trusted);
-    return absl::OkStatus();
-  }
-
-  // What is so long cannot fit, and is not worth the time to find out exactly.
-  bool CheckBytes(absl::string_view field, size_t bytes) {
-    constexpr int64_t kBytesOfToken = 64;
-    const int64_t most = generator_.config().max_length * kBytesOfToken;
-    if (static_cast<int64_t>(bytes) <= most) return true;
-    errors_.Add(Path(field), absl::StrCat("expected a prompt of fewer than ", generator_.config().max_length,
-                                          " tokens, got ", bytes, " bytes"));
-    return false;
-  }
-
-  void ReadLength() {
-    if (!errors_.empty()) return;
-    const int64_t max_length = generator_.config().max_length;
-    const auto length = static_cast<int64_t>(prompt().size());
-    if (length < 1 || length >= max_length) {
-      errors_.Add(Path("prompt"), absl::StrCat("expected 1 to ", max_length - 1, " tokens, got ", length));
-      return;
-    }
-    int64_t& max_tokens = decoded_.generation.max_tokens;
-    max_tokens = generation_.has_max_tokens() ? generation_.max_tokens() : max_length - length;
-    if (max_tokens >= 1 && max_tokens <= max_length - length) return;
-    errors_.Add(Path("max_tokens"), absl::StrCat("expected 1 to ", max_length - length, ", as the prompt has ", length,
-                                                 " tokens of ", max_length, ", got ", max_tokens));
-  }
-
-  std::vector<int32_t>& prompt() { return decoded_.generation.prompt; }
 
   const v1::PredictRequest& request_;
   const v1::GenerationRequest& generation_;
@@ -233,7 +160,7 @@ void FillPiece(const DecodedGeneration& request, const AnswerPiece& piece, Messa
   for (const SampledToken& token : piece.tokens) {
     v1::GeneratedToken& generated = *message.add_tokens();
     generated.set_id(token.id);
-    if (!request.generation.sampling.logprobs) continue;
+    if (!request.logprobs) continue;
     generated.set_logprob(token.logprob);
     for (const TokenLogprob& other : token.top) {
       v1::TokenLogprob& top = *generated.add_top_logprobs();
@@ -248,14 +175,14 @@ void FillUsage(const DecodedGeneration& request, const GenerationTimings& timing
   const auto seconds = [&](TimePoint until) {
     return until < timings.enqueued ? 0.0 : std::chrono::duration<double>(until - timings.enqueued).count();
   };
-  usage.set_prompt_tokens(static_cast<int64_t>(request.generation.prompt.size()));
+  usage.set_prompt_tokens(request.prompt_tokens);
   usage.set_cached_prompt_tokens(timings.cached_tokens);
   usage.set_generated_tokens(timings.generated_tokens);
   usage.set_queue_seconds(seconds(timings.started));
   usage.set_time_to_first_token_seconds(seconds(timings.first_token));
   usage.set_total_seconds(seconds(timings.last_token));
   const double decode = std::chrono::duration<double>(timings.last_token - timings.first_token).count();
-  const double later = static_cast<double>(timings.generated_tokens) / request.generation.answers - 1;
+  const double later = static_cast<double>(timings.generated_tokens) / request.answers - 1;
   if (decode > 0) usage.set_tokens_per_second(later / decode);
 }
 
@@ -264,6 +191,26 @@ void FillUsage(const DecodedGeneration& request, const GenerationTimings& timing
 absl::StatusOr<DecodedGeneration> DecodeGeneration(const v1::PredictRequest& request, absl::string_view prefix,
                                                    const RequestTarget& target) {
   return GenerationReader(request, prefix, target).Read();
+}
+
+absl::Status ReadPrompt(const v1::PredictRequest& request, absl::string_view prefix, const StopSource& stop,
+                        DecodedGeneration& decoded) {
+  const std::string path = absl::StrCat(prefix, "generation.");
+  const Generator& generator = *decoded.generator;
+  absl::StatusOr<std::vector<int32_t>> prompt = EncodePrompt(request.generation(), path, generator, stop);
+  if (!prompt.ok()) return prompt.status();
+  const int64_t max_length = generator.config().max_length;
+  const auto length = static_cast<int64_t>(prompt->size());
+  decoded.generation.prompt = *std::move(prompt);
+  decoded.prompt_tokens = length;
+  int64_t& max_tokens = decoded.generation.max_tokens;
+  if (max_tokens == kAsManyAsFit) max_tokens = max_length - length;
+  if (max_tokens <= max_length - length) return absl::OkStatus();
+  FieldErrors errors;
+  errors.Add(absl::StrCat(path, "max_tokens"),
+             absl::StrCat("expected 1 to ", max_length - length, ", as the prompt has ", length, " tokens of ",
+                          max_length, ", got ", max_tokens));
+  return errors.ToStatus();
 }
 
 absl::Status CheckGenerationStream(const v1::PredictStreamRequest& request) {

@@ -21,15 +21,24 @@ struct DecodedGeneration {
   const ServedModel* model = nullptr;
   int64_t version = 0;
   std::shared_ptr<Generator> generator;
+  // What the generator gets. The rest is what is left to know of it afterwards.
   GenerationRequest generation;
+  int64_t prompt_tokens = 0;
+  int answers = 1;
+  bool logprobs = false;
   std::string request_id;
 };
 
-// Validates the request and puts its prompt into tokens; the deadline is left to the caller. A long prompt takes
-// milliseconds. INVALID_ARGUMENT with a BadRequest, whose paths begin with `prefix`; FAILED_PRECONDITION for a chat if
-// the model has no template.
+// Validates all of the request that needs no tokens; the deadline is left to the caller, the prompt to ReadPrompt.
+// INVALID_ARGUMENT with a BadRequest, whose paths begin with `prefix`; FAILED_PRECONDITION for a chat if the model has
+// no template. Takes microseconds, whatever the caller sent.
 absl::StatusOr<DecodedGeneration> DecodeGeneration(const v1::PredictRequest& request, absl::string_view prefix,
                                                    const RequestTarget& target);
+
+// Puts the prompt of a request that was decoded into tokens, which takes milliseconds if it is long, and looks how many
+// more fit. The status is that of EncodePrompt, or INVALID_ARGUMENT for max_tokens.
+absl::Status ReadPrompt(const v1::PredictRequest& request, absl::string_view prefix, const StopSource& stop,
+                        DecodedGeneration& decoded);
 
 // The same of a stream, whose options for rows must be left out.
 absl::Status CheckGenerationStream(const v1::PredictStreamRequest& request);

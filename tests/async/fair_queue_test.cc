@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -87,6 +88,64 @@ TEST(FairQueueTest, IdleTimeEarnsOneTurnAndNoMore) {
   RunAlways(queue, 100, milliseconds(10));
   queue.Add(rare);
   EXPECT_EQ(RunAlways(queue, 6, milliseconds(10)), "rfrfrf");
+}
+
+// Whoever made a source for each request would take all workers with the requests that it sends.
+TEST(FairQueueTest, FloodOfNewcomersLeavesOthersTheirShare) {
+  FairQueue queue(1);
+  queue.Add(std::make_shared<NamedSource>('m'));
+  RunAlways(queue, 10, milliseconds(1));
+  for (int i = 0; i < 1000; ++i) queue.Add(std::make_shared<NamedSource>('n'));
+  std::string names;
+  for (int i = 0; i < 900; ++i) {
+    const FairQueue::Turn turn = queue.Take();
+    names += NameOf(turn);
+    if (NameOf(turn) == 'm') queue.Add(turn.source);
+    queue.Ended(turn, milliseconds(1));
+  }
+  EXPECT_NEAR(static_cast<double>(std::count(names.begin(), names.end(), 'm')), 900 / (1 + FairQueue::kNewcomersPart),
+              2);
+  EXPECT_EQ(names.find(std::string(10, 'n')), std::string::npos);
+  queue.Clear();
+}
+
+// The same as a stream: there is always one that has just come.
+TEST(FairQueueTest, StreamOfNewcomersLeavesOthersTheirShare) {
+  FairQueue queue(1);
+  queue.Add(std::make_shared<NamedSource>('m'));
+  RunAlways(queue, 10, milliseconds(1));
+  std::string names;
+  for (int i = 0; i < 900; ++i) {
+    queue.Add(std::make_shared<NamedSource>('n'));
+    const FairQueue::Turn turn = queue.Take();
+    names += NameOf(turn);
+    if (NameOf(turn) == 'm') queue.Add(turn.source);
+    queue.Ended(turn, milliseconds(1));
+  }
+  EXPECT_EQ(names.find(std::string(10, 'n')), std::string::npos);
+}
+
+TEST(FairQueueTest, SourcesThatHaveGoneAreForgottenInAnyOrder) {
+  FairQueue queue(4);
+  std::vector<std::shared_ptr<NamedSource>> sources;
+  for (char name : {'a', 'b', 'c', 'd'}) {
+    // Whose turn it is changes with how much each has had.
+    sources.push_back(std::make_shared<NamedSource>(name, WorkSource::Share{.max_concurrency = 1}));
+    queue.Add(sources.back());
+  }
+  const FairQueue::Turn a = queue.Take();
+  // It may not run twice at once, so the others behind it are taken from the middle and the end.
+  queue.Add(sources[0]);
+  EXPECT_EQ(NameOf(queue.Take()), 'b');
+  EXPECT_EQ(NameOf(queue.Take()), 'c');
+  EXPECT_EQ(NameOf(queue.Take()), 'd');
+  EXPECT_EQ(queue.Next(), nullptr);
+  EXPECT_FALSE(queue.empty());
+  queue.Ended(a, milliseconds(1));
+  EXPECT_EQ(NameOf(queue.Take()), 'a');
+  EXPECT_TRUE(queue.empty());
+  queue.Add(std::make_shared<NamedSource>('e'));
+  EXPECT_EQ(NameOf(queue.Take()), 'e');
 }
 
 TEST(FairQueueTest, StepsThatRunAreChargedBeforeTheyEnd) {

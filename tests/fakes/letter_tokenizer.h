@@ -21,7 +21,7 @@ class LetterTokenizer final : public Tokenizer {
     return table;
   }
 
-  void EncodeText(MarkedView text, std::vector<int32_t>& ids) const override {
+  void EncodeText(MarkedView text, const EncodeLimits& /*limits*/, std::vector<int32_t>& ids) const override {
     for (char c : text.text()) {
       if (c >= 'a' && c < 'a' + letters_) ids.push_back(c - 'a');
     }

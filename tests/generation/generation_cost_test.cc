@@ -18,10 +18,22 @@ TEST(GenerationCostTest, PromptBesideOthersTakesAboutTwiceTheirStep) {
 
 TEST(GenerationCostTest, ThoseWhoWaitCountAsMuchAsThoseWhoRun) {
   GenerationCost cost;
-  cost.RecordDecode(milliseconds(40));
-  cost.RecordPrefill(20, milliseconds(40));
-  EXPECT_EQ(cost.PrefillTokens(/*running=*/1, /*waiting=*/4), 160);
-  EXPECT_EQ(cost.PrefillTokens(2, 4), 80);
+  cost.RecordDecode(milliseconds(10));
+  cost.RecordPrefill(20, milliseconds(20));
+  EXPECT_EQ(cost.PrefillTokens(/*running=*/1, /*waiting=*/4), 80);
+  EXPECT_EQ(cost.PrefillTokens(4, 12), 48);
+}
+
+TEST(GenerationCostTest, StepIsNoLongerHoweverManyWait) {
+  GenerationCost cost;
+  cost.RecordDecode(milliseconds(10));
+  cost.RecordPrefill(20, milliseconds(20));
+  EXPECT_EQ(cost.PrefillTokens(/*running=*/1, /*waiting=*/1000), 96);
+  // Of a model whose own steps are longer than that, a prompt still gets its part.
+  cost = {};
+  cost.RecordDecode(milliseconds(200));
+  cost.RecordPrefill(20, milliseconds(20));
+  EXPECT_EQ(cost.PrefillTokens(1, 1000), 400);
 }
 
 TEST(GenerationCostTest, PromptAloneTakesATenthOfASecondAtATime) {

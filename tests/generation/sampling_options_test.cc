@@ -16,9 +16,9 @@ constexpr float kNanFloat = std::numeric_limits<float>::quiet_NaN();
 
 TEST(SamplingOptionsTest, DefaultsAndBoundsAreValid) {
   for (const SamplingOptions& options :
-       {SamplingOptions{}, SamplingOptions{.temperature = 0}, SamplingOptions{.temperature = 1e300},
+       {SamplingOptions{}, SamplingOptions{.temperature = 0}, SamplingOptions{.temperature = 5e-324}, SamplingOptions{.temperature = 1e300},
         SamplingOptions{.top_k = std::numeric_limits<int64_t>::max()}, SamplingOptions{.top_p = 5e-324},
-        SamplingOptions{.min_p = 1}, SamplingOptions{.repetition_penalty = 1e-300},
+        SamplingOptions{.min_p = 1}, SamplingOptions{.repetition_penalty = 0.01}, SamplingOptions{.repetition_penalty = 10},
         SamplingOptions{.presence_penalty = -2, .frequency_penalty = 2},
         SamplingOptions{.logit_bias = {{0, -100.0F}, {9, 100.0F}}},
         SamplingOptions{.logprobs = true, .top_logprobs = 20}}) {
@@ -42,9 +42,12 @@ TEST(SamplingOptionsTest, WrongFieldIsNamedWithWhatWasExpectedAndWhatCame) {
       {{.min_p = -0.5}, "min_p: expected 0 to 1, got -0.5"},
       {{.min_p = 2}, "min_p: expected 0 to 1, got 2"},
       {{.min_p = kNan}, "min_p: expected 0 to 1, got nan"},
-      {{.repetition_penalty = 0}, "repetition_penalty: expected a finite number of more than 0, got 0"},
-      {{.repetition_penalty = kInfinity}, "repetition_penalty: expected a finite number of more than 0, got inf"},
-      {{.repetition_penalty = kNan}, "repetition_penalty: expected a finite number of more than 0, got nan"},
+      {{.repetition_penalty = 0}, "repetition_penalty: expected 0.01 to 10, got 0"},
+      {{.repetition_penalty = 1e-300}, "repetition_penalty: expected 0.01 to 10, got 1e-300"},
+      {{.repetition_penalty = -1}, "repetition_penalty: expected 0.01 to 10, got -1"},
+      {{.repetition_penalty = 11}, "repetition_penalty: expected 0.01 to 10, got 11"},
+      {{.repetition_penalty = kInfinity}, "repetition_penalty: expected 0.01 to 10, got inf"},
+      {{.repetition_penalty = kNan}, "repetition_penalty: expected 0.01 to 10, got nan"},
       {{.presence_penalty = 2.5}, "presence_penalty: expected -2 to 2, got 2.5"},
       {{.presence_penalty = kNan}, "presence_penalty: expected -2 to 2, got nan"},
       {{.frequency_penalty = -2.5}, "frequency_penalty: expected -2 to 2, got -2.5"},

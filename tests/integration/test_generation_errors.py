@@ -48,14 +48,15 @@ class Wrong:
 LONG_TEXT = "word " * MAX_LENGTH
 WRONG = [
     Wrong("generation.prompt", "expected one of text, chat and token_ids, got none", {}, None),
-    Wrong("generation.prompt", f"expected 1 to {MAX_LENGTH - 1} tokens, got {5 * MAX_LENGTH + 1}", {}, LONG_TEXT),
+    Wrong("generation.prompt", f"expected 1 to {MAX_LENGTH - 1} tokens, got at least {MAX_LENGTH}", {}, LONG_TEXT),
     Wrong("generation.text", f"fewer than {MAX_LENGTH} tokens, got 200000 bytes", {}, "a" * 200_000),
     Wrong("generation.token_ids.ids[1]", "expected a token id from 0 to 319, got 320", {"token_ids": TokenIds(ids=[1, 320])}, None),
     Wrong("generation.token_ids.ids[0]", "got -1", {"token_ids": TokenIds(ids=[-1])}, None),
     Wrong("generation.prompt", f"expected 1 to {MAX_LENGTH - 1} tokens, got 0", {"token_ids": TokenIds()}, None),
     Wrong("generation.chat.messages", "expected at least one message", {"chat": Chat()}, None),
     Wrong("generation.chat.messages[0].role", "expected a role", {"chat": Chat(messages=[ChatMessage(content="Hi")])}, None),
-    Wrong("generation.max_tokens", f"expected 1 to {MAX_LENGTH - 6}, as the prompt has 6 tokens", {"max_tokens": 0}),
+    Wrong("generation.max_tokens", f"expected 1 to {MAX_LENGTH - 6}, as the prompt has 6 tokens", {"max_tokens": MAX_LENGTH - 5}),
+    Wrong("generation.max_tokens", f"expected 1 to {MAX_LENGTH - 1}, got 0", {"max_tokens": 0}),
     Wrong("generation.max_tokens", "got -1", {"max_tokens": -1}),
     Wrong("generation.max_tokens", f"got {MAX_LENGTH}", {"max_tokens": MAX_LENGTH}),
     Wrong("generation.temperature", "got -1", {"temperature": -1}),
