@@ -14,30 +14,9 @@
 #include "tests/fakes/fake_generator_model.h"
 #include "tests/fakes/letter_tokenizer.h"
 #include "tests/fakes/manual_clock.h"
+#include "tests/fakes/step_by_step.h"
 
 namespace predictd {
-
-// A scheduler that does nothing by itself: the test takes the steps.
-class StepByStep final : public WorkScheduler {
- public:
-  void Ready(std::shared_ptr<WorkSource> source) override { ready_ = std::move(source); }
-  void ReadyAt(std::shared_ptr<WorkSource> source, TimePoint /*when*/) override { ready_ = std::move(source); }
-  double WorkersFor(const WorkSource& /*source*/) const override { return 1; }
-
-  // Whether there was a step to take.
-  bool Step() {
-    const std::shared_ptr<WorkSource> source = std::exchange(ready_, nullptr);
-    if (source != nullptr) source->RunStep();
-    return source != nullptr;
-  }
-  void Finish() {
-    while (Step()) {
-    }
-  }
-
- private:
-  std::shared_ptr<WorkSource> ready_;
-};
 
 // Follows what a generator tells.
 class GeneratorCounts final : public GeneratorObserver {

@@ -1,0 +1,103 @@
+#ifndef PREDICTD_SERVER_ASYNC_STEP_QUEUE_H_
+#define PREDICTD_SERVER_ASYNC_STEP_QUEUE_H_
+
+#include <atomic>
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "server/async/clock.h"
+#include "server/async/indexed_heap.h"
+#include "server/async/mutex.h"
+#include "server/async/stop.h"
+#include "server/async/worker_pool.h"
+
+namespace predictd {
+
+// What calls have to do that would hold up an event loop, as one source of work: coroutines wait here, and each step
+// resumes the first of them on a worker. However many wait, they share the workers' time with the models as one source,
+// and who stops leaves at once. Thread-safe.
+class StepQueue final : public WorkSource, public std::enable_shared_from_this<StepQueue> {
+ public:
+  struct Options {
+    Share share = {};
+    // Coroutines that may wait.
+    size_t capacity = 1024;
+  };
+
+  enum class Outcome {
+    // It is the coroutine's turn: until it suspends or ends it is a step of a worker.
+    kTurn,
+    // So many wait already; at once, on the same thread.
+    kFull,
+    // It was stopped before its turn; on the thread that stopped it.
+    kStopped,
+  };
+  class Entry;
+
+  // The scheduler outlives the queue.
+  StepQueue(Options options, WorkScheduler& scheduler);
+
+  // `co_await queue.Enter(place, stop)` is an Outcome. Those with an earlier place go first. `stop` outlives the await,
+  // and whoever awaits keeps the queue until it ends. Throws std::bad_alloc only, and then nobody waits.
+  Entry Enter(TimePoint place, StopSource& stop);
+
+  size_t waiting() const;
+
+  void RunStep() override;
+  // As the last step took.
+  Duration StepCost() const override;
+  // It is there to keep event loops free.
+  bool Steady() const override { return false; }
+
+ private:
+  static constexpr int64_t kNotEntered = -1;
+  struct ByPlace {
+    static bool Less(const Entry& a, const Entry& b);
+    static size_t& Index(Entry& entry);
+  };
+
+  // Whether it waits now. If not, its outcome says why.
+  bool Push(Entry& entry);
+  void OnStop(Entry& entry);
+
+  const Options options_;
+  WorkScheduler& scheduler_;
+  std::atomic<Duration::rep> step_cost_{0};
+
+  mutable Mutex mutex_;
+  IndexedHeap<Entry*, ByPlace> waiting_ ABSL_GUARDED_BY(mutex_);
+  int64_t entered_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+// The awaitable of StepQueue::Enter. Lives in the frame of the coroutine that awaits it.
+class StepQueue::Entry {
+ public:
+  Entry(StepQueue& queue, TimePoint place, StopSource& stop) : queue_(queue), place_(place), stop_(stop) {}
+  Entry(const Entry&) = delete;
+  Entry& operator=(const Entry&) = delete;
+
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> waiter);
+  Outcome await_resume();
+
+ private:
+  friend class StepQueue;
+
+  StepQueue& queue_;
+  const TimePoint place_;
+  StopSource& stop_;
+  std::optional<StopCallback> on_stop_;
+
+  // Guarded by the queue's mutex until the coroutine goes on.
+  int64_t number_ = kNotEntered;
+  size_t index_ = kNotInHeap;
+  std::coroutine_handle<> waiter_;
+  Outcome outcome_ = Outcome::kTurn;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_ASYNC_STEP_QUEUE_H_
