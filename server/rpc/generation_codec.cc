@@ -59,13 +59,15 @@ class GenerationReader {
     errors_.Add(Path(field), absl::StrCat("expected ", least, " to ", most, ", got ", value));
   }
 
-  void CheckToken(const std::string& field, int32_t id) {
-    if (id >= 0 && id < vocabulary_) return;
+  bool IsToken(int32_t id) const { return id >= 0 && id < vocabulary_; }
+
+  void FailToken(const std::string& field, int32_t id) {
     errors_.Add(Path(field), absl::StrCat("expected a token id from 0 to ", vocabulary_ - 1, ", got ", id));
   }
 
   void ReadParameters() {
     for (const auto& [name, parameter] : request_.parameters()) {
+      if (errors_.full()) return;
       const std::string path = absl::StrCat(prefix_, "parameters[\"", name, "\"]");
       if (name == "priority") {
         decoded_.generation.priority = ReadPriority(parameter, path, errors_);
@@ -87,7 +89,8 @@ class GenerationReader {
     sampling.presence_penalty = generation_.presence_penalty();
     sampling.frequency_penalty = generation_.frequency_penalty();
     for (const auto& [id, bias] : generation_.logit_bias()) {
-      CheckToken("logit_bias", id);
+      if (!IsToken(id)) FailToken("logit_bias", id);
+      if (errors_.full()) return;
       sampling.logit_bias.emplace_back(id, bias);
     }
     sampling.seed = generation_.has_seed() ? generation_.seed() : RandomSeed();
@@ -108,7 +111,7 @@ class GenerationReader {
   void ReadEnds() {
     GenerationRequest& request = decoded_.generation;
     CheckRange("stop", generation_.stop_size(), 0, kMaxStopStrings);
-    for (int i = 0; i < generation_.stop_size(); ++i) {
+    for (int i = 0; i < generation_.stop_size() && !errors_.full(); ++i) {
       const std::string& stop = generation_.stop(i);
       if (stop.empty() || stop.size() > kMaxStopBytes) {
         errors_.Add(Path(absl::StrCat("stop[", i, "]")),
@@ -117,8 +120,9 @@ class GenerationReader {
       request.stop.push_back(stop);
     }
     CheckRange("stop_token_ids", generation_.stop_token_ids_size(), 0, kMaxStopTokens);
-    for (int i = 0; i < generation_.stop_token_ids_size(); ++i) {
-      CheckToken(absl::StrCat("stop_token_ids[", i, "]"), generation_.stop_token_ids(i));
+    for (int i = 0; i < generation_.stop_token_ids_size() && !errors_.full(); ++i) {
+      const int32_t id = generation_.stop_token_ids(i);
+      if (!IsToken(id)) FailToken(absl::StrCat("stop_token_ids[", i, "]"), id);
     }
     request.stop_token_ids.assign(generation_.stop_token_ids().begin(), generation_.stop_token_ids().end());
     request.ignore_end = generation_.ignore_end();
@@ -134,16 +138,21 @@ class GenerationReader {
       case v1::GenerationRequest::kChat:
         return ReadChat();
       case v1::GenerationRequest::kTokenIds:
-        for (int i = 0; i < generation_.token_ids().ids_size(); ++i) {
-          CheckToken(absl::StrCat("token_ids.ids[", i, "]"), generation_.token_ids().ids(i));
-        }
-        prompt().assign(generation_.token_ids().ids().begin(), generation_.token_ids().ids().end());
+        ReadTokens(generation_.token_ids().ids());
         break;
       case v1::GenerationRequest::PROMPT_NOT_SET:
         errors_.Add(Path("prompt"), "expected one of text, chat and token_ids, got none");
         break;
     }
     return absl::OkStatus();
+  }
+
+  void ReadTokens(const google::protobuf::RepeatedField<int32_t>& ids) {
+    // Of those that don't fit ReadLength says how many there are.
+    for (int i = 0; i < ids.size() && i < generator_.config().max_length && !errors_.full(); ++i) {
+      if (!IsToken(ids[i])) FailToken(absl::StrCat("token_ids.ids[", i, "]"), ids[i]);
+    }
+    prompt().assign(ids.begin(), ids.end());
   }
 
   void ReadText() {
@@ -165,7 +174,7 @@ class GenerationReader {
     const v1::Chat& chat = generation_.chat();
     std::vector<ChatMessage> messages;
     size_t bytes = 0;
-    for (int i = 0; i < chat.messages_size(); ++i) {
+    for (int i = 0; i < chat.messages_size() && !errors_.full(); ++i) {
       const v1::ChatMessage& message = chat.messages(i);
       const std::string field = absl::StrCat("chat.messages[", i, "].role");
       if (message.role().empty()) errors_.Add(Path(field), "expected a role, as user, got none");
