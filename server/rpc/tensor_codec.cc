@@ -3,6 +3,7 @@
 #include <google/protobuf/wire_format_lite.h>
 
 #include <bit>
+#include <climits>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -404,7 +405,8 @@ int64_t EncodedBytes(const Tensor& tensor, Encoding encoding) {
   if (encoding == Encoding::kRaw) return static_cast<int64_t>(tensor.byte_size());
   // To look at every element is only worth while where it may decide.
   constexpr int64_t kFew = int64_t{1} << 24;
-  return tensor.elements() <= kFew ? tensor.elements() : TypedBytes(tensor);
+  const bool decides = tensor.elements() > kFew && tensor.elements() <= INT_MAX;
+  return decides ? TypedBytes(tensor) : tensor.elements();
 }
 
 void EncodeTensor(const Tensor& tensor, const std::string& name, Encoding encoding, v1::Tensor& message) {

@@ -60,7 +60,9 @@ void WireSchema::Add(const Descriptor& type, const std::string& prefix, int64_t 
     all_.push_back(field.get());
     if (descriptor.type() == FieldDescriptor::TYPE_MESSAGE) {
       field->message = std::make_unique<Message>();
-      Add(*descriptor.message_type(), field->path + ".", field->limit, limits, *field->message);
+      // Who may send a message twice may not therefore send twice of all that is in it.
+      Add(*descriptor.message_type(), field->path + ".", descriptor.is_repeated() ? field->limit : times, limits,
+          *field->message);
     }
     message.fields[number] = std::move(field);
   }

@@ -43,8 +43,8 @@ class WireSchema {
   };
 
   // `limits` are those of fields for which these do not do, and hold for the message as a whole: 4 of a field that is
-  // not repeated, 1024 of messages and strings that are, any number of scalars that are; each for every time that what
-  // it is in may come. No message of the type holds another of the same type.
+  // not repeated, 1024 of messages and strings that are, any number of scalars that are; as often as there may be
+  // repeated messages around them. No message of the type holds another of the same type.
   WireSchema(const google::protobuf::Descriptor& type, absl::Span<const Limit> limits);
 
   // "package.Message".
