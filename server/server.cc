@@ -9,9 +9,12 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "server/async/step_queue.h"
 #include "server/async/worker_pool.h"
 #include "server/config/memory_limit.h"
 #include "server/engine/catalog.h"
@@ -28,6 +31,7 @@
 #include "server/telemetry/metrics.h"
 #include "server/telemetry/metrics_server.h"
 #include "server/telemetry/tracing.h"
+#include "server/telemetry/utf8.h"
 
 namespace predictd {
 namespace {
@@ -112,11 +116,21 @@ constexpr absl::Duration kLastRun = absl::Seconds(1);
   std::_Exit(0);
 }
 
+// Whether no caller can be told of the model: protobuf has no strings that are not UTF-8, and an answer with one is
+// unreadable as a whole.
+bool IsUnspeakable(const ModelEntry& entry) {
+  if (ToValidUtf8(entry.name, entry.name.size()) == entry.name) return false;
+  Log(LogLevel::kError, "a model's folder is left out: its name is not UTF-8",
+      {{"model", absl::CHexEscape(entry.name)}});
+  return true;
+}
+
 }  // namespace
 
 absl::Status RunServer(const ServerConfig& config, const std::function<void()>& wait_for_stop) {
   absl::StatusOr<std::vector<ModelEntry>> entries = ScanRepository(config.model_repository);
   if (!entries.ok()) return entries.status();
+  std::erase_if(*entries, IsUnspeakable);
   for (const ModelEntry& entry : *entries) {
     if (entry.status.ok()) continue;
     const absl::string_view cause = entry.status.message();
@@ -169,6 +183,7 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   environment.log_requests = ParseLogRequests(config.log_requests);
   environment.tracer = tracer->get();
   environment.metrics = &rpc_metrics;
+  environment.decoding = std::make_shared<StepQueue>(StepQueue::Options{}, pool);
   absl::StatusOr<std::unique_ptr<RpcServer>> started =
       RpcServer::Start({.listen = config.listen,
                         .loops = loops,

@@ -7,6 +7,9 @@
 namespace predictd {
 namespace {
 
+// Of a tensor without elements, were its extents of 0 extents of 1: what a model may make of them.
+constexpr int64_t kMaxEmptyElements = int64_t{1} << 31;
+
 absl::StatusOr<Shape> DeduceShape(const TensorSpec& spec, int64_t elements) {
   Shape shape = spec.shape;
   const auto open = std::count(shape.begin(), shape.end(), -1);
@@ -21,6 +24,10 @@ absl::StatusOr<Shape> DeduceShape(const TensorSpec& spec, int64_t elements) {
       return absl::InvalidArgumentError(absl::StrCat("expected a multiple of ", known, " elements for shape ",
                                                      ShapeName(spec.shape), ", got ", elements));
     }
+    if (elements == 0 && !spec.allow_empty) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("expected at least ", known, " elements for shape ", ShapeName(spec.shape), ", got none"));
+    }
     *std::find(shape.begin(), shape.end(), -1) = elements / known;
   } else if (known != elements) {
     return absl::InvalidArgumentError(
@@ -29,23 +36,36 @@ absl::StatusOr<Shape> DeduceShape(const TensorSpec& spec, int64_t elements) {
   return shape;
 }
 
-bool Fits(const Shape& spec, absl::Span<const int64_t> shape) {
+// `least` is that of open dimensions.
+bool Fits(const Shape& spec, absl::Span<const int64_t> shape, int64_t least) {
   return std::equal(spec.begin(), spec.end(), shape.begin(), shape.end(),
-                    [](int64_t want, int64_t got) { return want == -1 ? got >= 0 : want == got; });
+                    [least](int64_t want, int64_t got) { return want == -1 ? got >= least : want == got; });
+}
+
+bool IsModestlyEmpty(absl::Span<const int64_t> given) {
+  Shape shape(given.begin(), given.end());
+  std::replace(shape.begin(), shape.end(), int64_t{0}, int64_t{1});
+  return ElementCount(shape).value_or(kMaxEmptyElements + 1) <= kMaxEmptyElements;
 }
 
 }  // namespace
 
 absl::StatusOr<Shape> ResolveShape(const TensorSpec& spec, absl::Span<const int64_t> given, int64_t elements) {
   if (given.empty() && !spec.shape.empty()) return DeduceShape(spec, elements);
-  if (!Fits(spec.shape, given)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("expected shape ", ShapeName(spec.shape), ", got ", ShapeName(given)));
+  if (!Fits(spec.shape, given, spec.allow_empty ? 0 : 1)) {
+    const bool empty = Fits(spec.shape, given, 0);
+    return absl::InvalidArgumentError(absl::StrCat("expected shape ", ShapeName(spec.shape),
+                                                   empty ? " with extents of at least 1" : "", ", got ",
+                                                   ShapeName(given)));
   }
   const std::optional<int64_t> count = ElementCount(given);
   if (!count.has_value() || *count != elements) {
     return absl::InvalidArgumentError(absl::StrCat("expected ", count.has_value() ? absl::StrCat(*count) : "too many",
                                                    " elements for shape ", ShapeName(given), ", got ", elements));
+  }
+  if (elements == 0 && !IsModestlyEmpty(given)) {
+    return absl::InvalidArgumentError(absl::StrCat("expected extents whose product is at most ", kMaxEmptyElements,
+                                                   " but for those of 0, got ", ShapeName(given)));
   }
   return Shape(given.begin(), given.end());
 }
@@ -58,7 +78,7 @@ absl::Status CheckOutputs(const Signature& signature, int64_t rows, absl::Span<c
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
     const TensorSpec& spec = signature.outputs[i];
-    if (outputs[i].dtype() != spec.dtype || !Fits(spec.shape, outputs[i].shape())) {
+    if (outputs[i].dtype() != spec.dtype || !Fits(spec.shape, outputs[i].shape(), /*least=*/0)) {
       return absl::InternalError(absl::StrCat("output ", spec.name, " is ", DTypeName(outputs[i].dtype()),
                                               ShapeName(outputs[i].shape()), ", its signature says ",
                                               DTypeName(spec.dtype), ShapeName(spec.shape)));

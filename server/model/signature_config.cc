@@ -83,6 +83,17 @@ void ReadBuckets(TableReader& reader, const TensorSpec& spec, std::vector<int64_
   if (!HoldsPaddedRow(spec.shape, buckets.back())) reader.Fail("pad_to", kPaddedRow);
 }
 
+// The number or truth value as an element of that type; nullopt if it is none.
+std::optional<ElementBytes> ReadElement(const toml::node& node, DType dtype) {
+  if (dtype == DType::kBool) {
+    const std::optional<bool> truth = node.value_exact<bool>();
+    return truth.has_value() ? ToElement(dtype, int64_t{*truth}) : std::nullopt;
+  }
+  if (const std::optional<int64_t> whole = node.value_exact<int64_t>()) return ToElement(dtype, *whole);
+  const std::optional<double> number = node.value_exact<double>();
+  return number.has_value() ? ToElement(dtype, *number) : std::nullopt;
+}
+
 void ReadPadValue(TableReader& reader, const TensorTable& table, ElementBytes& element) {
   const toml::node* node = reader.Find("pad_value");
   if (node == nullptr) return;
@@ -90,16 +101,33 @@ void ReadPadValue(TableReader& reader, const TensorTable& table, ElementBytes& e
     return reader.Fail("pad_value", "none, as the input is not padded (pad_to or pad_like)");
   }
   const DType dtype = table.spec.dtype;
-  std::optional<ElementBytes> read;
-  if (const std::optional<bool> truth = node->value_exact<bool>(); truth.has_value() && dtype == DType::kBool) {
-    read = ToElement(dtype, int64_t{*truth});
-  } else if (const std::optional<int64_t> whole = node->value_exact<int64_t>(); whole && dtype != DType::kBool) {
-    read = ToElement(dtype, *whole);
-  } else if (const std::optional<double> number = node->value_exact<double>(); number && dtype != DType::kBool) {
-    read = ToElement(dtype, *number);
-  }
+  const std::optional<ElementBytes> read = ReadElement(*node, dtype);
   if (!read.has_value()) return reader.Fail("pad_value", absl::StrCat("a value that ", DTypeName(dtype), " can hold"));
   element = *read;
+}
+
+// What is allowed of an input beside its shape.
+void ReadContents(TableReader& reader, bool batched, TensorSpec& spec) {
+  reader.Read<bool>("allow_empty", "true or false", spec.allow_empty);
+  const auto extents = absl::MakeConstSpan(spec.shape).subspan(batched && !spec.shape.empty() ? 1 : 0);
+  if (spec.allow_empty && std::count(extents.begin(), extents.end(), -1) == 0) {
+    reader.Fail("allow_empty",
+                batched ? "false, as no dimension but the rows is open" : "false, as no dimension is open");
+  }
+  const toml::node* node = reader.Find("range");
+  if (node == nullptr) return;
+  if (!HasRanges(spec.dtype))
+    return reader.Fail("range", absl::StrCat("none, as ", DTypeName(spec.dtype), " has no order"));
+  const toml::array* ends = node->as_array();
+  if (ends != nullptr && ends->size() == 2) {
+    const std::optional<ElementBytes> least = ReadElement((*ends)[0], spec.dtype);
+    const std::optional<ElementBytes> most = ReadElement((*ends)[1], spec.dtype);
+    if (least.has_value() && most.has_value()) spec.range = ValueRange{*least, *most};
+  }
+  if (!spec.range.has_value() || !IsRange(spec.dtype, *spec.range)) {
+    reader.Fail("range", absl::StrCat("[least, most], two numbers that ", DTypeName(spec.dtype),
+                                      " can hold, the first no more than the second"));
+  }
 }
 
 // What can be said about padding without the other tables.
@@ -111,6 +139,10 @@ void ReadPadding(TableReader& reader, Direction direction, bool batched, TensorT
     reader.Read<std::string>("pad_like", kName, table.pad_like, is_name);
     reader.Read<std::string>("mask_of", kName, table.mask_of, is_name);
     ReadPadValue(reader, table, table.pad_value);
+    const bool padded = !table.pad_to.empty() || !table.pad_like.empty();
+    if (padded && table.spec.range.has_value() && !InRange(table.spec.dtype, *table.spec.range, table.pad_value)) {
+      reader.Fail("pad_value", "a value in range");
+    }
   } else {
     reader.Read<std::string>("unpad", kName, table.unpad, is_name);
   }
@@ -125,6 +157,9 @@ void ReadPadding(TableReader& reader, Direction direction, bool batched, TensorT
   if (table.spec.dtype == DType::kBytes) reader.Fail(key, "a type other than BYTES, which cannot be padded");
   if (!OpenDimension(table.spec.shape).has_value()) {
     reader.Fail(key, "exactly one -1 in shape after the first, which is what is padded");
+  }
+  if (is_mask && (table.spec.range.has_value() || table.spec.allow_empty)) {
+    reader.Fail(key, "no range and no allow_empty, as nobody sends a mask");
   }
   if (is_mask && table.spec.shape != Shape{-1, -1}) reader.Fail("shape", "[-1, -1], as it is a mask");
   if ((is_mask && (!table.pad_to.empty() || !table.pad_like.empty())) ||
@@ -148,6 +183,7 @@ absl::StatusOr<TensorTable> ReadTable(const toml::table& toml, std::string prefi
     reader.Fail("dtype", "one of BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64, BYTES");
   }
   ReadShape(reader, batched, spec.shape);
+  if (direction == Direction::kInput) ReadContents(reader, batched, spec);
   ReadPadding(reader, direction, batched, table);
   if (absl::Status status = reader.Finish(); !status.ok()) return status;
   return table;

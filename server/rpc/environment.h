@@ -3,9 +3,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/time/time.h"
+#include "server/async/step_queue.h"
 #include "server/rpc/memory_budget.h"
 #include "server/rpc/peer_watch.h"
 #include "server/rpc/rpc_metrics.h"
@@ -30,6 +32,8 @@ struct RpcEnvironment {
   LogRequests log_requests = LogRequests::kErrors;
   Tracer* tracer = nullptr;
   RpcMetrics* metrics = nullptr;
+  // Where large requests wait for a worker to be decoded on.
+  std::shared_ptr<StepQueue> decoding;
 
   // Calls that were accepted, and of these the ones that have ended with a status.
   std::atomic<int64_t> accepted{0};

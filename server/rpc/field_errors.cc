@@ -20,11 +20,16 @@ constexpr size_t kMaxBytes = 3584;
 
 }  // namespace
 
+bool FieldErrors::full() const {
+  return errors_.size() >= kMaxErrors || bytes_ > kMaxBytes;
+}
+
 void FieldErrors::Add(absl::string_view field, absl::string_view description) {
+  if (full()) return;
   Error error{ToValidUtf8({field.data(), field.size()}, kMaxField),
               ToValidUtf8({description.data(), description.size()}, kMaxDescription)};
   bytes_ += error.field.size() + error.description.size();
-  if (errors_.size() < kMaxErrors && bytes_ <= kMaxBytes) errors_.push_back(std::move(error));
+  if (bytes_ <= kMaxBytes) errors_.push_back(std::move(error));
 }
 
 absl::Status FieldErrors::ToStatus() const {

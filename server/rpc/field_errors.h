@@ -18,6 +18,8 @@ class FieldErrors {
   void Add(absl::string_view field, absl::string_view description);
 
   bool empty() const { return errors_.empty(); }
+  // Whether further ones are dropped: whoever looks for them in a loop ends it.
+  bool full() const;
 
   // INVALID_ARGUMENT with a google.rpc.BadRequest; OK if nothing was added.
   absl::Status ToStatus() const;

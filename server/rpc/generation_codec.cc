@@ -63,13 +63,15 @@ class GenerationReader {
     errors_.Add(Path(field), absl::StrCat("expected ", least, " to ", most, ", got ", value));
   }
 
-  void CheckToken(const std::string& field, int32_t id) {
-    if (id >= 0 && id < vocabulary_) return;
+  bool IsToken(int32_t id) const { return id >= 0 && id < vocabulary_; }
+
+  void FailToken(const std::string& field, int32_t id) {
     errors_.Add(Path(field), absl::StrCat("expected a token id from 0 to ", vocabulary_ - 1, ", got ", id));
   }
 
   void ReadParameters() {
     for (const auto& [name, parameter] : request_.parameters()) {
+      if (errors_.full()) return;
       const std::string path = absl::StrCat(prefix_, "parameters[\"", name, "\"]");
       if (name == "priority") {
         decoded_.generation.priority = ReadPriority(parameter, path, errors_);
@@ -93,7 +95,8 @@ class GenerationReader {
     CheckRange("logit_bias", generation_.logit_bias().size(), size_t{0}, size_t{kMaxBiases});
     if (generation_.logit_bias().size() > kMaxBiases) return;
     for (const auto& [id, bias] : generation_.logit_bias()) {
-      CheckToken("logit_bias", id);
+      if (!IsToken(id)) FailToken("logit_bias", id);
+      if (errors_.full()) return;
       sampling.logit_bias.emplace_back(id, bias);
     }
     sampling.seed = generation_.has_seed() ? generation_.seed() : RandomSeed();
@@ -113,7 +116,7 @@ class GenerationReader {
   void ReadEnds() {
     GenerationRequest& request = decoded_.generation;
     CheckRange("stop", generation_.stop_size(), 0, kMaxStopStrings);
-    for (int i = 0; i < generation_.stop_size(); ++i) {
+    for (int i = 0; i < generation_.stop_size() && !errors_.full(); ++i) {
       const std::string& stop = generation_.stop(i);
       if (stop.empty() || stop.size() > kMaxStopBytes) {
         errors_.Add(Path(absl::StrCat("stop[", i, "]")),
@@ -122,8 +125,9 @@ class GenerationReader {
       request.stop.push_back(stop);
     }
     CheckRange("stop_token_ids", generation_.stop_token_ids_size(), 0, kMaxStopTokens);
-    for (int i = 0; i < generation_.stop_token_ids_size(); ++i) {
-      CheckToken(absl::StrCat("stop_token_ids[", i, "]"), generation_.stop_token_ids(i));
+    for (int i = 0; i < generation_.stop_token_ids_size() && !errors_.full(); ++i) {
+      const int32_t id = generation_.stop_token_ids(i);
+      if (!IsToken(id)) FailToken(absl::StrCat("stop_token_ids[", i, "]"), id);
     }
     request.stop_token_ids.assign(generation_.stop_token_ids().begin(), generation_.stop_token_ids().end());
     request.ignore_end = generation_.ignore_end();

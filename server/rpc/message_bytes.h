@@ -4,13 +4,14 @@
 #include <google/protobuf/arena.h>
 #include <google/protobuf/message.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/support/proto_buffer_reader.h>
-#include <grpcpp/support/proto_buffer_writer.h>
 
+#include <cstddef>
 #include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 
 namespace predictd {
 
@@ -37,29 +38,40 @@ class CompactArena {
   google::protobuf::Arena arena_;
 };
 
-// Parses a message into an arena that lives as long as the returned pointer: parts of it can be viewed instead of
-// copied. INVALID_ARGUMENT if the bytes are no such message. `bytes` are only read.
+// What a message may have that is parsed without a look at what is in it: whatever that is, it becomes less than a MiB.
+constexpr size_t kSmallMessageBytes = 4096;
+
+// Parses a message, and gives its bytes back. The parts of it can be viewed instead of copied as long as the returned
+// pointer lives. INVALID_ARGUMENT if the bytes are no such message, or more than `max_bytes`: what may be larger must
+// have been scanned.
 template <class Message>
-absl::StatusOr<std::shared_ptr<const Message>> ParseMessage(grpc::ByteBuffer& bytes) {
-  auto arena = std::make_shared<CompactArena>();
-  auto* message = arena->Create<Message>();
+absl::StatusOr<std::shared_ptr<const Message>> ParseMessage(grpc::ByteBuffer& bytes,
+                                                            size_t max_bytes = kSmallMessageBytes) {
+  const size_t size = bytes.Length();
+  if (size > max_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat("expected a request of at most ", max_bytes, " bytes, got ", size));
+  }
+  std::shared_ptr<Message> message;
+  if (size <= kSmallMessageBytes) {
+    auto arena = std::make_shared<CompactArena>();
+    auto* created = arena->template Create<Message>();
+    message = std::shared_ptr<Message>(std::move(arena), created);
+  } else {
+    // An arena gives back nothing while it lives: not what a field had before it grew, and there is no telling how far
+    // it will.
+    message = std::make_shared<Message>();
+  }
   grpc::ProtoBufferReader reader(&bytes);
-  if (!reader.status().ok() || !message->ParseFromZeroCopyStream(&reader)) {
+  const bool parsed = reader.status().ok() && message->ParseFromZeroCopyStream(&reader);
+  bytes.Clear();
+  if (!parsed) {
     return absl::InvalidArgumentError("the request is not a valid " + message->GetTypeName() + " message");
   }
-  return std::shared_ptr<const Message>(std::move(arena), message);
+  return std::shared_ptr<const Message>(std::move(message));
 }
 
 // The message as it goes over the wire. RESOURCE_EXHAUSTED beyond 2 GiB, the most that a message can have.
-template <class Message>
-absl::StatusOr<grpc::ByteBuffer> SerializeMessage(const Message& message) {
-  grpc::ByteBuffer bytes;
-  bool own_buffer = false;
-  if (!grpc::GenericSerialize<grpc::ProtoBufferWriter, Message>(message, &bytes, &own_buffer).ok()) {
-    return absl::ResourceExhaustedError("the answer is larger than a message can be");
-  }
-  return bytes;
-}
+absl::StatusOr<grpc::ByteBuffer> SerializeMessage(const google::protobuf::MessageLite& message);
 
 }  // namespace predictd
 

@@ -3,12 +3,14 @@
 #include <predictd/v1/model_service.pb.h>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/generation/generator.h"
 #include "server/rpc/field_errors.h"
 #include "server/rpc/message_bytes.h"
 #include "server/rpc/tensor_codec.h"
+#include "server/telemetry/utf8.h"
 
 namespace predictd {
 namespace {
@@ -46,6 +48,12 @@ void FillGenerator(const ServedModel& model, const GeneratorConfig& config, v1::
   message.set_chat(newest.ok() && (*newest)->generator()->chat_template() != nullptr);
 }
 
+// It may hold names of files, which may be no text.
+std::string Reason(std::string_view reason) {
+  constexpr size_t kMaxReason = 1024;
+  return ToValidUtf8(reason, kMaxReason);
+}
+
 void FillModel(const ServedModel& model, v1::Model& message) {
   message.set_name(model.name());
   const ModelConfig& config = model.config();
@@ -53,7 +61,7 @@ void FillModel(const ServedModel& model, v1::Model& message) {
     // What is wrong with a folder is for whoever wrote it: the operator's configuration, no secret.
     v1::ModelVersion& version = *message.add_versions();
     version.set_state(v1::MODEL_STATE_FAILED);
-    version.set_reason(std::string(model.status().message()));
+    version.set_reason(Reason({model.status().message().data(), model.status().message().size()}));
     return;
   }
   message.set_description(config.description);
@@ -68,7 +76,7 @@ void FillModel(const ServedModel& model, v1::Model& message) {
     const VersionState state = served->state();
     version.set_version(served->entry().version);
     version.set_state(ToProto(state));
-    if (state == VersionState::kFailed) version.set_reason(served->reason());
+    if (state == VersionState::kFailed) version.set_reason(Reason(served->reason()));
     version.set_backend(std::string(BackendName(served->entry().backend)));
   }
 }

@@ -1,6 +1,7 @@
 #include "server/rpc/predict_codec.h"
 
 #include <algorithm>
+#include <climits>
 #include <optional>
 #include <utility>
 
@@ -48,7 +49,7 @@ class PredictReader {
   void CheckRows(int64_t max_rows, absl::string_view advice) {
     if (!errors_.empty() || !signature().batched) return;
     const std::vector<Tensor>& inputs = decoded_.inference.inputs;
-    for (size_t i = 1; i < inputs.size(); ++i) {
+    for (size_t i = 1; i < inputs.size() && !errors_.full(); ++i) {
       if (inputs[i].shape()[0] == inputs[0].shape()[0]) continue;
       errors_.Add(InputPath(signature().inputs[i].name) + ".shape",
                   absl::StrCat("expected ", inputs[0].shape()[0], " rows as in ", signature().inputs[0].name, ", got ",
@@ -61,11 +62,13 @@ class PredictReader {
     }
     decoded_.inference.rows = rows;
     for (const LengthError& error : CheckLengths(signature().padding, inputs)) {
+      if (errors_.full()) return;
       errors_.Add(InputPath(signature().inputs[error.input].name) + ".shape", error.message);
     }
   }
 
   const Signature& signature() const { return decoded_.model->config().signature; }
+  int64_t rows() const { return decoded_.inference.rows; }
   FieldErrors& errors() { return errors_; }
   DecodedPredict Take() { return std::move(decoded_); }
 
@@ -81,7 +84,7 @@ class PredictReader {
     const std::vector<TensorSpec>& specs = signature().inputs;
     absl::InlinedVector<std::optional<Tensor>, 4> inputs(specs.size());
     absl::InlinedVector<bool, 8> seen(specs.size(), false);
-    for (int i = 0; i < request_.inputs_size(); ++i) {
+    for (int i = 0; i < request_.inputs_size() && !errors_.full(); ++i) {
       const v1::Tensor& message = request_.inputs(i);
       const std::string path = absl::StrCat(prefix_, "inputs[", i, "]");
       const int index = IndexOf(specs, message.name());
@@ -98,7 +101,7 @@ class PredictReader {
       inputs[index] = DecodeTensor(message, specs[index], owner_, path, errors_);
     }
     decoded_.inference.inputs.reserve(specs.size());
-    for (size_t i = 0; i < specs.size(); ++i) {
+    for (size_t i = 0; i < specs.size() && !errors_.full(); ++i) {
       if (!seen[i]) errors_.Add(prefix_ + "inputs", absl::StrCat("expected the input ", specs[i].name, ", got none"));
       if (inputs[i].has_value()) decoded_.inference.inputs.push_back(*std::move(inputs[i]));
     }
@@ -106,7 +109,7 @@ class PredictReader {
 
   void ReadOutputs() {
     const std::vector<TensorSpec>& specs = signature().outputs;
-    for (int i = 0; i < request_.outputs_size(); ++i) {
+    for (int i = 0; i < request_.outputs_size() && !errors_.full(); ++i) {
       const int index = IndexOf(specs, request_.outputs(i));
       const std::string path = absl::StrCat(prefix_, "outputs[", i, "]");
       if (index < 0) {
@@ -124,6 +127,7 @@ class PredictReader {
 
   void ReadParameters() {
     for (const auto& [name, parameter] : request_.parameters()) {
+      if (errors_.full()) return;
       const std::string path = absl::StrCat(prefix_, "parameters[\"", name, "\"]");
       if (name == "priority") {
         decoded_.inference.priority = ReadPriority(parameter, path, errors_);
@@ -148,14 +152,21 @@ class PredictReader {
   DecodedPredict decoded_;
 };
 
-// A row-wise stream may be as long as a message can hold.
-constexpr int64_t kMaxStreamRows = int64_t{1} << 40;
+// More than a message can hold.
+constexpr int64_t kMaxStreamRows = int64_t{1} << 31;
+// Each is a message and a run of the model.
+constexpr int64_t kMaxChunks = int64_t{1} << 20;
 
 void ReadStreamOptions(const v1::PredictStreamRequest& request, PredictReader& reader, DecodedPredictStream& decoded) {
   const int64_t max_rows = reader.signature().max_batch_size;
   decoded.options.chunk_rows = request.chunk_rows() == 0 ? max_rows : request.chunk_rows();
   if (decoded.options.chunk_rows < 1 || decoded.options.chunk_rows > max_rows) {
     reader.errors().Add("chunk_rows", absl::StrCat("expected 0 to ", max_rows, ", got ", request.chunk_rows()));
+  }
+  const int64_t rows = reader.rows();
+  if (reader.errors().empty() && (rows - 1) / decoded.options.chunk_rows >= kMaxChunks) {
+    reader.errors().Add("chunk_rows", absl::StrCat("expected at most ", kMaxChunks, " chunks, got ",
+                                                   decoded.options.chunk_rows, " of ", rows, " rows"));
   }
   decoded.options.ordered = !request.has_ordered() || request.ordered();
   switch (request.on_error()) {
@@ -172,11 +183,19 @@ void ReadStreamOptions(const v1::PredictStreamRequest& request, PredictReader& r
 }
 
 template <class Message>
-void EncodeOutputs(const DecodedPredict& request, absl::Span<const Tensor> outputs, Message& message) {
+absl::Status EncodeOutputs(const DecodedPredict& request, absl::Span<const Tensor> outputs, Message& message) {
   const std::vector<TensorSpec>& specs = request.model->config().signature.outputs;
+  int64_t bytes = 0;
+  for (int index : request.outputs) bytes += EncodedBytes(outputs[index], request.encoding);
+  if (bytes > INT_MAX) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the outputs take ", bytes, " bytes, and a message can have ", INT_MAX,
+                     ": ask for fewer rows, fewer outputs or the other output_encoding"));
+  }
   for (int index : request.outputs) {
     EncodeTensor(outputs[index], specs[index].name, request.encoding, *message.add_outputs());
   }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -209,7 +228,7 @@ absl::StatusOr<grpc::ByteBuffer> EncodePredict(const DecodedPredict& request, ab
   response->set_model_name(request.model->name());
   response->set_model_version(request.version);
   response->set_request_id(request.request_id);
-  EncodeOutputs(request, outputs, *response);
+  if (absl::Status status = EncodeOutputs(request, outputs, *response); !status.ok()) return status;
   return SerializeMessage(*response);
 }
 
@@ -230,7 +249,7 @@ absl::StatusOr<grpc::ByteBuffer> EncodeRows(const DecodedPredict& request, const
   rows.set_first_row(chunk.first_row);
   rows.set_row_count(chunk.rows);
   if (chunk.result.ok()) {
-    EncodeOutputs(request, chunk.result->outputs, rows);
+    if (absl::Status status = EncodeOutputs(request, chunk.result->outputs, rows); !status.ok()) return status;
   } else {
     *rows.mutable_error() = ToRpcStatus(chunk.result.status());
   }

@@ -10,6 +10,7 @@
 #include "server/rpc/generation_handler.h"
 #include "server/rpc/message_bytes.h"
 #include "server/rpc/predict_codec.h"
+#include "server/rpc/read_request.h"
 
 namespace predictd {
 namespace {
@@ -80,8 +81,14 @@ Task<absl::Status> SendRows(Call& call, const DecodedPredictStream& request, Row
 }  // namespace
 
 Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffer& request, const Catalog& catalog) {
-  const TimePoint started = steady_clock::now();
-  absl::StatusOr<std::shared_ptr<const v1::PredictRequest>> message = ParseMessage<v1::PredictRequest>(request);
+  TimePoint started = steady_clock::now();
+  absl::StatusOr<std::shared_ptr<const v1::PredictRequest>> message;
+  if (request.Length() <= kSmallMessageBytes) {
+    message = ParseMessage<v1::PredictRequest>(request);
+  } else {
+    Task<absl::StatusOr<std::shared_ptr<const v1::PredictRequest>>> read = ReadPredict(call, request, catalog, started);
+    message = co_await read;
+  }
   if (!message.ok()) co_return message.status();
   const absl::StatusOr<RequestTarget> target = Aim(call, started, **message, "", catalog);
   if (!target.ok()) co_return target.status();
@@ -113,9 +120,15 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffe
 
 Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, StreamWriter& writer,
                                        const Catalog& catalog, int window) {
-  const TimePoint started = steady_clock::now();
-  absl::StatusOr<std::shared_ptr<const v1::PredictStreamRequest>> message =
-      ParseMessage<v1::PredictStreamRequest>(request);
+  TimePoint started = steady_clock::now();
+  absl::StatusOr<std::shared_ptr<const v1::PredictStreamRequest>> message;
+  if (request.Length() <= kSmallMessageBytes) {
+    message = ParseMessage<v1::PredictStreamRequest>(request);
+  } else {
+    Task<absl::StatusOr<std::shared_ptr<const v1::PredictStreamRequest>>> read =
+        ReadPredictStream(call, request, catalog, started);
+    message = co_await read;
+  }
   if (!message.ok()) co_return message.status();
   const absl::StatusOr<RequestTarget> target = Aim(call, started, (*message)->predict(), "predict.", catalog);
   if (!target.ok()) co_return target.status();

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/engine/inference.h"
+#include "server/telemetry/utf8.h"
 
 namespace predictd {
 namespace {
@@ -30,7 +31,7 @@ absl::Status CheckKind(const v1::PredictRequest& request, const ServedModel& mod
 
 absl::StatusOr<RequestTarget> FindTarget(const v1::PredictRequest& request, absl::string_view prefix,
                                          const Catalog& catalog, RequestSubject& subject) {
-  subject.request_id = request.request_id().substr(0, kMaxRequestId);
+  subject.request_id = ToValidUtf8(request.request_id(), kMaxRequestId);
   FieldErrors errors;
   if (request.model_name().empty()) {
     errors.Add(absl::StrCat(prefix, "model_name"), "expected the name of a model, got none");

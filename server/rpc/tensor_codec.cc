@@ -1,6 +1,9 @@
 #include "server/rpc/tensor_codec.h"
 
+#include <google/protobuf/wire_format_lite.h>
+
 #include <bit>
+#include <climits>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -120,6 +123,20 @@ std::optional<Tensor> NarrowedInteger(const Decoding& d, Shape shape,
   });
 }
 
+// The tensor if its elements are in the range that the spec asks for.
+std::optional<Tensor> InRangeOnly(const Decoding& d, Tensor tensor) {
+  if (!d.spec.range.has_value()) return tensor;
+  const std::optional<int64_t> index = FindOutside(tensor, *d.spec.range);
+  if (!index.has_value()) return tensor;
+  const DType dtype = d.spec.dtype;
+  d.Fail(d.message.raw().empty() ? FieldName(FieldOf(dtype)) : "raw",
+         absl::StrCat("expected values from ", ElementName(dtype, d.spec.range->least.data()), " to ",
+                      ElementName(dtype, d.spec.range->most.data()), ", got ",
+                      ElementName(dtype, tensor.data() + static_cast<size_t>(*index) * ByteWidth(dtype)),
+                      " as element ", *index));
+  return std::nullopt;
+}
+
 std::optional<Tensor> DecodeTyped(const Decoding& d, Shape shape) {
   const v1::Tensor& m = d.message;
   const auto view = [&](const auto& values) { return Tensor(d.spec.dtype, std::move(shape), values.data(), d.owner); };
@@ -197,6 +214,10 @@ std::optional<Tensor> DecodeRaw(const Decoding& d) {
       d.Fail("raw", "expected for each element a 4-byte little-endian length and that many bytes, got less");
       return std::nullopt;
     }
+    if (count > kMaxStrings) {
+      d.Fail("raw", absl::StrCat("expected at most ", kMaxStrings, " strings, got ", count));
+      return std::nullopt;
+    }
     std::optional<Shape> shape = CheckShape(d, count);
     if (!shape.has_value()) return std::nullopt;
     auto strings = std::make_shared<std::vector<std::string>>();
@@ -221,7 +242,7 @@ std::optional<Tensor> DecodeRaw(const Decoding& d) {
       }
     }
   }
-  return Tensor(d.spec.dtype, *std::move(shape), raw.data(), d.owner);
+  return InRangeOnly(d, Tensor(d.spec.dtype, *std::move(shape), raw.data(), d.owner));
 }
 
 template <class Narrow, class Field, class Convert>
@@ -267,6 +288,66 @@ void EncodeTyped(const Tensor& tensor, v1::Tensor& m) {
     case DType::kBytes:
       for (const std::string& string : tensor.strings()) m.add_bytes_values(string);
   }
+}
+
+// How many bytes the elements take as varints.
+template <class Element, class ToVarint>
+int64_t VarintBytes(const Tensor& tensor, ToVarint to_varint) {
+  const auto* values = reinterpret_cast<const Element*>(tensor.data());
+  int64_t bytes = 0;
+  // Each byte has seven of the bits.
+  for (int64_t i = 0; i < tensor.elements(); ++i) bytes += (std::bit_width(to_varint(values[i]) | 1) + 6) / 7;
+  return bytes;
+}
+
+template <class Unsigned>
+int64_t UnsignedBytes(const Tensor& tensor) {
+  return VarintBytes<Unsigned>(tensor, [](Unsigned value) { return uint64_t{value}; });
+}
+
+template <class Signed>
+int64_t ZigZagBytes(const Tensor& tensor) {
+  return VarintBytes<Signed>(
+      tensor, [](Signed value) { return google::protobuf::internal::WireFormatLite::ZigZagEncode64(value); });
+}
+
+int64_t TypedBytes(const Tensor& tensor) {
+  switch (tensor.dtype()) {
+    case DType::kBool:
+      return tensor.elements();
+    case DType::kUint8:
+      return UnsignedBytes<uint8_t>(tensor);
+    case DType::kUint16:
+      return UnsignedBytes<uint16_t>(tensor);
+    case DType::kUint32:
+      return UnsignedBytes<uint32_t>(tensor);
+    case DType::kUint64:
+      return UnsignedBytes<uint64_t>(tensor);
+    case DType::kInt8:
+      return ZigZagBytes<int8_t>(tensor);
+    case DType::kInt16:
+      return ZigZagBytes<int16_t>(tensor);
+    case DType::kInt32:
+      return ZigZagBytes<int32_t>(tensor);
+    case DType::kInt64:
+      return ZigZagBytes<int64_t>(tensor);
+    case DType::kFp16:
+    case DType::kBf16:
+    case DType::kFp32:
+      return tensor.elements() * static_cast<int64_t>(sizeof(float));
+    case DType::kFp64:
+      return tensor.elements() * static_cast<int64_t>(sizeof(double));
+    case DType::kBytes:
+      break;
+  }
+  return 0;
+}
+
+// Of each string, beside its own bytes: its length, which for a typed one is at least a tag and a byte.
+int64_t StringsBytes(const Tensor& tensor, int64_t length) {
+  int64_t bytes = tensor.elements() * length;
+  for (const std::string& string : tensor.strings()) bytes += static_cast<int64_t>(string.size());
+  return bytes;
 }
 
 void EncodeRaw(const Tensor& tensor, std::string& raw) {
@@ -315,7 +396,17 @@ std::optional<Tensor> DecodeTensor(const v1::Tensor& message, const TensorSpec& 
   }
   std::optional<Shape> shape = CheckShape(d, filled.empty() ? 0 : filled.front().size);
   if (!shape.has_value()) return std::nullopt;
-  return DecodeTyped(d, *std::move(shape));
+  std::optional<Tensor> tensor = DecodeTyped(d, *std::move(shape));
+  return tensor.has_value() ? InRangeOnly(d, *std::move(tensor)) : std::nullopt;
+}
+
+int64_t EncodedBytes(const Tensor& tensor, Encoding encoding) {
+  if (tensor.dtype() == DType::kBytes) return StringsBytes(tensor, encoding == Encoding::kRaw ? sizeof(uint32_t) : 2);
+  if (encoding == Encoding::kRaw) return static_cast<int64_t>(tensor.byte_size());
+  // To look at every element is only worth while where it may decide.
+  constexpr int64_t kFew = int64_t{1} << 24;
+  const bool decides = tensor.elements() > kFew && tensor.elements() <= INT_MAX;
+  return decides ? TypedBytes(tensor) : tensor.elements();
 }
 
 void EncodeTensor(const Tensor& tensor, const std::string& name, Encoding encoding, v1::Tensor& message) {

@@ -16,6 +16,9 @@ namespace predictd {
 // How the elements of a tensor travel.
 enum class Encoding { kTyped, kRaw };
 
+// Strings that a request may have: empty ones take 2 bytes of a message, and dozens in memory.
+constexpr int64_t kMaxStrings = int64_t{1} << 20;
+
 // The tensor in a message, checked against its spec before anything is allocated. Elements that lie in the message as
 // the model wants them are not copied: `owner` keeps the message alive. What is wrong goes to `errors`, with field
 // paths that begin with `path`.
@@ -26,6 +29,10 @@ std::optional<Tensor> DecodeTensor(const v1::Tensor& message, const TensorSpec& 
 inline Encoding EncodingOf(const v1::Tensor& message) {
   return message.raw().empty() ? Encoding::kTyped : Encoding::kRaw;
 }
+
+// How many bytes the elements take in a message; of few elements, how many at least. EncodeTensor takes no more than a
+// message can have.
+int64_t EncodedBytes(const Tensor& tensor, Encoding encoding);
 
 void EncodeTensor(const Tensor& tensor, const std::string& name, Encoding encoding, v1::Tensor& message);
 

@@ -33,6 +33,8 @@ constexpr char kShape[] = "inputs[0].shape: expected a list of extents, each -1 
 constexpr char kBatchFirst[] = "inputs[0].shape: expected -1 first, as the model is batched (or set batched = false)";
 constexpr char kDType[] =
     "inputs[0].dtype: expected one of BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64, BYTES";
+constexpr char kRange[] =
+    "inputs[0].range: expected [least, most], two numbers that INT64 can hold, the first no more than the second";
 constexpr char kPolicy[] = R"(version_policy: expected "latest", "all" or a list of version numbers)";
 constexpr char kQueue[] = "queue_capacity: expected 1 to 10000000";
 constexpr char kWeight[] = "weight: expected a number, 0.01 to 100";
@@ -139,7 +141,39 @@ const BadFile kBadFiles[] = {
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, 2147483649]}])", kTooLarge),
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, 9223372036854775807, 9223372036854775807]}])", kTooLarge),
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1], rank = 1}])",
-           "inputs[0].rank: unknown key; known are dtype, mask_of, name, pad_like, pad_to, pad_value, shape"),
+           "inputs[0].rank: unknown key; known are allow_empty, dtype, mask_of, name, pad_like, pad_to, pad_value, "
+           "range, shape"),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, -1], allow_empty = 1}])",
+           "inputs[0].allow_empty: expected true or false"),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, 4], allow_empty = true}])",
+           "inputs[0].allow_empty: expected false, as no dimension but the rows is open"),
+    {"batched = false", "inputs[0].allow_empty: expected false, as no dimension is open",
+     R"([{name = "x", dtype = "FP32", shape = [2], allow_empty = true}])"},
+    Inputs(R"([{name = "x", dtype = "INT64", shape = [-1], range = 9}])", kRange),
+    Inputs(R"([{name = "x", dtype = "INT64", shape = [-1], range = []}])", kRange),
+    Inputs(R"([{name = "x", dtype = "INT64", shape = [-1], range = [0]}])", kRange),
+    Inputs(R"([{name = "x", dtype = "INT64", shape = [-1], range = [0, 1, 2]}])", kRange),
+    Inputs(R"([{name = "x", dtype = "INT64", shape = [-1], range = [1, 0]}])", kRange),
+    Inputs(R"([{name = "x", dtype = "INT64", shape = [-1], range = [0, 1.5]}])", kRange),
+    Inputs(R"([{name = "x", dtype = "INT64", shape = [-1], range = ["0", "9"]}])", kRange),
+    Inputs(R"([{name = "x", dtype = "INT64", shape = [-1], range = [false, true]}])", kRange),
+    Inputs(
+        R"([{name = "x", dtype = "INT8", shape = [-1], range = [0, 128]}])",
+        "inputs[0].range: expected [least, most], two numbers that INT8 can hold, the first no more than the second"),
+    Inputs(
+        R"([{name = "x", dtype = "FP32", shape = [-1], range = [nan, nan]}])",
+        "inputs[0].range: expected [least, most], two numbers that FP32 can hold, the first no more than the second"),
+    Inputs(R"([{name = "x", dtype = "BOOL", shape = [-1], range = [0, 1]}])",
+           "inputs[0].range: expected none, as BOOL has no order"),
+    Inputs(R"([{name = "x", dtype = "BYTES", shape = [-1], range = [0, 1]}])",
+           "inputs[0].range: expected none, as BYTES has no order"),
+    Inputs(R"([{name = "x", dtype = "INT64", shape = [-1, -1], pad_to = [4], range = [1, 9]}])",
+           "inputs[0].pad_value: expected a value in range"),
+    Inputs(R"([{name = "m", dtype = "INT64", shape = [-1, -1], mask_of = "x", range = [0, 1]}])",
+           "inputs[0].mask_of: expected no range and no allow_empty, as nobody sends a mask"),
+    {"", "outputs[0].range: unknown key; known are dtype, name, shape, unpad",
+     R"([{name = "x", dtype = "FP32", shape = [-1]}])",
+     R"([{name = "y", dtype = "FP32", shape = [-1], range = [0, 1]}])"},
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1]}, {name = "x", dtype = "FP32", shape = [-1]}])",
            "inputs[1].name: expected a name that no other has"),
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1]}, {name = "z", dtype = "FP32", shape = [-1, 0]}])",

@@ -20,6 +20,7 @@ struct ResolveCase {
   // The shape, or the error.
   Shape resolved;
   const char* error = nullptr;
+  bool allow_empty = false;
 };
 
 std::ostream& operator<<(std::ostream& out, const ResolveCase& c) {
@@ -30,7 +31,7 @@ class ResolveShapeTest : public testing::TestWithParam<ResolveCase> {};
 
 TEST_P(ResolveShapeTest, IsTheShapeOrSaysWhatWasExpected) {
   const ResolveCase& c = GetParam();
-  const absl::StatusOr<Shape> resolved = ResolveShape({"x", DType::kFp32, c.spec}, c.given, c.elements);
+  const absl::StatusOr<Shape> resolved = ResolveShape({"x", DType::kFp32, c.spec, c.allow_empty}, c.given, c.elements);
   if (c.error == nullptr) {
     ASSERT_TRUE(resolved.ok()) << resolved.status();
     EXPECT_EQ(*resolved, c.resolved);
@@ -44,12 +45,12 @@ const ResolveCase kResolveCases[] = {
     {{-1, 4}, {2, 4}, 8, {2, 4}},
     {{-1, -1}, {3, 5}, 15, {3, 5}},
     {{2, 3}, {2, 3}, 6, {2, 3}},
-    {{-1, 4}, {0, 4}, 0, {0, 4}},
-    {{-1, -1}, {5, 0}, 0, {5, 0}},
-    {{-1, -1, -1}, {kHuge, kHuge, 0}, 0, {kHuge, kHuge, 0}},
+    {{-1, 4}, {0, 4}, 0, {0, 4}, nullptr, true},
+    {{-1, -1}, {5, 0}, 0, {5, 0}, nullptr, true},
+    {{-1, -1}, {int64_t{1} << 31, 0}, 0, {int64_t{1} << 31, 0}, nullptr, true},
     // Deduced.
     {{-1, 4}, {}, 8, {2, 4}},
-    {{-1, 4}, {}, 0, {0, 4}},
+    {{-1, 4}, {}, 0, {0, 4}, nullptr, true},
     {{-1}, {}, 3, {3}},
     {{2, -1, 2}, {}, 12, {2, 3, 2}},
     {{2, 3}, {}, 6, {2, 3}},
@@ -69,6 +70,23 @@ const ResolveCase kResolveCases[] = {
      0,
      {},
      "expected too many elements for shape [4294967296,4294967296], got 0"},
+    // An extent of 0 makes the others cost nothing: only where the model asks for it, and then not without an end.
+    {{-1, 4}, {0, 4}, 0, {}, "expected shape [-1,4] with extents of at least 1, got [0,4]"},
+    {{-1, 4}, {}, 0, {}, "expected at least 4 elements for shape [-1,4], got none"},
+    {{-1, -1}, {kHuge, 0}, 0, {}, "expected shape [-1,-1] with extents of at least 1, got [9223372036854775807,0]"},
+    {{-1, -1},
+     {(int64_t{1} << 31) + 1, 0},
+     0,
+     {},
+     "expected extents whose product is at most 2147483648 but for those of 0, got [2147483649,0]",
+     true},
+    {{-1, -1, -1},
+     {kHuge, 0, kHuge},
+     0,
+     {},
+     "expected extents whose product is at most 2147483648 but for those of 0, got "
+     "[9223372036854775807,0,9223372036854775807]",
+     true},
     {{}, {1}, 1, {}, "expected shape [], got [1]"},
     {{}, {}, 2, {}, "expected 1 elements for shape [], got 2"},
     {{}, {}, 0, {}, "expected 1 elements for shape [], got 0"},

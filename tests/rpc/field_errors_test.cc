@@ -66,6 +66,17 @@ TEST(FieldErrorsTest, ManyShortErrorsAreCutToSixteen) {
   EXPECT_EQ(Detail(errors.ToStatus()).field_violations_size(), 16);
 }
 
+TEST(FieldErrorsTest, SaysWhenFurtherErrorsAreDropped) {
+  FieldErrors errors;
+  for (int i = 0; i < 15; ++i) errors.Add("f", "d");
+  EXPECT_FALSE(errors.full());
+  errors.Add("f", "d");
+  EXPECT_TRUE(errors.full());
+  FieldErrors long_ones;
+  for (int i = 0; i < 15 && !long_ones.full(); ++i) long_ones.Add(std::string(500, 'f'), std::string(500, 'd'));
+  EXPECT_TRUE(long_ones.full()) << "they take all of the trailers";
+}
+
 // A message with invalid UTF-8 could not be serialised, or not be read by the caller.
 TEST(FieldErrorsTest, TextIsCutBetweenCharactersAndAlwaysValid) {
   for (size_t prefix = 0; prefix < 4; ++prefix) {

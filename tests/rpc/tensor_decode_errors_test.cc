@@ -165,6 +165,59 @@ const BadTensor kBadTensors[] = {
 
 INSTANTIATE_TEST_SUITE_P(Table, BadTensorTest, testing::ValuesIn(kBadTensors));
 
+struct OutOfRange {
+  DType dtype;
+  double least;
+  double most;
+  const char* message;
+  const char* error;
+};
+
+std::ostream& operator<<(std::ostream& out, const OutOfRange& c) {
+  return out << DTypeName(c.dtype) << ' ' << c.message;
+}
+
+class OutOfRangeTest : public testing::TestWithParam<OutOfRange> {};
+
+TEST_P(OutOfRangeTest, NamesTheElementAndItsValue) {
+  auto message = std::make_shared<v1::Tensor>();
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(GetParam().message, message.get()));
+  TensorSpec spec{"x", GetParam().dtype, {-1}};
+  spec.range = ValueRange{*ToElement(spec.dtype, GetParam().least), *ToElement(spec.dtype, GetParam().most)};
+  FieldErrors errors;
+  const std::optional<Tensor> tensor = DecodeTensor(*message, spec, message, "inputs[0]", errors);
+  EXPECT_EQ(tensor.has_value(), GetParam().error == nullptr);
+  if (GetParam().error == nullptr) {
+    EXPECT_TRUE(errors.empty()) << errors.ToStatus();
+  } else {
+    EXPECT_EQ(errors.ToStatus().message(), GetParam().error);
+  }
+}
+
+const OutOfRange kOutOfRange[] = {
+    {DType::kInt64, 0, 9, "int64_values: [0, 9]", nullptr},
+    {DType::kInt64, 0, 9, "int64_values: [0, 9, 10]",
+     "inputs[0].int64_values: expected values from 0 to 9, got 10 as element 2"},
+    {DType::kInt64, 0, 9, "raw: '\\377\\377\\377\\377\\377\\377\\377\\377'",
+     "inputs[0].raw: expected values from 0 to 9, got -1 as element 0"},
+    {DType::kInt8, -1, 1, "int_values: [-1, 2]",
+     "inputs[0].int_values: expected values from -1 to 1, got 2 as element 1"},
+    {DType::kFp32, 0, 0.5, "float_values: [0.5, nan]",
+     "inputs[0].float_values: expected values from 0 to 0.5, got nan as element 1"},
+    {DType::kFp16, 0, 0.5, "float_values: [0.5, inf]",
+     "inputs[0].float_values: expected values from 0 to 0.5, got inf as element 1"},
+};
+
+INSTANTIATE_TEST_SUITE_P(Table, OutOfRangeTest, testing::ValuesIn(kOutOfRange));
+
+TEST(BadTensorTypeTest, ManyRawStringsAreRefusedBeforeTheyAreMade) {
+  v1::Tensor message;
+  message.set_raw(std::string(sizeof(uint32_t) * (kMaxStrings + 1), '\0'));
+  FieldErrors errors;
+  EXPECT_FALSE(DecodeTensor(message, {"x", DType::kBytes, {-1}}, nullptr, "inputs[0]", errors).has_value());
+  EXPECT_EQ(errors.ToStatus().message(), "inputs[0].raw: expected at most 1048576 strings, got 1048577");
+}
+
 TEST(BadTensorTypeTest, NumberThatIsNoTypeIsNamed) {
   v1::Tensor message;
   message.set_dtype(static_cast<v1::DataType>(99));

@@ -1,0 +1,179 @@
+// What a request goes through between its bytes and its answer's, with each of its allocations failing in turn: all of
+// it is given back, and std::bad_alloc is all that happens. A program of its own, as it replaces operator new.
+
+#include <gtest/gtest.h>
+#include <predictd/v1/prediction_service.pb.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/rpc/message_bytes.h"
+#include "server/rpc/predict_codec.h"
+#include "server/rpc/request_scan.h"
+#include "tests/fakes/tensors.h"
+
+namespace {
+
+// Of this thread: how many further allocations succeed (none fails if negative), and how many are not given back.
+thread_local int64_t left_until_failure = -1;
+thread_local int64_t live_allocations = 0;
+
+void* Allocate(size_t size, size_t alignment) {
+  if (left_until_failure == 0) throw std::bad_alloc();
+  if (left_until_failure > 0) --left_until_failure;
+  void* const memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  ++live_allocations;
+  return memory;
+}
+
+void Free(void* memory) {
+  if (memory == nullptr) return;
+  --live_allocations;
+  std::free(memory);
+}
+
+}  // namespace
+
+void* operator new(size_t size) {
+  return Allocate(size, alignof(std::max_align_t));
+}
+void* operator new[](size_t size) {
+  return Allocate(size, alignof(std::max_align_t));
+}
+void* operator new(size_t size, std::align_val_t alignment) {
+  return Allocate(size, static_cast<size_t>(alignment));
+}
+void operator delete(void* memory) noexcept {
+  Free(memory);
+}
+void operator delete[](void* memory) noexcept {
+  Free(memory);
+}
+void operator delete(void* memory, size_t /*size*/) noexcept {
+  Free(memory);
+}
+void operator delete[](void* memory, size_t /*size*/) noexcept {
+  Free(memory);
+}
+void operator delete(void* memory, std::align_val_t /*alignment*/) noexcept {
+  Free(memory);
+}
+void operator delete(void* memory, size_t /*size*/, std::align_val_t /*alignment*/) noexcept {
+  Free(memory);
+}
+
+namespace predictd {
+namespace {
+
+class AllocationFailureTest : public testing::Test {
+ protected:
+  AllocationFailureTest() : catalog_(Entries()) {
+    model().versions()[0]->SetReady(nullptr);
+    outputs_ = {Floats({2, 2}, {1, 2, 3, 4}),
+                Strings({2}, {"short", "a string that is too long to lie in its object"})};
+  }
+
+  const ServedModel& model() const { return catalog_.models().at("m"); }
+
+  static std::vector<ModelEntry> Entries() {
+    std::vector<ModelEntry> entries(1);
+    entries[0].name = "m";
+    entries[0].config.signature.inputs = {{"x", DType::kInt8, {-1, -1}}, {"text", DType::kBytes, {-1}}};
+    entries[0].config.signature.outputs = {{"y", DType::kFp32, {-1, 2}}, {"z", DType::kBytes, {-1}}};
+    entries[0].versions.emplace_back().version = 1;
+    return entries;
+  }
+
+  static v1::PredictRequest Request(int64_t columns) {
+    v1::PredictRequest request;
+    request.set_model_name("m");
+    request.set_request_id("a request id that is too long to lie in its object");
+    v1::Tensor& x = *request.add_inputs();
+    x.set_name("x");
+    x.add_shape(2);
+    x.add_shape(columns);
+    for (int64_t i = 0; i < 2 * columns; ++i) x.add_int_values(static_cast<int32_t>(i % 100));
+    v1::Tensor& text = *request.add_inputs();
+    text.set_name("text");
+    text.add_bytes_values("short");
+    text.add_bytes_values("a string that is too long to lie in its object");
+    (*request.mutable_parameters())["priority"].set_int64_value(1);
+    return request;
+  }
+
+  // What the handler does with a request, but for running the model.
+  absl::Status Serve(grpc::ByteBuffer& bytes) const {
+    if (const auto scanned = ScanRequest(bytes, PredictCall::kPredict, catalog_, Duration::max()); !scanned.ok()) {
+      return scanned.status();
+    }
+    const auto message = ParseMessage<v1::PredictRequest>(bytes, std::numeric_limits<size_t>::max());
+    if (!message.ok()) return message.status();
+    RequestSubject subject;
+    const absl::StatusOr<RequestTarget> target = FindTarget(**message, "", catalog_, subject);
+    if (!target.ok()) return target.status();
+    const absl::StatusOr<DecodedPredict> decoded = DecodePredict(*message, *target);
+    if (!decoded.ok()) return decoded.status();
+    return EncodePredict(*decoded, outputs_).status();
+  }
+
+  // Serves the request again and again, while one allocation after the other fails, until none does. What it ends with.
+  absl::Status Sweep(const v1::PredictRequest& request) const {
+    const std::string text = request.SerializeAsString();
+    const grpc::Slice slice(text);
+    {
+      // Whatever is only made once.
+      grpc::ByteBuffer bytes(&slice, 1);
+      static_cast<void>(Serve(bytes));
+    }
+    absl::Status status;
+    for (int64_t n = 0;; ++n) {
+      const int64_t before = live_allocations;
+      bool failed = false;
+      {
+        grpc::ByteBuffer bytes(&slice, 1);
+        left_until_failure = n;
+        try {
+          status = Serve(bytes);
+        } catch (const std::bad_alloc&) {
+          failed = true;
+        }
+        left_until_failure = -1;
+      }
+      if (!failed) {
+        EXPECT_GT(n, 10);
+        return status;
+      }
+      EXPECT_EQ(live_allocations, before) << "after allocation " << n << " failed";
+    }
+  }
+
+  Catalog catalog_;
+  std::vector<Tensor> outputs_;
+};
+
+TEST_F(AllocationFailureTest, OfASmallRequestGivesEverythingBack) {
+  EXPECT_TRUE(Sweep(Request(3)).ok());
+}
+
+// Which is not parsed into an arena.
+TEST_F(AllocationFailureTest, OfALargeRequestGivesEverythingBack) {
+  EXPECT_TRUE(Sweep(Request(10'000)).ok());
+}
+
+TEST_F(AllocationFailureTest, OfAWrongRequestGivesEverythingBack) {
+  v1::PredictRequest request = Request(3);
+  request.mutable_inputs(0)->set_shape(1, 4);
+  request.add_outputs("none");
+  (*request.mutable_parameters())["unknown"].set_bool_value(true);
+  EXPECT_EQ(Sweep(request).code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace predictd
