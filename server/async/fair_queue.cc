@@ -17,8 +17,6 @@ double Nanos(Duration duration) {
 
 bool FairQueue::Add(std::shared_ptr<WorkSource> source) {
   if (source->listed_) return false;
-  // Makes room first: a source that is listed but not in the list would never have a turn again.
-  if (listed_.size() == listed_.capacity()) listed_.reserve(2 * listed_.size() + 1);
   source->listed_ = true;
   if (source->running_ == 0) {
     active_weight_ += source->share_.weight;

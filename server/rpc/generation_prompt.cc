@@ -39,7 +39,7 @@ class PromptCheck {
     if (messages > config_.max_length) {
       return Wrong("chat.messages", absl::StrCat("expected at most ", config_.max_length, " messages, got ", messages));
     }
-    for (int i = 0; i < messages && !full(); ++i) {
+    for (int i = 0; i < messages && !errors_.full(); ++i) {
       if (!request_.chat().messages(i).role().empty()) continue;
       Wrong(absl::StrCat("chat.messages[", i, "].role"), "expected a role, as user, got none");
     }
@@ -51,7 +51,7 @@ class PromptCheck {
     if (ids.empty() || ids.size() >= config_.max_length) {
       return Wrong("prompt", absl::StrCat("expected 1 to ", config_.max_length - 1, " tokens, got ", ids.size()));
     }
-    for (int i = 0; i < ids.size() && !full(); ++i) {
+    for (int i = 0; i < ids.size() && !errors_.full(); ++i) {
       if (ids[i] >= 0 && ids[i] < config_.vocabulary_size) continue;
       Wrong(absl::StrCat("token_ids.ids[", i, "]"),
             absl::StrCat("expected a token id from 0 to ", config_.vocabulary_size - 1, ", got ", ids[i]));
@@ -61,11 +61,7 @@ class PromptCheck {
   void Nothing() { Wrong("prompt", "expected one of text, chat and token_ids, got none"); }
 
  private:
-  // More than anybody is told of.
-  bool full() const { return wrong_ >= 16; }
-
   void Wrong(absl::string_view field, absl::string_view description) {
-    ++wrong_;
     errors_.Add(absl::StrCat(path_, field), description);
   }
 
@@ -80,7 +76,6 @@ class PromptCheck {
   const std::string& path_;
   const GeneratorConfig& config_;
   FieldErrors& errors_;
-  int wrong_ = 0;
 };
 
 absl::StatusOr<RenderedChat> Render(const v1::Chat& chat, const std::string& path, const ChatTemplate& chat_template,
