@@ -14,7 +14,7 @@ import numpy
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from predictd_process import PredictdProcess, make_repository
-from protocol import predict_request, raw_tensor, rpc_error, slow_request, state_name
+from protocol import predict_request, raw_tensor, rpc_error, slow_request, state_name, to_array
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 from model_folder import TensorSpec, model_toml
@@ -85,7 +85,7 @@ def fixture_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_operator_that_fails_inside_a_method_fails_its_call_alone(repository: Path) -> None:
     with PredictdProcess(repository, wait_until_serving=False) as server:
-        server.wait_for_log(lambda record: "all models are loaded" in record["message"])
+        server.wait_for_log(lambda record: "all models are loaded" in record["msg"])
         conv = server.client.get_model("conv").model.versions[0]
         assert state_name(conv.state) == "FAILED"
         bad = predict_request("lookup", raw_tensor("x", numpy.array([[1, 2, 99]])))
@@ -103,7 +103,7 @@ def test_a_module_answers_what_it_answers_in_python(repository: Path) -> None:
         server.wait_for_health("normalized")
         outputs = server.client.predict(predict_request("normalized", raw_tensor("x", x))).outputs
     for output, values in zip(outputs, expected, strict=True):
-        numpy.testing.assert_allclose(output.float_values, values.flatten(), rtol=1e-5)
+        numpy.testing.assert_allclose(to_array(output), values, rtol=1e-5)
 
 
 def test_a_model_that_is_quick_for_most_values_holds_no_loop_for_others(repository: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_server_that_stops_ends_a_warm_up(tmp_path: Path) -> None:
         repository, "slow_rows", SlowRows().eval(), [TensorSpec("x", "FP32", row)], [TensorSpec("y", "FP32", row)]
     )
     with PredictdProcess(repository, wait_until_serving=False) as server:
-        server.wait_for_log(lambda record: record["message"] == "listening")
+        server.wait_for_log(lambda record: record["msg"] == "listening")
         time.sleep(0.5)
         before = time.monotonic()
         server.send_signal(signal.SIGTERM)
@@ -187,7 +187,7 @@ def test_a_package_that_could_end_the_process_is_refused(tmp_path: Path) -> None
     write_package(repository / "threads", both[:1])
     write_package(repository / "checks", both[1:])
     with PredictdProcess(repository, wait_until_serving=False) as server:
-        server.wait_for_log(lambda record: "all models are loaded" in record["message"])
+        server.wait_for_log(lambda record: "all models are loaded" in record["msg"])
         causes = {record["model"]: record["cause"] for record in server.log_records() if "cause" in record}
         assert "allow_parallel_regions" in causes.pop("refused")
         # The others are no models either, but that is found out later.
