@@ -110,10 +110,11 @@ class AllocationFailureTest : public testing::Test {
 
   // What the handler does with a request, but for running the model.
   absl::Status Serve(grpc::ByteBuffer& bytes) const {
-    if (const auto scanned = ScanRequest(bytes, PredictCall::kPredict, catalog_, Duration::max()); !scanned.ok()) {
-      return scanned.status();
-    }
-    const auto message = ParseMessage<v1::PredictRequest>(bytes, std::numeric_limits<size_t>::max());
+    const auto scan = ScanRequest(bytes, PredictCall::kPredict, catalog_, Duration::max());
+    if (!scan.ok()) return scan.status();
+    const auto message =
+        ParseMessage<v1::PredictRequest>(bytes, std::numeric_limits<size_t>::max(),
+                                         [&scan](v1::PredictRequest& request) { ReserveElements(*scan, request); });
     if (!message.ok()) return message.status();
     RequestSubject subject;
     const absl::StatusOr<RequestTarget> target = FindTarget(**message, "", catalog_, subject);
@@ -162,7 +163,6 @@ TEST_F(AllocationFailureTest, OfASmallRequestGivesEverythingBack) {
   EXPECT_TRUE(Sweep(Request(3)).ok());
 }
 
-// Which is not parsed into an arena.
 TEST_F(AllocationFailureTest, OfALargeRequestGivesEverythingBack) {
   EXPECT_TRUE(Sweep(Request(10'000)).ok());
 }
