@@ -15,6 +15,7 @@ struct State {
 };
 
 thread_local State state;
+thread_local int64_t live = 0;
 
 bool Fails() {
   if (!state.armed || state.paused > 0) return false;
@@ -27,9 +28,16 @@ bool Fails() {
 void* Allocate(size_t size, size_t alignment) {
   if (Fails()) return nullptr;
   // The size is to be a multiple of the alignment.
-  return alignment <= alignof(std::max_align_t)
-             ? std::malloc(size > 0 ? size : 1)
-             : std::aligned_alloc(alignment, (size + alignment) / alignment * alignment);
+  void* const memory = alignment <= alignof(std::max_align_t)
+                           ? std::malloc(size > 0 ? size : 1)
+                           : std::aligned_alloc(alignment, (size + alignment) / alignment * alignment);
+  if (memory != nullptr) ++live;
+  return memory;
+}
+
+void Free(void* memory) {
+  if (memory != nullptr) --live;
+  std::free(memory);
 }
 
 void* AllocateOrThrow(size_t size, size_t alignment) {
@@ -51,19 +59,19 @@ void* operator new(size_t size, const std::nothrow_t& /*tag*/) noexcept {
   return Allocate(size, 1);
 }
 void operator delete(void* memory) noexcept {
-  std::free(memory);
+  Free(memory);
 }
 void operator delete(void* memory, size_t /*size*/) noexcept {
-  std::free(memory);
+  Free(memory);
 }
 void operator delete(void* memory, std::align_val_t /*alignment*/) noexcept {
-  std::free(memory);
+  Free(memory);
 }
 void operator delete(void* memory, size_t /*size*/, std::align_val_t /*alignment*/) noexcept {
-  std::free(memory);
+  Free(memory);
 }
 void operator delete(void* memory, const std::nothrow_t& /*tag*/) noexcept {
-  std::free(memory);
+  Free(memory);
 }
 
 namespace predictd {
@@ -78,6 +86,10 @@ FailingAllocations::~FailingAllocations() {
 
 bool FailingAllocations::failed() const {
   return state.failed;
+}
+
+int64_t FailingAllocations::Live() {
+  return live;
 }
 
 FailingAllocations::Pause::Pause() {

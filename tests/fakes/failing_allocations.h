@@ -17,6 +17,9 @@ class FailingAllocations {
   // Whether any has failed. If not, there were no more than that.
   bool failed() const;
 
+  // How many allocations of this thread it has not given back.
+  static int64_t Live();
+
   // While it lives, this thread's allocations neither fail nor count: those of the test itself.
   class Pause {
    public:

@@ -1,11 +1,10 @@
 // What a request goes through between its bytes and its answer's, with each of its allocations failing in turn: all of
-// it is given back, and std::bad_alloc is all that happens. A program of its own, as it replaces operator new.
+// it is given back, and std::bad_alloc is all that happens.
 
 #include <gtest/gtest.h>
 #include <predictd/v1/prediction_service.pb.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <limits>
 #include <memory>
 #include <new>
@@ -16,65 +15,15 @@
 #include "server/rpc/message_bytes.h"
 #include "server/rpc/predict_codec.h"
 #include "server/rpc/request_scan.h"
+#include "tests/fakes/failing_allocations.h"
 #include "tests/fakes/tensors.h"
-
-namespace {
-
-// Of this thread: how many further allocations succeed (none fails if negative), and how many are not given back.
-thread_local int64_t left_until_failure = -1;
-thread_local int64_t live_allocations = 0;
-
-void* Allocate(size_t size, size_t alignment) {
-  if (left_until_failure == 0) throw std::bad_alloc();
-  if (left_until_failure > 0) --left_until_failure;
-  void* const memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-  if (memory == nullptr) throw std::bad_alloc();
-  ++live_allocations;
-  return memory;
-}
-
-void Free(void* memory) {
-  if (memory == nullptr) return;
-  --live_allocations;
-  std::free(memory);
-}
-
-}  // namespace
-
-void* operator new(size_t size) {
-  return Allocate(size, alignof(std::max_align_t));
-}
-void* operator new[](size_t size) {
-  return Allocate(size, alignof(std::max_align_t));
-}
-void* operator new(size_t size, std::align_val_t alignment) {
-  return Allocate(size, static_cast<size_t>(alignment));
-}
-void operator delete(void* memory) noexcept {
-  Free(memory);
-}
-void operator delete[](void* memory) noexcept {
-  Free(memory);
-}
-void operator delete(void* memory, size_t /*size*/) noexcept {
-  Free(memory);
-}
-void operator delete[](void* memory, size_t /*size*/) noexcept {
-  Free(memory);
-}
-void operator delete(void* memory, std::align_val_t /*alignment*/) noexcept {
-  Free(memory);
-}
-void operator delete(void* memory, size_t /*size*/, std::align_val_t /*alignment*/) noexcept {
-  Free(memory);
-}
 
 namespace predictd {
 namespace {
 
-class AllocationFailureTest : public testing::Test {
+class CodecAllocationTest : public testing::Test {
  protected:
-  AllocationFailureTest() : catalog_(Entries()) {
+  CodecAllocationTest() : catalog_(Entries()) {
     model().versions()[0]->SetReady(nullptr);
     outputs_ = {Floats({2, 2}, {1, 2, 3, 4}),
                 Strings({2}, {"short", "a string that is too long to lie in its object"})};
@@ -135,23 +84,22 @@ class AllocationFailureTest : public testing::Test {
     }
     absl::Status status;
     for (int64_t n = 0;; ++n) {
-      const int64_t before = live_allocations;
+      const int64_t before = FailingAllocations::Live();
       bool failed = false;
       {
         grpc::ByteBuffer bytes(&slice, 1);
-        left_until_failure = n;
+        const FailingAllocations failing(n);
         try {
           status = Serve(bytes);
         } catch (const std::bad_alloc&) {
           failed = true;
         }
-        left_until_failure = -1;
       }
       if (!failed) {
         EXPECT_GT(n, 10);
         return status;
       }
-      EXPECT_EQ(live_allocations, before) << "after allocation " << n << " failed";
+      EXPECT_EQ(FailingAllocations::Live(), before) << "after allocation " << n << " failed";
     }
   }
 
@@ -159,15 +107,15 @@ class AllocationFailureTest : public testing::Test {
   std::vector<Tensor> outputs_;
 };
 
-TEST_F(AllocationFailureTest, OfASmallRequestGivesEverythingBack) {
+TEST_F(CodecAllocationTest, OfASmallRequestGivesEverythingBack) {
   EXPECT_TRUE(Sweep(Request(3)).ok());
 }
 
-TEST_F(AllocationFailureTest, OfALargeRequestGivesEverythingBack) {
+TEST_F(CodecAllocationTest, OfALargeRequestGivesEverythingBack) {
   EXPECT_TRUE(Sweep(Request(10'000)).ok());
 }
 
-TEST_F(AllocationFailureTest, OfAWrongRequestGivesEverythingBack) {
+TEST_F(CodecAllocationTest, OfAWrongRequestGivesEverythingBack) {
   v1::PredictRequest request = Request(3);
   request.mutable_inputs(0)->set_shape(1, 4);
   request.add_outputs("none");
