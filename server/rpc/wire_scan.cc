@@ -27,7 +27,7 @@ constexpr size_t kMaxText = 256;
 constexpr int64_t kObject = 60;
 constexpr int64_t kScalar = 8;
 constexpr int64_t kCopied16 = 8;
-constexpr int64_t kVarint16 = 96;
+constexpr int64_t kVarint16 = 128;
 
 // Bytes in memory: of a message, of a string beside its own, of a scalar that comes alone, whose field grows by copies.
 constexpr int64_t kMessageBytes = 256;
