@@ -1,6 +1,7 @@
 #include "server/engine/warm_up.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -51,15 +52,21 @@ std::vector<std::vector<int64_t>> LengthsByRank(const Padding& padding) {
   return all;
 }
 
-Tensor Zeros(DType dtype, Shape shape) {
-  if (dtype == DType::kBytes) {
+// Zeros, or the least that the input may hold if that leaves them out.
+Tensor Harmless(const TensorSpec& spec, Shape shape) {
+  if (spec.dtype == DType::kBytes) {
     const int64_t elements = ElementCount(shape).value_or(0);
     return Tensor(std::move(shape), std::make_shared<std::vector<std::string>>(elements));
   }
   std::byte* fill = nullptr;
-  Tensor zeros = Tensor::Allocate(dtype, std::move(shape), &fill);
-  std::fill_n(fill, zeros.byte_size(), std::byte{0});
-  return zeros;
+  Tensor tensor = Tensor::Allocate(spec.dtype, std::move(shape), &fill);
+  if (!spec.range.has_value() || InRange(spec.dtype, *spec.range, ElementBytes{})) {
+    std::fill_n(fill, tensor.byte_size(), std::byte{0});
+    return tensor;
+  }
+  const size_t width = ByteWidth(spec.dtype);
+  for (size_t i = 0; i < tensor.byte_size(); i += width) std::memcpy(fill + i, spec.range->least.data(), width);
+  return tensor;
 }
 
 int64_t ElementsOf(const Signature& signature, const WarmUpBatch& batch) {
@@ -105,7 +112,7 @@ class WarmingUp {
     InferenceRequest request;
     request.rows = batch.rows;
     for (size_t i = 0; i < signature_.inputs.size(); ++i) {
-      request.inputs.push_back(Zeros(signature_.inputs[i].dtype, ShapeOf(signature_, i, batch)));
+      request.inputs.push_back(Harmless(signature_.inputs[i], ShapeOf(signature_, i, batch)));
     }
     BatchBuffers buffers;
     const std::shared_ptr<Job> job = std::make_shared<Job>(std::move(request));

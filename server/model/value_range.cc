@@ -19,6 +19,15 @@ struct Bf16 {
   using Stored = uint16_t;
   static float Value(Stored bits) { return Bf16ToFloat(bits); }
 };
+// The same order without a conversion, which costs 20 ns where the processor has no instruction for it.
+struct Fp16Order {
+  using Stored = uint16_t;
+  static int32_t Value(Stored bits) {
+    const int32_t magnitude = bits & 0x7fff;
+    // What is no number is above infinity.
+    return magnitude > 0x7c00 || (bits & 0x8000) == 0 ? magnitude : -magnitude;
+  }
+};
 template <class T>
 struct Plain {
   using Stored = T;
@@ -104,7 +113,7 @@ bool InRange(DType dtype, const ValueRange& range, const ElementBytes& element) 
 
 std::optional<int64_t> FindOutside(const Tensor& tensor, const ValueRange& range) {
   return WithReader(tensor.dtype(), std::optional<int64_t>(), [&](auto reader) -> std::optional<int64_t> {
-    using Reader = decltype(reader);
+    using Reader = std::conditional_t<std::is_same_v<decltype(reader), Fp16>, Fp16Order, decltype(reader)>;
     constexpr int64_t kWidth = sizeof(typename Reader::Stored);
     constexpr int64_t kBlock = 256;
     const auto least = Load<Reader>(range.least.data());

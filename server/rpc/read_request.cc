@@ -1,5 +1,6 @@
 #include "server/rpc/read_request.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "absl/time/time.h"
@@ -32,18 +33,30 @@ Task<absl::Status> GoToWorker(Call& call) {
   co_return absl::OkStatus();
 }
 
+v1::PredictRequest& PredictOf(v1::PredictRequest& message) {
+  return message;
+}
+v1::PredictRequest& PredictOf(v1::PredictStreamRequest& message) {
+  return *message.mutable_predict();
+}
+
 template <class Message>
 Task<absl::StatusOr<std::shared_ptr<const Message>>> Read(Call& call, grpc::ByteBuffer& bytes, PredictCall kind,
                                                           const Catalog& catalog, TimePoint& started) {
-  const absl::StatusOr<Duration> time = ScanRequest(bytes, kind, catalog, kMaxOnLoop);
-  if (!time.ok()) co_return time.status();
-  if (*time > kMaxOnLoop) {
+  absl::StatusOr<RequestScan> scan = ScanRequest(bytes, kind, catalog, kMaxOnLoop);
+  if (!scan.ok()) co_return scan.status();
+  if (scan->time > kMaxOnLoop) {
     Task<absl::Status> go = GoToWorker(call);
     if (absl::Status status = co_await go; !status.ok()) co_return status;
     started = steady_clock::now();
-    if (const auto all = ScanRequest(bytes, kind, catalog, Duration::max()); !all.ok()) co_return all.status();
+    scan = ScanRequest(bytes, kind, catalog, Duration::max());
+    if (!scan.ok()) co_return scan.status();
   }
-  co_return ParseMessage<Message>(bytes, std::numeric_limits<size_t>::max());
+  // The call holds the bytes, which go when the message is there.
+  const int64_t more = scan->memory - static_cast<int64_t>(bytes.Length());
+  if (absl::Status status = call.Hold(std::max<int64_t>(0, more)); !status.ok()) co_return status;
+  const auto prepare = [&scan](Message& message) { ReserveElements(*scan, PredictOf(message)); };
+  co_return ParseMessage<Message>(bytes, std::numeric_limits<size_t>::max(), prepare);
 }
 
 }  // namespace

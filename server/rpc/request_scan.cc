@@ -115,22 +115,64 @@ Duration Decoding(const ModelConfig& config, size_t bytes) {
 
 }  // namespace
 
-absl::StatusOr<Duration> ScanRequest(grpc::ByteBuffer& bytes, PredictCall call, const Catalog& catalog, Duration most) {
+absl::StatusOr<RequestScan> ScanRequest(grpc::ByteBuffer& bytes, PredictCall call, const Catalog& catalog,
+                                        Duration most) {
   const RequestSchema& schema = SchemaOf(call);
   const absl::StatusOr<WireScan> scan = ScanWire(bytes, schema.schema, schema.model_name, most);
   if (!scan.ok()) return scan.status();
+  if (!scan->complete) return RequestScan{.time = most + Duration(1)};
   const ServedModel* model = nullptr;
   // Without a name, or with one that is too long, the request is an error that is found when it is parsed.
   if (!scan->text.empty()) {
     absl::StatusOr<const ServedModel*> found = catalog.Find(scan->text);
-    if (!found.ok() && scan->complete) return found.status();
-    if (found.ok()) model = *found;
+    if (!found.ok()) return found.status();
+    model = *found;
   }
-  if (!scan->complete) return most + Duration(1);
   FieldErrors errors;
   CheckCounts(schema, *scan, model == nullptr ? nullptr : &model->config(), errors);
   if (!errors.empty()) return errors.ToStatus();
-  return scan->parsing + (model == nullptr ? Duration::zero() : Decoding(model->config(), bytes.Length()));
+  RequestScan result = {.time = scan->parsing, .memory = scan->memory};
+  if (model != nullptr) result.time += Decoding(model->config(), bytes.Length());
+  for (const WireScan::Packed& packed : scan->packed) {
+    if (packed.field->parent != &schema.inputs) continue;
+    result.elements.push_back(
+        {static_cast<int>(packed.instance), packed.field->number, static_cast<int>(packed.elements)});
+  }
+  return result;
+}
+
+void ReserveElements(const RequestScan& scan, v1::PredictRequest& request) {
+  for (const auto& [input, field, count] : scan.elements) {
+    while (request.inputs_size() <= input) request.add_inputs();
+    v1::Tensor& tensor = *request.mutable_inputs(input);
+    switch (field) {
+      case v1::Tensor::kBoolValuesFieldNumber:
+        tensor.mutable_bool_values()->Reserve(count);
+        break;
+      case v1::Tensor::kIntValuesFieldNumber:
+        tensor.mutable_int_values()->Reserve(count);
+        break;
+      case v1::Tensor::kInt64ValuesFieldNumber:
+        tensor.mutable_int64_values()->Reserve(count);
+        break;
+      case v1::Tensor::kUintValuesFieldNumber:
+        tensor.mutable_uint_values()->Reserve(count);
+        break;
+      case v1::Tensor::kUint64ValuesFieldNumber:
+        tensor.mutable_uint64_values()->Reserve(count);
+        break;
+      case v1::Tensor::kFloatValuesFieldNumber:
+        tensor.mutable_float_values()->Reserve(count);
+        break;
+      case v1::Tensor::kDoubleValuesFieldNumber:
+        tensor.mutable_double_values()->Reserve(count);
+        break;
+      default:
+        break;
+    }
+  }
+  // Cleared messages keep their room, and are the first to be added again.
+  request.clear_inputs();
 }
 
 }  // namespace predictd

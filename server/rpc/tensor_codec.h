@@ -10,11 +10,9 @@
 #include "server/model/signature.h"
 #include "server/model/tensor.h"
 #include "server/rpc/field_errors.h"
+#include "server/rpc/tensor_encoding.h"
 
 namespace predictd {
-
-// How the elements of a tensor travel.
-enum class Encoding { kTyped, kRaw };
 
 // Strings that a request may have: empty ones take 2 bytes of a message, and dozens in memory.
 constexpr int64_t kMaxStrings = int64_t{1} << 20;
@@ -24,19 +22,6 @@ constexpr int64_t kMaxStrings = int64_t{1} << 20;
 // paths that begin with `path`.
 std::optional<Tensor> DecodeTensor(const v1::Tensor& message, const TensorSpec& spec, std::shared_ptr<const void> owner,
                                    const std::string& path, FieldErrors& errors);
-
-// Whether the message holds its elements as raw bytes.
-inline Encoding EncodingOf(const v1::Tensor& message) {
-  return message.raw().empty() ? Encoding::kTyped : Encoding::kRaw;
-}
-
-// How many bytes the elements take in a message; of few elements, how many at least. EncodeTensor takes no more than a
-// message can have.
-int64_t EncodedBytes(const Tensor& tensor, Encoding encoding);
-
-void EncodeTensor(const Tensor& tensor, const std::string& name, Encoding encoding, v1::Tensor& message);
-
-v1::DataType ToProto(DType dtype);
 
 }  // namespace predictd
 

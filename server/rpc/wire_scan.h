@@ -20,7 +20,16 @@ struct WireScan {
   std::vector<int64_t> counts;
   // The text of the field that was asked for; empty if it is not there, or longer than any name.
   std::string text;
-  // About how long parsing will take.
+  // The elements of packed fields that have many, in the order in which they come.
+  struct Packed {
+    const WireSchema::Field* field = nullptr;
+    // Which of the messages that the field may be in, in their order.
+    int64_t instance = 0;
+    int64_t elements = 0;
+  };
+  std::vector<Packed> packed;
+  // About how many bytes it will take once it is parsed, and how long parsing it will take.
+  int64_t memory = 0;
   Duration parsing{};
   // False: it takes longer than the scan was allowed to find, which ended there.
   bool complete = true;

@@ -32,7 +32,7 @@ int64_t Times(int64_t limit, int64_t times) {
 }  // namespace
 
 WireSchema::WireSchema(const Descriptor& type, absl::Span<const Limit> limits) : type_name_(type.full_name()) {
-  Add(type, "", 1, limits, root_);
+  Add(type, nullptr, 1, limits, root_);
 }
 
 const WireSchema::Field& WireSchema::at(absl::string_view path) const {
@@ -42,14 +42,17 @@ const WireSchema::Field& WireSchema::at(absl::string_view path) const {
   return **found;
 }
 
-void WireSchema::Add(const Descriptor& type, const std::string& prefix, int64_t times, absl::Span<const Limit> limits,
+void WireSchema::Add(const Descriptor& type, const Field* parent, int64_t times, absl::Span<const Limit> limits,
                      Message& message) {
+  const std::string prefix = parent == nullptr ? "" : parent->path + ".";
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& descriptor = *type.field(i);
     const auto number = static_cast<size_t>(descriptor.number());
     if (descriptor.number() > kMaxNumber) continue;
     if (message.fields.size() <= number) message.fields.resize(number + 1);
     auto field = std::make_unique<Field>();
+    field->number = descriptor.number();
+    field->parent = parent;
     field->path = absl::StrCat(prefix, descriptor.name());
     field->wire_type = WireFormatLite::WireTypeForFieldType(static_cast<WireFormatLite::FieldType>(descriptor.type()));
     field->packable = descriptor.is_packable();
@@ -61,7 +64,7 @@ void WireSchema::Add(const Descriptor& type, const std::string& prefix, int64_t 
     if (descriptor.type() == FieldDescriptor::TYPE_MESSAGE) {
       field->message = std::make_unique<Message>();
       // Who may send a message twice may not therefore send twice of all that is in it.
-      Add(*descriptor.message_type(), field->path + ".", descriptor.is_repeated() ? field->limit : times, limits,
+      Add(*descriptor.message_type(), field.get(), descriptor.is_repeated() ? field->limit : times, limits,
           *field->message);
     }
     message.fields[number] = std::move(field);

@@ -28,6 +28,9 @@ class WireSchema {
   struct Message;
   struct Field {
     std::string path;
+    int number = 0;
+    // What it is in; null if that is the whole message.
+    const Field* parent = nullptr;
     google::protobuf::internal::WireFormatLite::WireType wire_type;
     // Scalars that may also come many in one field; their count is that of elements.
     bool packable = false;
@@ -57,8 +60,8 @@ class WireSchema {
 
  private:
   // Adds the fields of `type`, which comes up to `times` times.
-  void Add(const google::protobuf::Descriptor& type, const std::string& prefix, int64_t times,
-           absl::Span<const Limit> limits, Message& message);
+  void Add(const google::protobuf::Descriptor& type, const Field* parent, int64_t times, absl::Span<const Limit> limits,
+           Message& message);
 
   const std::string type_name_;
   Message root_;

@@ -147,7 +147,7 @@ TEST_F(WarmUpTest, IsNotReportedToTheObserver) {
   EXPECT_EQ(observer_.batches(), 0);
 }
 
-// Inputs of every kind; open extents are 1, elements are zeros or empty strings.
+// Inputs of every kind; open extents are 1, elements are zeros, the least of their range or empty strings.
 TEST(WarmUpInputsTest, AreZerosOfTheSignaturesShapes) {
   std::vector<Tensor> seen;
   FakeModel model([&seen](absl::Span<const Tensor> inputs) -> absl::StatusOr<std::vector<Tensor>> {
@@ -155,15 +155,21 @@ TEST(WarmUpInputsTest, AreZerosOfTheSignaturesShapes) {
     return std::vector<Tensor>{Floats({inputs[0].shape()[0]}, std::vector<float>(inputs[0].shape()[0]))};
   });
   Signature signature;
-  signature.inputs = {
-      {"floats", DType::kFp32, {-1, 3, -1}}, {"bools", DType::kBool, {-1}}, {"text", DType::kBytes, {-1, 2}}};
+  signature.inputs = {{"floats", DType::kFp32, {-1, 3, -1}},
+                      {"bools", DType::kBool, {-1}},
+                      {"text", DType::kBytes, {-1, 2}},
+                      {"ranged", DType::kInt16, {-1}}};
+  // A model may fail for what is outside.
+  signature.inputs[3].range =
+      ValueRange{*ToElement(DType::kInt16, int64_t{300}), *ToElement(DType::kInt16, int64_t{400})};
   signature.outputs = {{"y", DType::kFp32, {-1}}};
   signature.max_batch_size = 2;
   const ManualClock clock;
   WorkerPool pool({.workers = 1});
   const auto runner = std::make_shared<ModelRunner>(model.Make(), signature, ModelRunner::Options{}, pool, clock);
   EXPECT_EQ(runner->WarmUp({.rounds = 1}).status(), absl::OkStatus());
-  ASSERT_EQ(seen.size(), 3U);
+  ASSERT_EQ(seen.size(), 4U);
+  EXPECT_EQ(FindOutside(seen[3], *signature.inputs[3].range), std::nullopt);
   EXPECT_EQ(seen[0].shape(), (Shape{2, 3, 1}));
   EXPECT_EQ(Values(seen[0]), std::vector<float>(6, 0.0F));
   EXPECT_EQ(seen[1].dtype(), DType::kBool);

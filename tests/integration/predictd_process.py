@@ -222,6 +222,13 @@ class PredictdProcess:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def peak_bytes(self) -> int:
+        """The most that resident_bytes has been."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"VmHWM:\s*(\d+) kB", status)
+        assert found, status
+        return int(found[1]) * 1024
+
     def log_lines(self) -> list[str]:
         """What the server has logged so far."""
         with self._log_changed:

@@ -188,6 +188,13 @@ TEST(BadModelConfigSyntax, NamesTheLine) {
   EXPECT_EQ(status.message().substr(0, 7), "line 2:") << status;
 }
 
+// Names and descriptions go into answers, which are unreadable as a whole if they hold text that is none.
+TEST(BadModelConfigSyntax, TextThatIsNotUtf8IsAnError) {
+  for (const char* text : {"description = \"mod\xe8le\"\n", "inputs = [{name = \"\xc3(\"}]\n", "# \xff\n"}) {
+    EXPECT_EQ(ModelConfig::Parse(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
 TEST(BadModelConfigSyntax, KeyThatIsThereTwiceIsAnError) {
   const absl::Status status = ModelConfig::Parse("warmup = true\nwarmup = false\n").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);

@@ -57,6 +57,19 @@ TEST(ValueRangeTest, HalvesAreComparedAsNumbers) {
   EXPECT_EQ(FindOutside(Make<uint16_t>(DType::kBf16, {bf16(-2), bf16(1), bf16(1.5)}), Range(DType::kBf16, -2, 1)), 2);
 }
 
+// Every one of them.
+TEST(ValueRangeTest, Fp16IsInRangeIfItsNumberIs) {
+  const ValueRange range = Range(DType::kFp16, -0.25, 1000);
+  for (uint32_t bits = 0; bits <= 0xffff; ++bits) {
+    const auto half = static_cast<uint16_t>(bits);
+    const float value = Fp16ToFloat(half);
+    const bool inside = value >= -0.25F && value <= 1000;
+    ASSERT_EQ(FindOutside(Make<uint16_t>(DType::kFp16, {half}), range).has_value(), !inside) << value;
+  }
+  const ValueRange all = {*ToElement(DType::kFp16, -1.0 / 0.0), *ToElement(DType::kFp16, 1.0 / 0.0)};
+  EXPECT_EQ(FindOutside(Make<uint16_t>(DType::kFp16, {0xfc00, 0x7c00, 0x8000, 0xfe00}), all), 3);
+}
+
 TEST(ValueRangeTest, NegativeAndUnsignedNumbersKeepTheirOrder) {
   EXPECT_EQ(FindOutside(Make<int64_t>(DType::kInt64, {-1, 0, INT64_MIN}), Range(DType::kInt64, -1, 1)), 2);
   EXPECT_EQ(FindOutside(Make<uint64_t>(DType::kUint64, {0, UINT64_MAX}), Range(DType::kUint64, 0, 9)), 1);

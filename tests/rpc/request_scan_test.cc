@@ -35,8 +35,8 @@ grpc::ByteBuffer ToBytes(const std::string& text, size_t slice = 1 << 14) {
   return grpc::ByteBuffer(slices.data(), slices.size());
 }
 
-absl::StatusOr<Duration> Scan(const std::string& text, PredictCall call = PredictCall::kPredict,
-                              Duration most = kAnyTime) {
+absl::StatusOr<RequestScan> Scan(const std::string& text, PredictCall call = PredictCall::kPredict,
+                                 Duration most = kAnyTime) {
   static const Catalog catalog = MakeCatalog();
   grpc::ByteBuffer bytes = ToBytes(text);
   return ScanRequest(bytes, call, catalog, most);
@@ -154,7 +154,7 @@ TEST(RequestScanTest, AnUnknownModelIsAnErrorBeforeAnythingIsParsed) {
 
 TEST(RequestScanTest, ParsingTakesAsLongAsItsElements) {
   const auto time = [](int field, size_t bytes) {
-    return *Scan(kTensors + Field(4, Field(field, std::string(bytes, '\1'))));
+    return Scan(kTensors + Field(4, Field(field, std::string(bytes, '\1'))))->time;
   };
   constexpr int kRaw = 4;
   constexpr int kVarints = 7;
@@ -167,10 +167,48 @@ TEST(RequestScanTest, ParsingTakesAsLongAsItsElements) {
 TEST(RequestScanTest, WhatTakesLongEndsTheScan) {
   const std::string strings = kTensors + Field(4, Repeat(Field(12, ""), 1 << 19));
   const auto most = std::chrono::milliseconds(1);
-  const absl::StatusOr<Duration> time = Scan(strings, PredictCall::kPredict, most);
-  ASSERT_TRUE(time.ok()) << time.status();
-  EXPECT_GT(*time, most);
-  EXPECT_LT(*time, *Scan(strings)) << "it has not looked at all of them";
+  const absl::StatusOr<RequestScan> scan = Scan(strings, PredictCall::kPredict, most);
+  ASSERT_TRUE(scan.ok()) << scan.status();
+  EXPECT_GT(scan->time, most);
+  EXPECT_LT(scan->time, Scan(strings)->time) << "it has not looked at all of them";
+}
+
+// The message of a tensor of 2^20 int64 of one byte each.
+TEST(RequestScanTest, ElementsHaveTheirRoomBeforeTheyAreParsed) {
+  constexpr int kElements = 1 << 20;
+  const std::string text = kTensors + Field(4, Field(1, "x")) + Field(4, Field(7, std::string(kElements, '\2')));
+  const absl::StatusOr<RequestScan> scan = Scan(text);
+  ASSERT_TRUE(scan.ok()) << scan.status();
+  ASSERT_EQ(scan->elements.size(), 1U);
+  EXPECT_EQ(scan->elements[0].input, 1);
+  EXPECT_EQ(scan->elements[0].count, kElements);
+  EXPECT_GE(scan->memory, int64_t{8} * kElements);
+  EXPECT_LT(scan->memory, int64_t{9} * kElements);
+  grpc::ByteBuffer bytes = ToBytes(text);
+  const auto message = ParseMessage<v1::PredictRequest>(
+      bytes, text.size(), [&scan](v1::PredictRequest& request) { ReserveElements(*scan, request); });
+  ASSERT_TRUE(message.ok()) << message.status();
+  ASSERT_EQ((*message)->inputs_size(), 2);
+  EXPECT_EQ((*message)->inputs(0).name(), "x");
+  EXPECT_EQ((*message)->inputs(1).int64_values_size(), kElements);
+  EXPECT_EQ((*message)->inputs(1).int64_values(kElements - 1), 1);
+  EXPECT_LT((*message)->inputs(1).int64_values().Capacity(), kElements + 8);
+  EXPECT_LT((*message)->inputs(1).SpaceUsedLong(), size_t{9} * kElements);
+}
+
+TEST(RequestScanTest, ElementsOfAStreamHaveTheirRoomToo) {
+  constexpr int kElements = 100'000;
+  const std::string text = Field(1, kTensors + Field(4, Field(8, std::string(kElements, '\2'))));
+  const absl::StatusOr<RequestScan> scan = Scan(text, PredictCall::kPredictStream);
+  ASSERT_TRUE(scan.ok()) << scan.status();
+  grpc::ByteBuffer bytes = ToBytes(text);
+  const auto message = ParseMessage<v1::PredictStreamRequest>(
+      bytes, text.size(),
+      [&scan](v1::PredictStreamRequest& request) { ReserveElements(*scan, *request.mutable_predict()); });
+  ASSERT_TRUE(message.ok()) << message.status();
+  ASSERT_EQ((*message)->predict().inputs_size(), 1);
+  EXPECT_EQ((*message)->predict().inputs(0).uint_values_size(), kElements);
+  EXPECT_LT((*message)->predict().inputs(0).uint_values().Capacity(), kElements + 8);
 }
 
 v1::PredictRequest Sample() {

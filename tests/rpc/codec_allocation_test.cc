@@ -21,9 +21,9 @@
 namespace predictd {
 namespace {
 
-class AllocationFailureTest : public testing::Test {
+class CodecAllocationTest : public testing::Test {
  protected:
-  AllocationFailureTest() : catalog_(Entries()) {
+  CodecAllocationTest() : catalog_(Entries()) {
     model().versions()[0]->SetReady(nullptr);
     outputs_ = {Floats({2, 2}, {1, 2, 3, 4}),
                 Strings({2}, {"short", "a string that is too long to lie in its object"})};
@@ -59,10 +59,11 @@ class AllocationFailureTest : public testing::Test {
 
   // What the handler does with a request, but for running the model.
   absl::Status Serve(grpc::ByteBuffer& bytes) const {
-    if (const auto scanned = ScanRequest(bytes, PredictCall::kPredict, catalog_, Duration::max()); !scanned.ok()) {
-      return scanned.status();
-    }
-    const auto message = ParseMessage<v1::PredictRequest>(bytes, std::numeric_limits<size_t>::max());
+    const auto scan = ScanRequest(bytes, PredictCall::kPredict, catalog_, Duration::max());
+    if (!scan.ok()) return scan.status();
+    const auto message =
+        ParseMessage<v1::PredictRequest>(bytes, std::numeric_limits<size_t>::max(),
+                                         [&scan](v1::PredictRequest& request) { ReserveElements(*scan, request); });
     if (!message.ok()) return message.status();
     RequestSubject subject;
     const absl::StatusOr<RequestTarget> target = FindTarget(**message, "", catalog_, subject);
@@ -106,16 +107,15 @@ class AllocationFailureTest : public testing::Test {
   std::vector<Tensor> outputs_;
 };
 
-TEST_F(AllocationFailureTest, OfASmallRequestGivesEverythingBack) {
+TEST_F(CodecAllocationTest, OfASmallRequestGivesEverythingBack) {
   EXPECT_TRUE(Sweep(Request(3)).ok());
 }
 
-// Which is not parsed into an arena.
-TEST_F(AllocationFailureTest, OfALargeRequestGivesEverythingBack) {
+TEST_F(CodecAllocationTest, OfALargeRequestGivesEverythingBack) {
   EXPECT_TRUE(Sweep(Request(10'000)).ok());
 }
 
-TEST_F(AllocationFailureTest, OfAWrongRequestGivesEverythingBack) {
+TEST_F(CodecAllocationTest, OfAWrongRequestGivesEverythingBack) {
   v1::PredictRequest request = Request(3);
   request.mutable_inputs(0)->set_shape(1, 4);
   request.add_outputs("none");
