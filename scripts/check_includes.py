@@ -15,12 +15,13 @@ SUFFIXES = (".h", ".cc")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 # What every part of the server may use beside itself.
-EVERYWHERE = {"async", "config", "telemetry"}
+EVERYWHERE = {"async", "config", "files", "telemetry"}
 # Folder of server/ -> the folders that it may include. main.cc is "main", the files beside it are "server".
 MAY_USE = {
     "async": set(),
-    "config": {"async"},
-    "telemetry": {"async", "config"},
+    "files": set(),
+    "config": {"async", "files"},
+    "telemetry": {"async", "config", "files"},
     "kernels": set(),
     "model": EVERYWHERE,
     "engine": {"model", *EVERYWHERE},

@@ -207,7 +207,7 @@ def test_a_missing_repository_ends_with_1_and_its_path(tmp_path: Path) -> None:
     assert result.returncode == 1
     record = last_record(result.stderr)
     assert record["msg"] == "cannot start"
-    assert f"'{missing}': No such file or directory" in record["cause"]
+    assert f"'{missing}' cannot be read: No such file or directory" in record["cause"]
 
 
 def test_an_empty_repository_is_served_with_a_warning(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_an_empty_repository_is_served_with_a_warning(tmp_path: Path) -> None:
 def test_a_text_log_has_a_line_for_each_record(tmp_path: Path) -> None:
     result = run_predictd(f"--model-repository={tmp_path}/none", *FREE_PORTS)
     assert re.fullmatch(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z ERROR cannot start cause=\"cannot read .*\"\n", result.stderr
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z ERROR cannot start cause=\"the model repository .*\"\n", result.stderr
     )
 
 
