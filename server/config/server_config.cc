@@ -48,11 +48,8 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
                   "Largest request, 1KiB to 2GiB");
   options.Add("max-concurrent-streams", "N", config.max_concurrent_streams, "Calls at a time on one connection")
       ->check(CLI::Range(1, 1 << 20));
-  options
-      .Add("request-memory", "SIZE", config.request_memory,
-           "What all calls may hold, with requests and answers; 0: 1/16 of the memory")
-      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 50));
+  options.AddSize("request-memory", config.request_memory, 0, int64_t{1} << 50,
+                  "What all calls may hold, with requests and answers; 0: 1/16 of the memory");
   options.Add("max-endless-calls", "N", config.max_endless_calls, "Health watches and reflection streams at a time")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
 
@@ -70,11 +67,8 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
                       "How long an answer waits for its reader; 0: for ever");
   options.AddDuration("receive-timeout", config.receive_timeout,
                       "How long a request may take to arrive after its headers; 0: for ever");
-  options
-      .Add("min-reader-rate", "SIZE", config.min_reader_rate,
-           "Bytes a second that a reader must take while an answer waits; 0: any")
-      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+  options.AddSize("min-reader-rate", config.min_reader_rate, 0, int64_t{1} << 40,
+                  "Bytes a second that a reader must take while an answer waits; 0: any");
   options.AddDuration("drain-delay", config.drain_delay, "From NOT_SERVING until new calls are refused");
   options.AddDuration("drain-grace", config.drain_grace, "From then until running calls are stopped");
 
@@ -93,9 +87,17 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
                     "none, otlp (gRPC) or file (JSON lines)");
   options.Add("trace-endpoint", "URL", config.trace_endpoint, "Where the OTLP receiver listens");
   options.Add("trace-file", "FILE", config.trace_file, "The file for --trace-exporter file");
+  options.AddSize("trace-file-max-bytes", config.trace_file_max_bytes, int64_t{1} << 20, int64_t{1} << 40,
+                  "When it is full, it becomes FILE.1; 1MiB to 1TiB");
+  options.Add("trace-file-keep", "N", config.trace_file_keep, "Full files to keep, FILE.1 (the latest) to FILE.N")
+      ->check(CLI::Range(0, 1000));
   options
       .Add("trace-sample-ratio", "RATIO", config.trace_sample_ratio, "Share of calls without a parent span to trace")
       ->check(CLI::Range(0.0, 1.0));
+  options
+      .Add("trace-max-forced-per-second", "N", config.trace_max_forced_per_second,
+           "Calls traced because their traceparent says so; the ratio samples more")
+      ->check(CLI::Range(0, 1000000));
 }
 
 // --help and --version win over everything else, right or wrong.

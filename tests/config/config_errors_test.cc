@@ -129,7 +129,7 @@ TEST(ConfigHelpTest, HelpGoesToStdoutAndExitsWithZero) {
   EXPECT_EQ(parsed.exit_code, 0);
   EXPECT_EQ(parsed.err, "");
   for (const char* option :
-       {"--model-repository DIR", "--listen ADDRESS [127.0.0.1:8500]", "--drain-grace DURATION [30s]",
+       {"--model-repository DIR", "--listen ADDRESS [127.0.0.1:8500]", "--drain-grace DURATION [20s]",
         "--stream-window N [32]", "--config FILE", "Exit codes", "PREDICTD_LISTEN"}) {
     EXPECT_NE(parsed.out.find(option), std::string::npos) << option;
   }

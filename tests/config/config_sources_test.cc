@@ -26,7 +26,7 @@ TEST_F(ConfigSourcesTest, OnlyTheRepositoryIsRequiredAndTheRestHasDefaults) {
   EXPECT_EQ(parsed.config->metrics_listen, "127.0.0.1:8501");
   EXPECT_EQ(parsed.config->max_message_bytes, 64 << 20);
   EXPECT_EQ(parsed.config->stream_window, 32);
-  EXPECT_EQ(parsed.config->drain_grace, absl::Seconds(30));
+  EXPECT_EQ(parsed.config->drain_grace, absl::Seconds(20));
   EXPECT_EQ(parsed.config->trace_exporter, "none");
   EXPECT_EQ(parsed.out + parsed.err, "");
 }

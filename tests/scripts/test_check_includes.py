@@ -12,7 +12,9 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "check_includes.py"
 
 # A file of each part with everything that it may include.
 ALLOWED = {
-    "server/main.cc": ["server/server.h", "server/config/flags.h", "server/telemetry/log.h"],
+    "server/main.cc": ["server/server.h", "server/config/flags.h", "server/process/signals.h", "server/telemetry/log.h"],
+    "server/process/signals.h": ["server/telemetry/log.h"],
+    "server/http/server.h": ["server/async/task.h", "server/config/config.h"],
     "server/server.h": ["server/config/config.h"],
     "server/wiring.h": ["server/engine/engine.h", "server/telemetry/log.h"],
     "server/server.cc": ["server/server.h", "server/wiring.h", "server/rpc/server.h", "server/model/torch_model.h"],
@@ -24,7 +26,7 @@ ALLOWED = {
     "server/async/task.h": ["server/async/stop.h", "absl/base/thread_annotations.h"],
     "server/async/stop.h": [],
     "server/telemetry/log.h": ["server/async/task.h", "server/config/config.h"],
-    "server/telemetry/log.cc": ["spdlog/logger.h", "prometheus/counter.h", "server/telemetry/exporter_factory.h"],
+    "server/telemetry/log.cc": ["prometheus/counter.h", "server/telemetry/exporter_factory.h"],
     "server/telemetry/exporter.h": ["opentelemetry/sdk/trace/exporter.h"],
     "server/telemetry/exporter_factory.h": ["server/telemetry/exporter.h"],
     "server/model/model.h": ["server/async/task.h", "server/telemetry/log.h", "server/config/config.h"],
@@ -39,7 +41,7 @@ ALLOWED = {
     "client/client.h": ["grpcpp/grpcpp.h", "predictd/v1/prediction_service.grpc.pb.h", "client/shape.h"],
     "client/predictctl/main.cc": ["client/client.h", "CLI/CLI.hpp"],
     "client/shape.h": [],
-    "tests/rpc/call_test.cc": ["server/rpc/server.h", "client/client.h", "torch/script.h", "spdlog/logger.h"],
+    "tests/rpc/call_test.cc": ["server/rpc/server.h", "client/client.h", "torch/script.h", "prometheus/counter.h"],
 }
 
 # File, the line in it that breaks a rule, and what the message must name beside them.
@@ -49,6 +51,8 @@ BROKEN = [
     ("server/config/config.h", '#include "server/rpc/server.h"', "config may include those of"),
     ("server/files/toml_file.h", '#include "server/telemetry/log.h"', "files may include those of"),
     ("server/telemetry/log.h", '#include "server/engine/engine.h"', "telemetry may include those of"),
+    ("server/http/server.h", '#include "server/telemetry/log.h"', "http may include those of"),
+    ("server/process/signals.h", '#include "server/server.h"', "process may include those of"),
     ("server/model/model.h", '#include "server/engine/engine.h"', "model may include those of"),
     ("server/engine/engine.h", '#include "server/generation/scheduler.h"', "engine may include those of"),
     ("server/engine/engine.h", '#include "server/rpc/server.h"', "engine may include those of"),
@@ -65,7 +69,6 @@ BROKEN = [
     ("server/rpc/call.cc", "#include <c10/core/Device.h>", "LibTorch"),
     ("server/rpc/call.cc", '#include "server/model/torch_tensor.h"', "shows LibTorch"),
     ("server/model/model.h", '#include "server/model/torch_tensor.h"', "shows LibTorch"),
-    ("server/rpc/call.cc", "#include <spdlog/spdlog.h>", "spdlog"),
     ("server/rpc/call.cc", '#include "server/telemetry/exporter.h"', "shows OpenTelemetry"),
     ("server/rpc/call.cc", '#include "server/telemetry/exporter_factory.h"', "shows OpenTelemetry"),
     ("server/rpc/call.cc", "#include <prometheus/counter.h>", "prometheus"),
@@ -73,7 +76,7 @@ BROKEN = [
     ("client/client.h", '#include "server/model/model.h"', "share only proto/"),
     ("server/rpc/call.cc", '#include "client/client.h"', "share only proto/"),
     ("client/client.h", "#include <torch/script.h>", "LibTorch"),
-    ("client/client.h", "#include <spdlog/spdlog.h>", "spdlog"),
+    ("client/client.h", "#include <prometheus/counter.h>", "prometheus"),
     ("server/engine/engine.h", '#include "batch.h"', "path from the root"),
     ("server/engine/engine.h", '#include "../model/model.h"', "path from the root"),
     ("server/engine/engine.h", '#include "tests/fakes/fake_clock.h"', "nothing from tests/"),
