@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <new>
 #include <utility>
 
 namespace predictd {
@@ -50,15 +51,21 @@ HttpServer::~HttpServer() {
 }
 
 void HttpServer::Run() {
-  while (Wait()) {
-    AdvanceReady();
-    if (accepting_) AcceptAll();
-    EndLate();
+  while (!stopping_) {
+    try {
+      Wait();
+      AdvanceReady();
+      if (accepting_) AcceptAll();
+      EndLate();
+    } catch (const std::bad_alloc&) {
+      // What they hold may be what is missing.
+      connections_.clear();
+    }
     if (reserve_ < 0) reserve_ = OpenReserve();
   }
 }
 
-bool HttpServer::Wait() {
+void HttpServer::Wait() {
   std::vector<pollfd> polled = {{.fd = wake_, .events = POLLIN, .revents = 0},
                                 {.fd = socket_.fd, .events = POLLIN, .revents = 0}};
   for (const HttpConnection& connection : connections_) {
@@ -73,7 +80,7 @@ bool HttpServer::Wait() {
   accepting_ = polled[1].revents != 0;
   ready_.clear();
   for (size_t i = 2; i < polled.size(); ++i) ready_.push_back(polled[i].revents != 0);
-  return polled[0].revents == 0;
+  stopping_ = polled[0].revents != 0;
 }
 
 void HttpServer::AdvanceReady() {
@@ -89,10 +96,20 @@ void HttpServer::AcceptAll() {
   for (int i = 0; i < kMaxAccepts; ++i) {
     const int fd = Accept();
     if (fd < 0) return;
-    HttpConnection& connection = connections_.emplace_back(fd, steady_clock::now());
+    HttpConnection* const connection = Add(fd);
+    if (connection == nullptr) return;
     // The request often comes with the connection.
-    if (!connection.Advance([this](const auto& request) { return Handle(request); })) connections_.pop_back();
+    if (!connection->Advance([this](const auto& request) { return Handle(request); })) connections_.pop_back();
     KeepWithinLimits();
+  }
+}
+
+HttpConnection* HttpServer::Add(int fd) {
+  try {
+    return &connections_.emplace_back(fd, steady_clock::now());
+  } catch (const std::bad_alloc&) {
+    close(fd);
+    return nullptr;
   }
 }
 

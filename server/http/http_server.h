@@ -39,11 +39,12 @@ class HttpServer {
   HttpServer(ListenSocket socket, int wake, Routes routes);
 
   void Run();
-  // False: the server is to end.
-  bool Wait();
+  void Wait();
   void AcceptAll();
   // -1: nobody waits, or no file is left.
   int Accept();
+  // Null without memory for it; then the file is closed.
+  HttpConnection* Add(int fd);
   void AdvanceReady();
   void EndLate();
   // Ends the oldest connections while there are too many of them, or too many bytes wait in them.
@@ -57,7 +58,8 @@ class HttpServer {
   int reserve_;
   // Oldest first.
   std::list<HttpConnection> connections_;
-  // Of the last Wait: whether to accept, and what is ready of the connections, in their order.
+  // Of the last Wait: whether to end, or to accept, and what is ready of the connections, in their order.
+  bool stopping_ = false;
   bool accepting_ = false;
   std::vector<bool> ready_;
   std::thread thread_;

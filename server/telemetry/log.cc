@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -83,21 +84,30 @@ bool LogEnabled(LogLevel level) {
 void Log(LogLevel level, std::string_view message, absl::Span<const LogField> fields) {
   if (!LogEnabled(level)) return;
   Logging& logging = TheLogging();
-  std::string line =
-      FormatLogLine(logging.format.load(std::memory_order_relaxed), system_clock::now(), level, message, fields);
-  {
-    MutexLock lock(logging.mutex);
-    if (logging.writer != nullptr) {
-      logging.writer->Enqueue(level, std::move(line));
-      return;
+  try {
+    std::string line =
+        FormatLogLine(logging.format.load(std::memory_order_relaxed), system_clock::now(), level, message, fields);
+    {
+      MutexLock lock(logging.mutex);
+      if (logging.writer != nullptr) {
+        logging.writer->Enqueue(level, std::move(line));
+        return;
+      }
     }
+    WriteToStderr(line);
+  } catch (const std::bad_alloc&) {
+    // Whoever logs has better things to do than to end for want of a line.
+    logging.drops.Add(LogDrop::kUnwritten, level);
   }
-  WriteToStderr(line);
 }
 
 bool AdmitFailure(std::string_view model, std::string_view code) {
   Logging& logging = TheLogging();
-  if (logging.failures.Admit(model, code, steady_clock::now())) return true;
+  try {
+    if (logging.failures.Admit(model, code, steady_clock::now())) return true;
+  } catch (const std::bad_alloc&) {
+    // Counted like the others.
+  }
   logging.drops.Add(LogDrop::kHeldBack, LogLevel::kInfo);
   return false;
 }

@@ -7,9 +7,10 @@ namespace predictd {
 std::array<uint64_t, kLogLevels> LogQueue::Push(LogLevel level, std::string line) {
   std::array<uint64_t, kLogLevels> left{};
   const auto own = static_cast<size_t>(level);
-  bytes_ += line.size();
-  ++lines_;
+  const size_t size = line.size();
   by_level_[own].push_back({next_number_++, std::move(line)});
+  bytes_ += size;
+  ++lines_;
   for (size_t least = 0; lines_ > max_lines_ || bytes_ > max_bytes_;) {
     if (by_level_[least].empty()) {
       ++least;

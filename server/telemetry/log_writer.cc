@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <limits>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -111,14 +112,16 @@ void LogWriter::Run() {
   ReportDropped();
 }
 
-void LogWriter::WritePeriodic(bool last) {
+void LogWriter::WritePeriodic(bool last) try {
   for (const std::string& line : periodic_(last)) {
     if (!Write(line)) drops_.Add(LogDrop::kUnwritten, LogLevel::kInfo);
   }
+} catch (const std::bad_alloc&) {
+  drops_.Add(LogDrop::kUnwritten, LogLevel::kInfo);
 }
 
 // Logs how many lines the queue dropped since the last report.
-void LogWriter::ReportDropped() {
+void LogWriter::ReportDropped() try {
   const uint64_t dropped = drops_.Get(LogDrop::kQueueFull);
   if (dropped == reported_) return;
   const LogField count{"count", dropped - reported_};
@@ -126,6 +129,8 @@ void LogWriter::ReportDropped() {
                           "log records were dropped: stderr is read too slowly", {count}))) {
     reported_ = dropped;
   }
+} catch (const std::bad_alloc&) {
+  // Told with the next line.
 }
 
 // Waits while stderr is full, until the deadline passes.
