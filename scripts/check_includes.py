@@ -15,19 +15,22 @@ SUFFIXES = (".h", ".cc")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 # What every part of the server may use beside itself.
-EVERYWHERE = {"async", "config", "telemetry"}
+EVERYWHERE = {"async", "config", "files", "telemetry"}
 # Folder of server/ -> the folders that it may include. main.cc is "main", the files beside it are "server".
 MAY_USE = {
     "async": set(),
-    "config": {"async"},
-    "telemetry": {"async", "config"},
+    "files": set(),
+    "config": {"async", "files"},
+    "http": {"async", "config"},
+    "telemetry": {"async", "config", "files", "http"},
     "kernels": set(),
     "model": EVERYWHERE,
     "engine": {"model", *EVERYWHERE},
     "generation": {"model", *EVERYWHERE},
     "rpc": {"engine", "generation", "model", *EVERYWHERE},
-    "server": {"rpc", "engine", "generation", "model", "kernels", *EVERYWHERE},
-    "main": {"server", *EVERYWHERE},
+    "process": EVERYWHERE,
+    "server": {"rpc", "engine", "generation", "model", "kernels", "process", *EVERYWHERE},
+    "main": {"server", "process", *EVERYWHERE},
 }
 
 @dataclass(frozen=True)
@@ -53,7 +56,6 @@ LIBRARIES = (
     _library("gRPC", r"^(grpc|grpcpp|grpc\+\+)/|\.grpc\.pb\.h$", *_RPC),
     _library("protobuf", r"^google/(protobuf|rpc)/|\.pb\.h$", *_RPC),
     _library("LibTorch", r"^(torch|ATen|c10|caffe2)/", *_TORCH),
-    _library("spdlog", r"^(spdlog|fmt)/", *_TELEMETRY),
     _library("prometheus", r"^prometheus/", *_TELEMETRY),
     _library("OpenTelemetry", r"^opentelemetry/", *_TELEMETRY),
 )

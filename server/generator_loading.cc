@@ -1,26 +1,28 @@
 #include "server/generator_loading.h"
 
 #include <exception>
-#include <fstream>
 #include <future>
-#include <sstream>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/files/regular_file.h"
 #include "server/model/torch_generator.h"
 
 namespace predictd {
 namespace {
 
+constexpr int64_t kMaxChatTemplateBytes = 4 << 20;
+
 // Null if there is no such file: not every model is for chats.
 absl::StatusOr<std::shared_ptr<const ChatTemplate>> LoadChatTemplate(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) return nullptr;
-  std::ostringstream text;
-  text << stream.rdbuf();
-  absl::StatusOr<ChatTemplate> loaded = ChatTemplate::Load(text.str());
-  if (!loaded.ok()) return loaded.status();
+  const absl::StatusOr<std::string> text = ReadRegularFile(file, kMaxChatTemplateBytes);
+  if (absl::IsNotFound(text.status())) return nullptr;
+  absl::StatusOr<ChatTemplate> loaded = text.ok() ? ChatTemplate::Load(*text) : text.status();
+  if (!loaded.ok()) {
+    return absl::Status(loaded.status().code(),
+                        absl::StrCat(file.filename().string(), ": ", loaded.status().message()));
+  }
   return std::make_shared<const ChatTemplate>(*std::move(loaded));
 }
 

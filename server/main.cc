@@ -1,14 +1,18 @@
 #include <absl/synchronization/mutex.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include <cstdio>
+#include <exception>
 #include <optional>
-#include <thread>
+#include <string>
+#include <system_error>
+#include <utility>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "server/config/server_config.h"
+#include "server/process/standard_descriptors.h"
+#include "server/process/stop_signals.h"
+#include "server/process/working_directory.h"
 #include "server/server.h"
 #include "server/telemetry/log.h"
 
@@ -32,34 +36,53 @@ void RaiseFileLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// The paths among the options, each with its name. Relative ones are made absolute.
+absl::Status MakePathsAbsolute(ServerConfig& config) {
+  const std::pair<const char*, std::string*> paths[] = {{"--model-repository", &config.model_repository},
+                                                        {"--port-file", &config.port_file},
+                                                        {"--metrics-port-file", &config.metrics_port_file},
+                                                        {"--trace-file", &config.trace_file}};
+  for (const auto& [option, path] : paths) {
+    if (absl::Status status = MakeAbsolute(*path); !status.ok()) {
+      return absl::Status(status.code(), absl::StrCat(option, ": ", status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Start(ServerConfig& config, StopSignals& signals) {
+  if (absl::Status status = MakePathsAbsolute(config); !status.ok()) return status;
+  if (WorkingDirectoryWasRemoved()) Log(LogLevel::kWarning, "the working directory has been removed: working in /");
+  return RunServer(config, signals);
+}
+
+// What must come before the initialisers of the libraries, which may open files, and want a working directory.
+void BeforeLibraries(int /*argc*/, char** /*argv*/, char** /*environment*/) {
+  OpenStandardDescriptors();
+  LeaveRemovedWorkingDirectory();
+}
+
+[[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)(int, char**, char**) = BeforeLibraries;
+
 int Main(int argc, const char* const* argv) {
-  int exit_code = 0;
-  const std::optional<ServerConfig> config = ParseServerConfig(argc, argv, exit_code);
-  if (!config.has_value()) return exit_code;
-
-  // Blocked before the first thread starts, so that all threads block them and only sigwait takes them.
-  sigset_t stop_signals;
-  sigemptyset(&stop_signals);
-  sigaddset(&stop_signals, SIGTERM);
-  sigaddset(&stop_signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-  RaiseFileLimit();
-
-  // gRPC locks absl::Mutex on every call, and Debian's build looks for deadlocks at each.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  InitLogging(MakeLogOptions(*config));
-
-  const absl::Status status = RunServer(*config, [&stop_signals] {
-    int signal = 0;
-    sigwait(&stop_signals, &signal);
-    // Whoever asks twice does not want to wait.
-    std::thread([&stop_signals] {
-      int again = 0;
-      sigwait(&stop_signals, &again);
-      _exit(128 + again);
-    }).detach();
-  });
+  absl::Status status;
+  try {
+    StopSignals signals;
+    int exit_code = 0;
+    std::optional<ServerConfig> config = ParseServerConfig(argc, argv, exit_code);
+    if (!config.has_value()) return exit_code;
+    RaiseFileLimit();
+    // gRPC locks absl::Mutex on every call, and Debian's build looks for deadlocks at each.
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+    InitLogging(MakeLogOptions(*config));
+    status = Start(*config, signals);
+  } catch (const std::system_error& error) {
+    // What is thrown for want of a thread says only that a resource is unavailable.
+    const bool thread = error.code() == std::errc::resource_unavailable_try_again;
+    status = absl::ResourceExhaustedError(absl::StrCat(thread ? "a thread could not be started: " : "", error.what()));
+  } catch (const std::exception& error) {
+    status = absl::InternalError(error.what());
+  }
   if (!status.ok()) {
     const absl::string_view cause = status.message();
     Log(LogLevel::kError, "cannot start", {{"cause", std::string_view(cause.data(), cause.size())}});

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -19,14 +17,17 @@
 #include "server/config/memory_limit.h"
 #include "server/engine/catalog.h"
 #include "server/engine/loader.h"
+#include "server/files/atomic_file.h"
 #include "server/generator_loading.h"
 #include "server/generator_metrics.h"
 #include "server/kernels/kernels.h"
 #include "server/model/repository.h"
 #include "server/model/torch_model.h"
+#include "server/process/thread_limit.h"
 #include "server/response_cache_metrics.h"
 #include "server/rpc/rpc_server.h"
 #include "server/runner_metrics.h"
+#include "server/telemetry/drop_metrics.h"
 #include "server/telemetry/log.h"
 #include "server/telemetry/metrics.h"
 #include "server/telemetry/metrics_server.h"
@@ -39,6 +40,10 @@ namespace {
 // What batches may cost to be run by an event loop at the end of a burst: about as much as waking a worker and coming
 // back, and the bound that this adds to the loops' lag.
 constexpr Duration kMaxInlineCost = std::chrono::microseconds(200);
+
+// Those of gRPC, which starts them as it likes, and those of the server that are not counted by options: loader,
+// metrics and spans.
+constexpr int kFurtherThreads = 16;
 
 int Cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -61,7 +66,10 @@ TraceOptions MakeTraceOptions(const ServerConfig& config) {
   if (config.trace_exporter == "file") options.exporter = TraceExporter::kFile;
   options.otlp_endpoint = config.trace_endpoint;
   options.file = config.trace_file;
+  options.max_file_bytes = config.trace_file_max_bytes;
+  options.older_files = config.trace_file_keep;
   options.sample_ratio = config.trace_sample_ratio;
+  options.max_forced_per_second = config.trace_max_forced_per_second;
   options.service_version = PREDICTD_VERSION;
   return options;
 }
@@ -71,17 +79,9 @@ LogRequests ParseLogRequests(const std::string& name) {
   return name == "none" ? LogRequests::kNone : LogRequests::kErrors;
 }
 
-// The file appears with its whole content at once, so that who waits for it never reads half a number.
 absl::Status WritePort(const std::string& file, int port) {
   if (file.empty()) return absl::OkStatus();
-  const std::string temporary = file + ".tmp";
-  std::ofstream stream(temporary);
-  stream << port << "\n";
-  stream.close();
-  std::error_code error;
-  if (stream) std::filesystem::rename(temporary, file, error);
-  if (!stream || error) return absl::UnavailableError(absl::StrCat("cannot write ", file));
-  return absl::OkStatus();
+  return WriteFileAtomically(file, absl::StrCat(port, "\n"));
 }
 
 // Says in log and health what the loader found out.
@@ -127,7 +127,8 @@ bool IsUnspeakable(const ModelEntry& entry) {
 
 }  // namespace
 
-absl::Status RunServer(const ServerConfig& config, const std::function<void()>& wait_for_stop) {
+absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
+  Log(LogLevel::kInfo, "reading the model repository", {{"path", config.model_repository}});
   absl::StatusOr<std::vector<ModelEntry>> entries = ScanRepository(config.model_repository);
   if (!entries.ok()) return entries.status();
   std::erase_if(*entries, IsUnspeakable);
@@ -148,9 +149,10 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   RpcMetrics rpc_metrics(registry);
   absl::StatusOr<std::unique_ptr<Tracer>> tracer = Tracer::Create(MakeTraceOptions(config));
   if (!tracer.ok()) return tracer.status();
-  std::unique_ptr<MetricsServer> metrics_server;
+  AddDropMetrics(registry, **tracer);
+  std::unique_ptr<HttpServer> metrics_server;
   if (!config.metrics_listen.empty()) {
-    auto created = MetricsServer::Create(registry, config.metrics_listen);
+    auto created = ServeMetrics(registry, config.metrics_listen);
     if (!created.ok()) return created.status();
     metrics_server = *std::move(created);
     if (absl::Status status = WritePort(config.metrics_port_file, metrics_server->port()); !status.ok()) return status;
@@ -165,6 +167,8 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   Catalog catalog(*std::move(entries), make_cache);
   const int workers = config.workers > 0 ? config.workers : std::max(1, Cores() / config.intra_op_threads);
   const auto init_thread = [threads = config.intra_op_threads] { InitTorchThread(threads); };
+  const int loops = config.loops > 0 ? config.loops : std::max(1, Cores() / 2);
+  if (absl::Status status = CheckThreadLimit(workers + loops + kFurtherThreads); !status.ok()) return status;
   WorkerPool pool({.workers = workers,
                    .on_start = init_thread,
                    .max_inline_cost = kMaxInlineCost,
@@ -172,7 +176,6 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
                      Log(LogLevel::kError, "a worker's step ended with an exception", {{"cause", what}});
                    }});
 
-  const int loops = config.loops > 0 ? config.loops : std::max(1, Cores() / 2);
   RpcEnvironment environment(RequestMemory(config));
   environment.default_deadline = config.default_deadline;
   environment.max_deadline = config.max_deadline;
@@ -184,6 +187,7 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
   environment.tracer = tracer->get();
   environment.metrics = &rpc_metrics;
   environment.decoding = std::make_shared<StepQueue>(StepQueue::Options{}, pool);
+  signals.BeginServing();
   absl::StatusOr<std::unique_ptr<RpcServer>> started =
       RpcServer::Start({.listen = config.listen,
                         .loops = loops,
@@ -228,7 +232,7 @@ absl::Status RunServer(const ServerConfig& config, const std::function<void()>& 
         [&](const ServedModel& model, const ServedVersion& version, const absl::Status& status,
             absl::string_view note) { ReportLoaded(catalog, rpc, model, version, status, note); });
 
-    wait_for_stop();
+    signals.WaitForStop();
     rpc.health().SetNotServing();
     Log(LogLevel::kInfo, "draining", {{"in_flight", environment.accepted - environment.ended}});
     absl::SleepFor(config.drain_delay);

@@ -14,6 +14,14 @@ using Duration = std::chrono::steady_clock::duration;
 // "No deadline".
 inline constexpr TimePoint kNever = TimePoint::max();
 
+// `time` + `duration`, where a sum beyond what a TimePoint holds is kNever, and one before it the earliest TimePoint.
+// For every duration that a caller or an operator chose: signed overflow would make a long wait one that has passed.
+constexpr TimePoint SaturatingAdd(TimePoint time, Duration duration) {
+  Duration::rep sum = 0;
+  if (!__builtin_add_overflow(time.time_since_epoch().count(), duration.count(), &sum)) return TimePoint(Duration(sum));
+  return duration > Duration::zero() ? kNever : TimePoint::min();
+}
+
 // Where time comes from. Thread-safe.
 class Clock {
  public:

@@ -57,7 +57,12 @@ struct ServerConfig {
   std::string trace_exporter = "none";
   std::string trace_endpoint = "http://localhost:4317";
   std::string trace_file;
+  // A full file becomes FILE.1 and so on, of which so many are kept.
+  int64_t trace_file_max_bytes = int64_t{64} << 20;
+  int trace_file_keep = 3;
   double trace_sample_ratio = 0.01;
+  // Calls a second that are traced because their traceparent says so.
+  int trace_max_forced_per_second = 100;
 };
 
 // Reads flags, environment and file. Nothing to run (help or version was asked for, or something is wrong): prints what

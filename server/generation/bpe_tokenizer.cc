@@ -1,10 +1,10 @@
 #include "server/generation/bpe_tokenizer.h"
 
-#include <fstream>
-#include <sstream>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "server/files/regular_file.h"
 #include "server/generation/tokenizer_json.h"
 
 namespace predictd {
@@ -40,11 +40,9 @@ class BpeTokenizer : public Tokenizer {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadBpeTokenizer(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) return absl::NotFoundError("cannot be read");
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return ParseBpeTokenizer(text.str());
+  const absl::StatusOr<std::string> content = ReadRegularFile(file, Tokenizer::kMaxFileBytes);
+  if (!content.ok()) return content.status();
+  return ParseBpeTokenizer(*content);
 }
 
 absl::StatusOr<std::shared_ptr<const Tokenizer>> ParseBpeTokenizer(absl::string_view json) {

@@ -4,14 +4,14 @@
 #include <unicode/utf8.h>
 
 #include <array>
-#include <fstream>
-#include <sstream>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_replace.h"
+#include "server/files/regular_file.h"
 #include "server/generation/added_tokens.h"
 #include "server/generation/piece_encoder.h"
 #include "server/generation/sentencepiece_model.h"
@@ -125,11 +125,9 @@ class SentencePieceTokenizer : public Tokenizer {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadSentencePieceTokenizer(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) return absl::NotFoundError("cannot be read");
-  std::ostringstream bytes;
-  bytes << stream.rdbuf();
-  return ParseSentencePieceTokenizer(bytes.str());
+  const absl::StatusOr<std::string> content = ReadRegularFile(file, Tokenizer::kMaxFileBytes);
+  if (!content.ok()) return content.status();
+  return ParseSentencePieceTokenizer(*content);
 }
 
 absl::StatusOr<std::shared_ptr<const Tokenizer>> ParseSentencePieceTokenizer(absl::string_view bytes) {

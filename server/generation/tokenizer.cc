@@ -46,10 +46,9 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::Load(const std::file
   constexpr std::pair<const char*, Loader> kLoaders[] = {{"tokenizer.json", LoadBpeTokenizer},
                                                          {"tokenizer.model", LoadSentencePieceTokenizer}};
   for (const auto& [name, load] : kLoaders) {
-    std::error_code ignored;
-    if (!std::filesystem::exists(folder / name, ignored)) continue;
     absl::StatusOr<std::shared_ptr<const Tokenizer>> tokenizer = load(folder / name);
     if (tokenizer.ok()) return tokenizer;
+    if (absl::IsNotFound(tokenizer.status())) continue;
     return absl::Status(tokenizer.status().code(), absl::StrCat(name, ": ", tokenizer.status().message()));
   }
   return absl::NotFoundError("there is neither a tokenizer.json nor a tokenizer.model");

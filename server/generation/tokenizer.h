@@ -24,6 +24,9 @@ class Tokenizer {
  public:
   using Range = TextRange;
 
+  // The largest vocabularies take a fifth of it.
+  static constexpr int64_t kMaxFileBytes = int64_t{256} << 20;
+
   // Reads tokenizer.json (byte-level BPE) or tokenizer.model (SentencePiece) of a version folder. NOT_FOUND if there is
   // neither, INVALID_ARGUMENT says what is wrong or not supported. Reads files.
   static absl::StatusOr<std::shared_ptr<const Tokenizer>> Load(const std::filesystem::path& folder);

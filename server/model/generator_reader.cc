@@ -3,7 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "server/model/table_reader.h"
+#include "server/files/table_reader.h"
 
 namespace predictd {
 namespace {

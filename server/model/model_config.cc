@@ -3,14 +3,13 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <fstream>
 #include <functional>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "server/files/table_reader.h"
+#include "server/files/toml_file.h"
 #include "server/model/generator_reader.h"
 #include "server/model/signature_config.h"
-#include "server/model/table_reader.h"
 
 namespace predictd {
 namespace {
@@ -101,6 +100,32 @@ void ReadTensorModel(TableReader& reader, ModelConfig& config) {
   reader.Fail(ReadTensors(inputs, outputs, config.signature));
 }
 
+absl::StatusOr<ModelConfig> ParseTable(const toml::table& root) {
+  ModelConfig config;
+  TableReader reader(root, "");
+  std::string kind = "tensor";
+  reader.Read<std::string>("kind", R"("tensor" or "generator")", kind,
+                           [](const std::string& value) { return value == "tensor" || value == "generator"; });
+  reader.Read<std::string>("description", "a string", config.description);
+  reader.Read<bool>("warmup", "true or false", config.warmup);
+  reader.Read<int64_t>("queue_capacity", absl::StrCat("1 to ", kMaxQueueCapacity), config.queue_capacity,
+                       [](const int64_t& value) { return value >= 1 && value <= kMaxQueueCapacity; });
+  ReadWeight(reader, config);
+  if (const toml::node* policy = reader.Find("version_policy")) {
+    absl::StatusOr<VersionPolicy> read = ReadVersionPolicy(*policy);
+    read.ok() ? void(config.version_policy = *read) : reader.Fail(read.status());
+  }
+  if (kind == "tensor") {
+    ReadTensorModel(reader, config);
+  } else if (absl::StatusOr<GeneratorConfig> generator = ReadGenerator(reader.Find("generator")); generator.ok()) {
+    config.generator = *std::move(generator);
+  } else {
+    reader.Fail(generator.status());
+  }
+  if (absl::Status status = reader.Finish(); !status.ok()) return status;
+  return config;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<int64_t>> VersionPolicy::Choose(std::vector<int64_t> existing) const {
@@ -127,44 +152,14 @@ absl::StatusOr<std::vector<int64_t>> VersionPolicy::Choose(std::vector<int64_t> 
 }
 
 absl::StatusOr<ModelConfig> ModelConfig::Parse(absl::string_view text) {
-  toml::table root;
-  try {
-    root = toml::parse(std::string(text));
-  } catch (const toml::parse_error& error) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("line ", error.source().begin.line, ": ", std::string(error.description())));
-  }
-  ModelConfig config;
-  TableReader reader(root, "");
-  std::string kind = "tensor";
-  reader.Read<std::string>("kind", R"("tensor" or "generator")", kind,
-                           [](const std::string& value) { return value == "tensor" || value == "generator"; });
-  reader.Read<std::string>("description", "a string", config.description);
-  reader.Read<bool>("warmup", "true or false", config.warmup);
-  reader.Read<int64_t>("queue_capacity", absl::StrCat("1 to ", kMaxQueueCapacity), config.queue_capacity,
-                       [](const int64_t& value) { return value >= 1 && value <= kMaxQueueCapacity; });
-  ReadWeight(reader, config);
-  if (const toml::node* policy = reader.Find("version_policy")) {
-    absl::StatusOr<VersionPolicy> read = ReadVersionPolicy(*policy);
-    read.ok() ? void(config.version_policy = *read) : reader.Fail(read.status());
-  }
-  if (kind == "tensor") {
-    ReadTensorModel(reader, config);
-  } else if (absl::StatusOr<GeneratorConfig> generator = ReadGenerator(reader.Find("generator")); generator.ok()) {
-    config.generator = *std::move(generator);
-  } else {
-    reader.Fail(generator.status());
-  }
-  if (absl::Status status = reader.Finish(); !status.ok()) return status;
-  return config;
+  const absl::StatusOr<toml::table> root = ParseToml(text);
+  if (!root.ok()) return root.status();
+  return ParseTable(*root);
 }
 
 absl::StatusOr<ModelConfig> ModelConfig::Load(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) return absl::NotFoundError(absl::StrCat("cannot read ", file.filename().string()));
-  std::ostringstream text;
-  text << stream.rdbuf();
-  absl::StatusOr<ModelConfig> config = Parse(text.str());
+  const absl::StatusOr<toml::table> root = ReadTomlFile(file);
+  absl::StatusOr<ModelConfig> config = root.ok() ? ParseTable(*root) : root.status();
   if (config.ok()) return config;
   return absl::Status(config.status().code(), absl::StrCat(file.filename().string(), ": ", config.status().message()));
 }

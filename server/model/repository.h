@@ -36,8 +36,8 @@ struct ModelEntry {
 // Reads a model repository:
 //   ROOT/MODEL/model.toml
 //   ROOT/MODEL/VERSION/model.pt (TorchScript) or model.pt2 (AOTInductor), VERSION a positive number
-// Folders without a model.toml are no models. A model that is wrong is returned with its error, so that the others can
-// be served. NOT_FOUND if ROOT is no readable folder. Reads files; not for event loops.
+// Folders without a model.toml are no models. A model that is wrong or cannot be read is returned with its error, so
+// that the others can be served. NOT_FOUND if ROOT is no readable folder. Reads files; not for event loops.
 absl::StatusOr<std::vector<ModelEntry>> ScanRepository(const std::filesystem::path& root);
 
 }  // namespace predictd

@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "server/model/table_reader.h"
+#include "server/files/table_reader.h"
 
 namespace predictd {
 namespace {

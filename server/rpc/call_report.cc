@@ -152,9 +152,15 @@ void CallReport::End(const grpc::Status& status, StopReason stop, TimePoint ende
   series.ended(code).Increment();
   series.seconds().Observe(std::chrono::duration<double>(ended - arrived_).count());
   if (span_) EndSpan(code, status, stop, ended);
-  const bool log = environment_.log_requests == LogRequests::kAll ||
-                   (environment_.log_requests == LogRequests::kErrors && !status.ok());
-  if (log && LogEnabled(LogLevel::kInfo)) LogLine(code, status, ended);
+  if (Logged(code)) LogLine(code, status, ended);
+}
+
+bool CallReport::Logged(int code) const {
+  if (!LogEnabled(LogLevel::kInfo) || environment_.log_requests == LogRequests::kNone) return false;
+  if (environment_.log_requests == LogRequests::kAll) return true;
+  const absl::string_view name = CodeName(code);
+  const std::string_view model = model_ == nullptr ? std::string_view() : std::string_view(model_->name());
+  return code != 0 && AdmitFailure(model, {name.data(), name.size()});
 }
 
 void CallReport::EndSpan(int code, const grpc::Status& status, StopReason stop, TimePoint ended) {

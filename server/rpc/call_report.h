@@ -46,6 +46,8 @@ class CallReport {
  private:
   std::string ServerTiming() const;
   void EndSpan(int code, const grpc::Status& status, StopReason stop, TimePoint ended);
+  // Whether the call has a line in the log. To be asked once.
+  bool Logged(int code) const;
   void LogLine(int code, const grpc::Status& status, TimePoint ended) const;
 
   const RpcEnvironment& environment_;

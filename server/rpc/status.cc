@@ -30,6 +30,9 @@ std::string PublicMessage(const absl::Status& status) {
   if (status.code() != absl::StatusCode::kInternal && status.code() != absl::StatusCode::kUnknown) {
     return std::string(status.message());
   }
+  if (!AdmitFailure("", "causes of INTERNAL")) {
+    return "the model failed; there are too many failures at the moment for each to have its cause in the server's log";
+  }
   const std::string id = NewErrorId();
   const std::string cause(status.message());
   Log(LogLevel::kError, "model failed", {{"error_id", id}, {"cause", cause}});

@@ -3,16 +3,25 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "server/async/mutex.h"
+#include "server/telemetry/failure_limiter.h"
+#include "server/telemetry/log_drops.h"
 #include "server/telemetry/log_format.h"
 #include "server/telemetry/log_writer.h"
 
 namespace predictd {
 namespace {
+
+using std::chrono::steady_clock;
+using std::chrono::system_clock;
+
+constexpr uint64_t kFailuresPerSecond = 10;
 
 // The process's logging. Leaked on purpose: destructors of static objects may still log.
 struct Logging {
@@ -21,12 +30,28 @@ struct Logging {
 
   Mutex mutex;
   std::unique_ptr<LogWriter> writer ABSL_GUARDED_BY(mutex);
-  uint64_t dropped_by_former_writers ABSL_GUARDED_BY(mutex) = 0;
+
+  LogDrops drops;
+  FailureLimiter failures{kFailuresPerSecond};
 };
 
 Logging& TheLogging() {
   static Logging* const logging = new Logging;
   return *logging;
+}
+
+// A record for each model and code that had more failures than may be logged.
+std::vector<std::string> HeldBackLines(bool last) {
+  std::vector<std::string> lines;
+  if (!LogEnabled(LogLevel::kInfo)) return lines;
+  const LogFormat format = TheLogging().format.load(std::memory_order_relaxed);
+  for (const FailureLimiter::HeldBack& more :
+       TheLogging().failures.Take(last ? steady_clock::time_point::max() : steady_clock::now())) {
+    const LogField fields[] = {{"model", more.model}, {"code", more.code}, {"count", more.count}};
+    lines.push_back(FormatLogLine(format, system_clock::now(), LogLevel::kInfo,
+                                  "more requests failed in the same way within a second", fields));
+  }
+  return lines;
 }
 
 }  // namespace
@@ -36,7 +61,7 @@ void InitLogging(const LogOptions& options) {
   Logging& logging = TheLogging();
   logging.level.store(options.level, std::memory_order_relaxed);
   logging.format.store(options.format, std::memory_order_relaxed);
-  auto writer = std::make_unique<LogWriter>(options.format);
+  auto writer = std::make_unique<LogWriter>(options.format, logging.drops, HeldBackLines);
   MutexLock lock(logging.mutex);
   logging.writer = std::move(writer);
 }
@@ -50,8 +75,6 @@ void ShutdownLogging(absl::Duration timeout) {
   }
   if (writer == nullptr) return;
   writer->Stop(timeout);
-  MutexLock lock(logging.mutex);
-  logging.dropped_by_former_writers += writer->dropped();
 }
 
 bool LogEnabled(LogLevel level) {
@@ -61,22 +84,41 @@ bool LogEnabled(LogLevel level) {
 void Log(LogLevel level, std::string_view message, absl::Span<const LogField> fields) {
   if (!LogEnabled(level)) return;
   Logging& logging = TheLogging();
-  const std::string line = FormatLogLine(logging.format.load(std::memory_order_relaxed),
-                                         std::chrono::system_clock::now(), level, message, fields);
-  {
-    MutexLock lock(logging.mutex);
-    if (logging.writer != nullptr) {
-      logging.writer->Enqueue(line);
-      return;
+  try {
+    std::string line =
+        FormatLogLine(logging.format.load(std::memory_order_relaxed), system_clock::now(), level, message, fields);
+    {
+      MutexLock lock(logging.mutex);
+      if (logging.writer != nullptr) {
+        logging.writer->Enqueue(level, std::move(line));
+        return;
+      }
     }
+    WriteToStderr(line);
+  } catch (const std::bad_alloc&) {
+    // Whoever logs has better things to do than to end for want of a line.
+    logging.drops.Add(LogDrop::kUnwritten, level);
   }
-  WriteToStderr(line);
+}
+
+bool AdmitFailure(std::string_view model, std::string_view code) {
+  Logging& logging = TheLogging();
+  try {
+    if (logging.failures.Admit(model, code, steady_clock::now())) return true;
+  } catch (const std::bad_alloc&) {
+    // Counted like the others.
+  }
+  logging.drops.Add(LogDrop::kHeldBack, LogLevel::kInfo);
+  return false;
+}
+
+uint64_t DroppedLogRecords(LogDrop reason, LogLevel level) {
+  return TheLogging().drops.Get(reason, level);
 }
 
 uint64_t DroppedLogRecords() {
-  Logging& logging = TheLogging();
-  MutexLock lock(logging.mutex);
-  return logging.dropped_by_former_writers + (logging.writer != nullptr ? logging.writer->dropped() : 0);
+  const LogDrops& drops = TheLogging().drops;
+  return drops.Get(LogDrop::kQueueFull) + drops.Get(LogDrop::kUnwritten);
 }
 
 }  // namespace predictd

@@ -1,6 +1,7 @@
 #ifndef PREDICTD_SERVER_TELEMETRY_LOG_H_
 #define PREDICTD_SERVER_TELEMETRY_LOG_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 namespace predictd {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
+inline constexpr size_t kLogLevels = 4;
 enum class LogFormat { kText, kJson };
 
 using LogField = Field;
@@ -21,8 +23,8 @@ struct LogOptions {
 };
 
 // Starts the thread that writes records to stderr. From here on Log never waits for stderr: records wait in a queue of
-// 8192, and when it is full the oldest are dropped, counted, and reported in the log once there is room. Called again,
-// it first does what ShutdownLogging does.
+// 8192 and 16 MiB, and when it is full the oldest of the lowest level are dropped, counted, and reported in the log
+// once there is room. Called again, it first does what ShutdownLogging does.
 void InitLogging(const LogOptions& options);
 
 // Writes what is queued and ends the thread. Gives up on a stderr that nobody reads after `timeout`. Later records are
@@ -32,13 +34,22 @@ void ShutdownLogging(absl::Duration timeout = absl::Seconds(2));
 // Whether a record of this level is written. Costs a relaxed load: ask before building expensive fields.
 bool LogEnabled(LogLevel level);
 
-// Logs one record, always as exactly one line: line breaks, control characters and invalid UTF-8 in the message, in
-// keys and in values are escaped or replaced, and overlong strings are cut. Callable from any thread.
+// Logs one record, always as exactly one line of 8 KiB or less: line breaks, control characters and invalid UTF-8 in
+// the message, in keys and in values are escaped or replaced, and overlong strings are cut. Callable from any thread.
 //
 //   Log(LogLevel::kInfo, "model loaded", {{"model", name}, {"version", 3}});
 void Log(LogLevel level, std::string_view message, absl::Span<const LogField> fields = {});
 
-// How many records were dropped since the process started, because the queue was full or stderr was not read.
+// Whether a failure that callers can cause at will may have a record of its own: of each model and code the first ten
+// in a second. The others are counted, and a record a second tells how many they were. Ask once for each failure.
+bool AdmitFailure(std::string_view model, std::string_view code);
+
+// Why a record was not written: the queue was full, stderr took nothing or was broken, or AdmitFailure said no.
+enum class LogDrop { kQueueFull, kUnwritten, kHeldBack };
+inline constexpr size_t kLogDrops = 3;
+
+// How many records were dropped since the process started; without a reason, those that Log was given.
+uint64_t DroppedLogRecords(LogDrop reason, LogLevel level);
 uint64_t DroppedLogRecords();
 
 }  // namespace predictd

@@ -1,5 +1,6 @@
 #include "server/telemetry/log_format.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -19,6 +20,8 @@ namespace {
 constexpr size_t kMaxMessage = 4096;
 constexpr size_t kMaxKey = 128;
 constexpr size_t kMaxValue = 2048;
+// What strings may fill; numbers, keys and punctuation come on top.
+constexpr size_t kMaxLine = 7 << 10;
 
 // Terminals and log viewers act on these or break the line at them: C0, DEL, C1, and the Unicode line and paragraph
 // separators.
@@ -26,38 +29,50 @@ bool IsControl(char32_t c) {
   return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x2028 || c == 0x2029;
 }
 
-// Appends `text` as valid UTF-8 on one line. The escapes are those of JSON strings. With `quoted`, quotes and
-// backslashes are escaped too.
+// One character as it stands in a line. The escapes are those of JSON strings. With `quoted`, quotes and backslashes
+// are escaped too.
+std::string_view EscapedChar(std::string_view bytes, char32_t code_point, bool quoted, std::string& buffer) {
+  if (code_point == '\n') return "\\n";
+  if (code_point == '\r') return "\\r";
+  if (code_point == '\t') return "\\t";
+  if (code_point == 0xFFFD) return "\xEF\xBF\xBD";
+  if (IsControl(code_point)) {
+    buffer = absl::StrFormat("\\u%04x", static_cast<uint32_t>(code_point));
+  } else if (quoted && code_point == '"') {
+    return "\\\"";
+  } else if (quoted && code_point == '\\') {
+    return "\\\\";
+  } else {
+    return bytes;
+  }
+  return buffer;
+}
+
+// Appends `text` as valid UTF-8 on one line. What it becomes is cut at `max_bytes`, and the cut marked.
 void AppendEscaped(std::string& out, std::string_view text, size_t max_bytes, bool quoted) {
-  const bool cut = text.size() > max_bytes;
-  size_t taken = 0;
+  const size_t end = out.size() + max_bytes;
+  std::string buffer;
   while (!text.empty()) {
     const Utf8Char next = DecodeUtf8Char(text);
-    if (taken + next.length > max_bytes) break;
-    if (next.code_point == '\n') {
-      out += "\\n";
-    } else if (next.code_point == '\r') {
-      out += "\\r";
-    } else if (next.code_point == '\t') {
-      out += "\\t";
-    } else if (IsControl(next.code_point)) {
-      absl::StrAppendFormat(&out, "\\u%04x", static_cast<uint32_t>(next.code_point));
-    } else if (next.code_point == 0xFFFD) {
-      out += "\xEF\xBF\xBD";
-    } else {
-      if (quoted && (next.code_point == '"' || next.code_point == '\\')) out += '\\';
-      out += text.substr(0, next.length);
+    const std::string_view escaped = EscapedChar(text.substr(0, next.length), next.code_point, quoted, buffer);
+    if (out.size() + escaped.size() > end) {
+      out += "\xE2\x80\xA6";
+      return;
     }
-    taken += next.length;
+    out += escaped;
     text.remove_prefix(next.length);
   }
-  if (cut) out += "\xE2\x80\xA6";
 }
 
 void AppendQuoted(std::string& out, std::string_view text, size_t max_bytes) {
   out += '"';
   AppendEscaped(out, text, max_bytes, /*quoted=*/true);
   out += '"';
+}
+
+// What a value may take of a line: all of them together have a limit, too.
+size_t Room(const std::string& line) {
+  return std::min(kMaxValue, kMaxLine - std::min(line.size(), kMaxLine));
 }
 
 // Whether `text` stands in a text line as it is, and cannot be taken for anything but one key or value.
@@ -97,9 +112,9 @@ void AppendValue(std::string& out, const FieldValue& value, bool json) {
         using T = std::decay_t<decltype(v)>;
         if constexpr (std::is_same_v<T, std::string_view>) {
           if (json) {
-            AppendQuoted(out, v, kMaxValue);
+            AppendQuoted(out, v, Room(out));
           } else {
-            AppendWord(out, v, kMaxValue);
+            AppendWord(out, v, Room(out));
           }
         } else if constexpr (std::is_same_v<T, double>) {
           AppendDouble(out, v, json);

@@ -93,6 +93,17 @@ void MetricFamily<T>::Collect(prometheus::MetricFamily& out) const {
   }
 }
 
+void CounterFunctions::Collect(prometheus::MetricFamily& out) const {
+  out.name = name_;
+  out.help = help_;
+  out.type = prometheus::MetricType::Counter;
+  for (const Series& series : series_) {
+    prometheus::ClientMetric& sample = out.metric.emplace_back();
+    for (size_t i = 0; i < label_names_.size(); ++i) sample.label.push_back({label_names_[i], series.label_values[i]});
+    sample.counter.value = static_cast<double>(series.read());
+  }
+}
+
 template class MetricFamily<Counter>;
 template class MetricFamily<Gauge>;
 template class MetricFamily<Histogram>;

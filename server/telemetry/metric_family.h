@@ -2,6 +2,8 @@
 #define PREDICTD_SERVER_TELEMETRY_METRIC_FAMILY_H_
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -36,6 +38,23 @@ class MetricFamilyBase {
   const std::string name_;
   const std::string help_;
   const std::vector<std::string> label_names_;
+};
+
+// Counters that something else counts, and that are asked for it at each scrape.
+class CounterFunctions final : public MetricFamilyBase {
+ public:
+  struct Series {
+    std::vector<std::string> label_values;
+    std::function<uint64_t()> read;
+  };
+
+  CounterFunctions(std::string name, std::string help, std::vector<std::string> label_names, std::vector<Series> series)
+      : MetricFamilyBase(std::move(name), std::move(help), std::move(label_names)), series_(std::move(series)) {}
+
+  void Collect(prometheus::MetricFamily& out) const override;
+
+ private:
+  const std::vector<Series> series_;
 };
 
 // The metrics of one name, told apart by their labels' values. Owned by a MetricsRegistry. T is Counter, Gauge or

@@ -64,15 +64,29 @@ template <typename T>
 MetricFamily<T>& MetricsRegistry::Add(std::string name, std::string help, std::vector<std::string> label_names,
                                       std::vector<double> bounds) {
   Validate(name, help, label_names, bounds);
-  MutexLock lock(mutex_);
-  for (const std::unique_ptr<MetricFamilyBase>& family : families_) {
-    if (family->name() == name) Fail("a metric's name is taken", name);
-  }
   auto family =
       std::make_unique<MetricFamily<T>>(std::move(name), std::move(help), std::move(label_names), std::move(bounds));
   MetricFamily<T>& result = *family;
-  families_.push_back(std::move(family));
+  Insert(std::move(family));
   return result;
+}
+
+void MetricsRegistry::AddCounterFunctions(std::string name, std::string help, std::vector<std::string> label_names,
+                                          std::vector<CounterFunctions::Series> series) {
+  Validate(name, help, label_names, {});
+  for (const CounterFunctions::Series& one : series) {
+    if (one.label_values.size() != label_names.size()) Fail("a metric has the wrong number of labels", name);
+  }
+  Insert(
+      std::make_unique<CounterFunctions>(std::move(name), std::move(help), std::move(label_names), std::move(series)));
+}
+
+void MetricsRegistry::Insert(std::unique_ptr<MetricFamilyBase> family) {
+  MutexLock lock(mutex_);
+  for (const std::unique_ptr<MetricFamilyBase>& taken : families_) {
+    if (taken->name() == family->name()) Fail("a metric's name is taken", family->name());
+  }
+  families_.push_back(std::move(family));
 }
 
 std::vector<prometheus::MetricFamily> MetricsRegistry::Collect() const {

@@ -26,6 +26,11 @@ class MetricsRegistry {
   MetricFamily<Histogram>& AddHistogram(std::string name, std::string help, std::vector<double> bounds,
                                         std::vector<std::string> label_names = {});
 
+  // Each series has a value for each label. What the functions read is there as long as anybody collects; any thread
+  // calls them.
+  void AddCounterFunctions(std::string name, std::string help, std::vector<std::string> label_names,
+                           std::vector<CounterFunctions::Series> series);
+
   // One collected family per family, in the order they were added.
   std::vector<prometheus::MetricFamily> Collect() const;
 
@@ -36,6 +41,8 @@ class MetricsRegistry {
   template <typename T>
   MetricFamily<T>& Add(std::string name, std::string help, std::vector<std::string> label_names,
                        std::vector<double> bounds);
+
+  void Insert(std::unique_ptr<MetricFamilyBase> family);
 
   mutable Mutex mutex_;
   std::vector<std::unique_ptr<MetricFamilyBase>> families_ ABSL_GUARDED_BY(mutex_);

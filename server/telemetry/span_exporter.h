@@ -25,9 +25,17 @@ class CancellableExporter : public opentelemetry::sdk::trace::SpanExporter {
 absl::StatusOr<std::unique_ptr<CancellableExporter>> MakeOtlpGrpcExporter(const std::string& endpoint,
                                                                           absl::Duration timeout);
 
-// Appends batches to the regular file `path`, made when missing, in OTLP's JSON encoding; fails once the file has
-// `max_bytes`. UNAVAILABLE when it cannot be opened, INVALID_ARGUMENT when it is not a regular file.
-absl::StatusOr<std::unique_ptr<CancellableExporter>> MakeFileExporter(const std::string& path, int64_t max_bytes);
+struct TraceFile {
+  std::string path;
+  // A batch that would make the file larger goes into a new one.
+  int64_t max_bytes = 0;
+  // How many full ones stay, as PATH.1 (the latest) to PATH.N.
+  int older_files = 0;
+};
+
+// Appends batches to a regular file, made when missing, in OTLP's JSON encoding. UNAVAILABLE when it cannot be opened,
+// INVALID_ARGUMENT when it is not a regular file.
+absl::StatusOr<std::unique_ptr<CancellableExporter>> MakeFileExporter(const TraceFile& file);
 
 }  // namespace predictd
 

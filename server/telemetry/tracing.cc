@@ -2,8 +2,6 @@
 
 #include <opentelemetry/context/context.h>
 #include <opentelemetry/sdk/resource/resource.h>
-#include <opentelemetry/sdk/trace/batch_span_processor_factory.h>
-#include <opentelemetry/sdk/trace/batch_span_processor_options.h>
 #include <opentelemetry/sdk/trace/samplers/always_on_factory.h>
 #include <opentelemetry/sdk/trace/tracer_provider.h>
 #include <opentelemetry/sdk/trace/tracer_provider_factory.h>
@@ -22,12 +20,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/async/clock.h"
 #include "server/async/mutex.h"
 #include "server/telemetry/call_span_impl.h"
+#include "server/telemetry/counting_processor.h"
 #include "server/telemetry/otel_log.h"
 #include "server/telemetry/peer.h"
 #include "server/telemetry/span_exporter.h"
-#include "server/telemetry/traceparent.h"
 
 namespace predictd {
 namespace {
@@ -37,8 +36,6 @@ namespace semconv = opentelemetry::semconv;
 namespace trace = opentelemetry::trace;
 using opentelemetry::nostd::shared_ptr;
 
-constexpr size_t kMaxQueuedSpans = 8192;
-constexpr size_t kMaxBatch = 512;
 // As much as W3C asks servers to pass on at the least.
 constexpr size_t kMaxTracestate = 512;
 
@@ -75,21 +72,22 @@ trace::SpanContext ToSpanContext(const Traceparent& parent, std::string_view tra
 }
 
 absl::StatusOr<std::unique_ptr<CancellableExporter>> MakeExporter(const TraceOptions& options) {
-  if (options.exporter == TraceExporter::kFile) return MakeFileExporter(options.file, options.max_file_bytes);
+  if (options.exporter == TraceExporter::kFile) {
+    return MakeFileExporter(
+        {.path = options.file, .max_bytes = options.max_file_bytes, .older_files = options.older_files});
+  }
   return MakeOtlpGrpcExporter(options.otlp_endpoint, options.export_timeout);
 }
 
 }  // namespace
 
 struct Tracer::Impl {
-  Impl(std::unique_ptr<CancellableExporter> owned_exporter, const TraceOptions& options)
+  Impl(std::unique_ptr<CancellableExporter> owned_exporter, const TraceOptions& options,
+       std::shared_ptr<SpanCounts> counts)
       : exporter(owned_exporter.get()), export_timeout(options.export_timeout) {
-    sdk::trace::BatchSpanProcessorOptions batching;
-    batching.max_queue_size = kMaxQueuedSpans;
-    batching.max_export_batch_size = kMaxBatch;
-    batching.schedule_delay_millis = absl::ToChronoMilliseconds(options.batch_delay);
     provider = sdk::trace::TracerProviderFactory::Create(
-        sdk::trace::BatchSpanProcessorFactory::Create(std::move(owned_exporter), batching), MakeResource(options),
+        MakeCountingProcessor(std::move(owned_exporter), {.delay = options.batch_delay}, std::move(counts)),
+        MakeResource(options),
         // StartCall has decided already.
         sdk::trace::AlwaysOnSamplerFactory::Create());
     tracer = provider->GetTracer("predictd", options.service_version);
@@ -108,24 +106,38 @@ absl::StatusOr<std::unique_ptr<Tracer>> Tracer::Create(const TraceOptions& optio
   if (options.batch_delay < absl::Milliseconds(1) || options.export_timeout < absl::Milliseconds(1)) {
     return absl::InvalidArgumentError("the batch delay and the export timeout of traces are at least 1 ms");
   }
-  if (options.exporter == TraceExporter::kNone) return std::unique_ptr<Tracer>(new Tracer(options, nullptr));
+  auto counts = std::make_shared<SpanCounts>();
+  if (options.exporter == TraceExporter::kNone) return std::unique_ptr<Tracer>(new Tracer(options, counts, nullptr));
   RouteOtelLog();
   absl::StatusOr<std::unique_ptr<CancellableExporter>> exporter = MakeExporter(options);
   if (!exporter.ok()) return exporter.status();
-  return std::unique_ptr<Tracer>(new Tracer(options, std::make_unique<Impl>(*std::move(exporter), options)));
+  auto impl = std::make_unique<Impl>(*std::move(exporter), options, counts);
+  return std::unique_ptr<Tracer>(new Tracer(options, counts, std::move(impl)));
 }
 
-Tracer::Tracer(const TraceOptions& options, std::unique_ptr<Impl> impl)
-    : sample_ratio_(options.sample_ratio), impl_(std::move(impl)), enabled_(impl_ != nullptr) {}
+Tracer::Tracer(const TraceOptions& options, std::shared_ptr<SpanCounts> counts, std::unique_ptr<Impl> impl)
+    : sample_ratio_(options.sample_ratio),
+      forced_(static_cast<uint64_t>(options.max_forced_per_second), std::chrono::seconds(1)),
+      counts_(std::move(counts)),
+      impl_(std::move(impl)),
+      enabled_(impl_ != nullptr) {}
 
 Tracer::~Tracer() {
   Shutdown(absl::ZeroDuration()).IgnoreError();
 }
 
+bool Tracer::Sample(const std::optional<Traceparent>& parent, std::chrono::steady_clock::time_point now) {
+  if (parent.has_value() && !parent->sampled) return false;
+  if (parent.has_value() && forced_.Admit(now).has_value()) return true;
+  if (ThreadRandom() < sample_ratio_) return true;
+  if (parent.has_value()) counts_->calls_over_limit.fetch_add(1, std::memory_order_relaxed);
+  return false;
+}
+
 std::unique_ptr<CallSpan> Tracer::StartCall(const CallSpanStart& start) {
   if (!enabled()) return nullptr;
   const std::optional<Traceparent> parent = ParseTraceparent(start.traceparent);
-  if (!(parent.has_value() ? parent->sampled : ThreadRandom() < sample_ratio_)) return nullptr;
+  if (!Sample(parent, start.steady_time)) return nullptr;
 
   trace::StartSpanOptions options;
   options.kind = trace::SpanKind::kServer;
@@ -164,7 +176,8 @@ absl::Status Tracer::Shutdown(absl::Duration timeout) {
   CondVar drained_changed;
   bool drained = false;
   bool cut_short = false;
-  const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout - impl_->export_timeout);
+  const auto deadline =
+      SaturatingAdd(std::chrono::steady_clock::now(), absl::ToChronoNanoseconds(timeout - impl_->export_timeout));
   std::thread watchdog([&] {
     MutexLock lock(mutex);
     while (!drained && std::chrono::steady_clock::now() < deadline) drained_changed.WaitUntil(mutex, deadline);

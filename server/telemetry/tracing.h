@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/telemetry/call_span.h"
+#include "server/telemetry/log_limiter.h"
+#include "server/telemetry/span_counts.h"
+#include "server/telemetry/traceparent.h"
 
 namespace predictd {
 
@@ -26,10 +30,14 @@ struct TraceOptions {
   std::string otlp_endpoint = "http://localhost:4317";
   // Exactly this file is appended to, in OTLP's JSON encoding, one batch of spans per line.
   std::string file = {};
-  // Spans are dropped, and the log says so, once the file has this many bytes.
-  int64_t max_file_bytes = int64_t{256} << 20;
+  // Once the file has this many bytes it is moved aside, to FILE.1 and so on, of which so many stay.
+  int64_t max_file_bytes = int64_t{64} << 20;
+  int older_files = 3;
   // The part of the calls without a traceparent that are traced, 0 to 1.
   double sample_ratio = 0.01;
+  // Calls a second that are traced because their traceparent says so: callers choose it, and traces cost the server
+  // time and space. Those above are sampled by the ratio.
+  int max_forced_per_second = 100;
   std::string service_name = "predictd";
   // Left out of the resource when empty.
   std::string service_version = {};
@@ -55,7 +63,7 @@ struct CallSpanStart {
 
 // Makes the spans of sampled calls and exports them from a thread of its own. Owned by the composition root. StartCall
 // may be called by any thread, Shutdown by one. A collector that is down or slow costs spans, never time or memory: up
-// to 8192 wait in a queue, further ones are dropped, and the log says so.
+// to 8192 wait in a queue, further ones are dropped, counted, and the log says so.
 class Tracer {
  public:
   // INVALID_ARGUMENT for a ratio or an endpoint that make no sense, UNAVAILABLE when the file cannot be opened. Does
@@ -69,8 +77,10 @@ class Tracer {
   bool enabled() const { return enabled_.load(std::memory_order_relaxed); }
 
   // Null for a call that is not sampled, decided before anything is made: a valid traceparent decides by its sampled
-  // flag, the ratio decides for the others.
+  // flag, up to `max_forced_per_second`; the ratio decides for the others.
   std::unique_ptr<CallSpan> StartCall(const CallSpanStart& start);
+
+  const SpanCounts& counts() const { return *counts_; }
 
   // Exports what is queued, and drops the rest, DEADLINE_EXCEEDED, when there is less than `export_timeout` left of
   // `timeout`. So it blocks for the longer of the two at the most. Spans that end later are dropped.
@@ -78,9 +88,13 @@ class Tracer {
 
  private:
   struct Impl;
-  Tracer(const TraceOptions& options, std::unique_ptr<Impl> impl);
+  Tracer(const TraceOptions& options, std::shared_ptr<SpanCounts> counts, std::unique_ptr<Impl> impl);
+  bool Sample(const std::optional<Traceparent>& parent, std::chrono::steady_clock::time_point now);
 
   const double sample_ratio_;
+  LogLimiter forced_;
+  // Spans may outlive the tracer.
+  const std::shared_ptr<SpanCounts> counts_;
   const std::unique_ptr<Impl> impl_;  // null without an exporter
   std::atomic<bool> enabled_;
 };

@@ -78,7 +78,50 @@ INSTANTIATE_TEST_SUITE_P(
         File("[server]\nlisten = \":1\"\n", {"server"}), File("workers = \"many\"\n", {"--workers", "many"}),
         File("workers = -1\n", {"--workers", "-1"}), File("drain-grace = 30\n", {"--drain-grace", "'30'"}),
         File("log-level = \"loud\"\n", {"--log-level", "loud"}), File("workers = [1, 2]\n", {"--workers"}),
-        File("workers = 1\nworkers = 2\n", {"workers"})));
+        File("workers = 1\nworkers = 2\n", {"workers"}),
+        // No number is read in another way than it looks.
+        Flag("--workers=010", {"--workers", "'010'"}), Flag("--workers=0x3", {"--workers", "0x3"}),
+        Flag("--workers=1e3", {"--workers", "1e3"}), Flag("--workers= 5", {"--workers", "' 5'"}),
+        Flag("--workers=5 ", {"--workers", "5 "}), Flag("--workers=+5", {"--workers", "'+5'"}),
+        Flag("--workers=", {"--workers"}), Flag("--workers=99999999999999999999", {"--workers", "9999999"}),
+        Flag("--workers=4294967297", {"--workers", "4294967297"}), Flag("--workers=NaN", {"--workers", "NaN"}),
+        Flag("--max-message-bytes=010KiB", {"--max-message-bytes", "'010KiB'"}),
+        Flag("--max-message-bytes=1.5MiB", {"--max-message-bytes", "'1.5MiB'"}),
+        Flag("--max-message-bytes=99999999999TiB", {"--max-message-bytes", "'99999999999TiB'"}),
+        Flag("--max-message-bytes=-1", {"--max-message-bytes", "-1"}),
+        Flag("--max-message-bytes=4 KiB", {"--max-message-bytes", "'4 KiB'"}),
+        Flag("--trace-sample-ratio=0x1p-1", {"--trace-sample-ratio"}),
+        Flag("--trace-sample-ratio= 0.5", {"--trace-sample-ratio"}),
+        Flag("--drain-grace=+5s", {"--drain-grace", "'+5s'"}), Flag("--drain-grace= 5s", {"--drain-grace", "' 5s'"}),
+        Flag("--drain-grace=5s ", {"--drain-grace", "'5s '"}), Flag("--drain-grace=", {"--drain-grace", "''"}),
+        Flag("--drain-grace=-0s", {"--drain-grace"}), Flag("--drain-grace=nan", {"--drain-grace"}),
+        // A flag never takes another one for its value, and none is given twice.
+        BadConfig{{"--port-file", "--workers=3"}, {}, nullptr, {"--port-file", "missing"}},
+        BadConfig{{"--workers=3", "--workers=4"}, {}, nullptr, {"--workers", "twice"}}, Flag("--", {"'--'"}),
+        Flag("-w", {"'-w'"}), Flag("--wrokers=2", {"--wrokers", "did you mean --workers?"}),
+        Flag("--model-repository=", {"--model-repository"}),
+        // Nor is a name passed over that nobody knows.
+        BadConfig{{"--model-repository", "r"},
+                  {{"PREDICTD_WROKERS", "2"}},
+                  nullptr,
+                  {"PREDICTD_WROKERS", "did you mean PREDICTD_WORKERS?"}},
+        BadConfig{{"--model-repository", "r"}, {{"PREDICTD_", "2"}}, nullptr, {"PREDICTD_"}},
+        BadConfig{{"--model-repository", "r"}, {{"PREDICTD_PORT", "8500"}}, nullptr, {"PREDICTD_PORT"}},
+        BadConfig{{"--model-repository", "r"}, {{"PREDICTD_SERVICE_PORT", "http"}}, nullptr, {"PREDICTD_SERVICE_PORT"}},
+        File("wrokers = 2\n", {"'wrokers'", "did you mean workers?"}), File("config = \"x\"\n", {"'config'"}),
+        // The file is TOML, and its types count.
+        File("workers = 010\n", {"--config", "line 1"}), File("workers = \"3\"\n", {"--workers", "'3'"}),
+        File("workers = 3.0\n", {"--workers", "'3.0'"}), File("workers = true\n", {"--workers", "'true'"}),
+        File("workers = 1979-05-27\n", {"--workers", "'1979-05-27'"}), File("workers = 3 4\n", {"--config", "line 1"}),
+        File("workers = {n = 3}\n", {"--workers"}), File("listen = 1\n", {"--listen", "'1'"}),
+        File("max-message-bytes = 1e6\n", {"--max-message-bytes"}),
+        File("trace-sample-ratio = \"0.5\"\n", {"--trace-sample-ratio", "'0.5'"}),
+        File("trace-sample-ratio = nan\n", {"--trace-sample-ratio", "nan"}),
+        File("trace-sample-ratio = inf\n", {"--trace-sample-ratio", "inf"}),
+        File("port-file = \"a\\u0000b\"\n", {"--port-file"}), File("listen\n", {"--config", "line 1"}),
+        File("listen = :1\n", {"--config", "line 1"}), File("\xFF\n", {"--config"}),
+        BadConfig{
+            {"--model-repository", "r", "--config=/dev/zero"}, {}, nullptr, {"--config", "/dev/zero", "regular"}}));
 
 TEST(ConfigHelpTest, HelpGoesToStdoutAndExitsWithZero) {
   const ParsedConfig parsed({"--help"});
@@ -86,10 +129,16 @@ TEST(ConfigHelpTest, HelpGoesToStdoutAndExitsWithZero) {
   EXPECT_EQ(parsed.exit_code, 0);
   EXPECT_EQ(parsed.err, "");
   for (const char* option :
-       {"--model-repository DIR", "--listen ADDRESS [127.0.0.1:8500]", "--drain-grace DURATION [30s]",
+       {"--model-repository DIR", "--listen ADDRESS [127.0.0.1:8500]", "--drain-grace DURATION [20s]",
         "--stream-window N [32]", "--config FILE", "Exit codes", "PREDICTD_LISTEN"}) {
     EXPECT_NE(parsed.out.find(option), std::string::npos) << option;
   }
+}
+
+TEST(ConfigHelpTest, HelpIsGivenWhateverElseIsWrong) {
+  const ParsedConfig parsed({"--workers=two", "--help"}, {{"PREDICTD_WROKERS", "2"}, {"PREDICTD_CONFIG", "/no/such"}});
+  EXPECT_EQ(parsed.exit_code, 0);
+  EXPECT_NE(parsed.out.find("--workers N"), std::string::npos);
 }
 
 TEST(ConfigHelpTest, HelpFitsIntoAHundredAndTwentyColumns) {

@@ -26,7 +26,7 @@ TEST_F(ConfigSourcesTest, OnlyTheRepositoryIsRequiredAndTheRestHasDefaults) {
   EXPECT_EQ(parsed.config->metrics_listen, "127.0.0.1:8501");
   EXPECT_EQ(parsed.config->max_message_bytes, 64 << 20);
   EXPECT_EQ(parsed.config->stream_window, 32);
-  EXPECT_EQ(parsed.config->drain_grace, absl::Seconds(30));
+  EXPECT_EQ(parsed.config->drain_grace, absl::Seconds(20));
   EXPECT_EQ(parsed.config->trace_exporter, "none");
   EXPECT_EQ(parsed.out + parsed.err, "");
 }
@@ -124,6 +124,69 @@ TEST_F(ConfigSourcesTest, FileOfTheFlagBeatsTheFileOfTheEnvironment) {
                             {{"PREDICTD_CONFIG", (folder_.path() / "other.toml").string()}});
   ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
   EXPECT_EQ(parsed.config->model_repository, "r");
+}
+
+TEST_F(ConfigSourcesTest, AnEmptyValueIsAValueAndTakesNothingElse) {
+  for (const std::vector<std::string>& flags :
+       {std::vector<std::string>{"--metrics-listen=", "--workers=3", "--model-repository=r"},
+        std::vector<std::string>{"--metrics-listen", "", "--workers=3", "--model-repository=r"},
+        std::vector<std::string>{"--workers=3", "--model-repository=r", "--metrics-listen="}}) {
+    const ParsedConfig parsed(flags);
+    ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
+    EXPECT_EQ(parsed.config->metrics_listen, "");
+    EXPECT_EQ(parsed.config->workers, 3);
+    EXPECT_EQ(parsed.config->model_repository, "r");
+  }
+}
+
+TEST_F(ConfigSourcesTest, ValuesAreTakenAsTheyAre) {
+  const ParsedConfig parsed(
+      {"--model-repository=--models", "--port-file", "-p", "--trace-file=[a,b]=c", "--listen", ":1"});
+  ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.config->model_repository, "--models");
+  EXPECT_EQ(parsed.config->port_file, "-p");
+  EXPECT_EQ(parsed.config->trace_file, "[a,b]=c");
+}
+
+TEST_F(ConfigSourcesTest, TomlIsReadAsTomlSays) {
+  const ParsedConfig parsed({"--config", File("\xEF\xBB\xBF"
+                                              "model-repository = \"\"\"r\"\"\"\nworkers = 0x3\nloops = 0o3\n"
+                                              "max-message-bytes = 67_108_864\ntrace-sample-ratio = 1\n"
+                                              "\"stream-window\" = 5 # a comment\nport-file = 'a\\b'\n")});
+  ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.config->model_repository, "r");
+  EXPECT_EQ(parsed.config->workers, 3);
+  EXPECT_EQ(parsed.config->loops, 3);
+  EXPECT_EQ(parsed.config->max_message_bytes, 67'108'864);
+  EXPECT_EQ(parsed.config->trace_sample_ratio, 1);
+  EXPECT_EQ(parsed.config->stream_window, 5);
+  EXPECT_EQ(parsed.config->port_file, "a\\b");
+}
+
+TEST_F(ConfigSourcesTest, DurationsBeyondACenturyAreACentury) {
+  const absl::Duration century = absl::Hours(100 * 365 * 24);
+  const ParsedConfig parsed({"--model-repository=r", "--max-deadline=3000000h", "--drain-grace=2562047h",
+                             "--drain-delay=9999999999h", "--default-deadline=876000h"});
+  ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.config->max_deadline, century);
+  EXPECT_EQ(parsed.config->drain_grace, century);
+  EXPECT_EQ(parsed.config->drain_delay, century);
+  EXPECT_EQ(parsed.config->default_deadline, century);
+}
+
+TEST_F(ConfigSourcesTest, VariablesOfKubernetesAndOfOtherProgramsAreNoOptions) {
+  const ParsedConfig parsed({"--model-repository=r"}, {{"PREDICTD_SERVICE_HOST", "10.0.0.1"},
+                                                       {"PREDICTD_SERVICE_PORT", "8500"},
+                                                       {"PREDICTD_SERVICE_PORT_GRPC_WEB", "8500"},
+                                                       {"PREDICTD_PORT", "tcp://10.0.0.1:8500"},
+                                                       {"PREDICTD_PORT_8500_TCP", "tcp://10.0.0.1:8500"},
+                                                       {"PREDICTD_PORT_8500_TCP_PROTO", "tcp"},
+                                                       {"PREDICTD_PORT_8500_TCP_PORT", "8500"},
+                                                       {"PREDICTD_PORT_8500_TCP_ADDR", "10.0.0.1"},
+                                                       {"PREDICTD_CANARY_PORT_53_UDP", "udp://10.0.0.1:53"},
+                                                       {"PREDICTD_ADDRESS", "localhost:8500"},
+                                                       {"PREDICTD_KERNELS", "lib"}});
+  EXPECT_TRUE(parsed.config.has_value()) << parsed.err;
 }
 
 TEST_F(ConfigSourcesTest, MetricsCanBeSwitchedOff) {

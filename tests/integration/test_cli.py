@@ -20,9 +20,10 @@ from protocol import float_tensor, predict_request, rpc_error, slow_request
 FREE_PORTS = ["--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0"]
 OPTIONS = [
     "config", "default-deadline", "drain-delay", "drain-grace", "intra-op-threads", "listen", "log-format", "log-level",
-    "log-requests", "loops", "max-concurrent-streams", "max-deadline", "max-message-bytes", "metrics-listen",
-    "metrics-port-file", "model-repository", "port-file", "stream-stall-timeout", "stream-window", "trace-endpoint",
-    "trace-exporter", "trace-file", "trace-sample-ratio", "workers",
+    "log-requests", "loops", "max-concurrent-streams", "max-deadline", "max-endless-calls", "max-message-bytes",
+    "metrics-listen", "metrics-port-file", "min-reader-rate", "model-repository", "port-file", "receive-timeout",
+    "request-memory", "stream-stall-timeout", "stream-window", "trace-endpoint", "trace-exporter", "trace-file",
+    "trace-file-keep", "trace-file-max-bytes", "trace-max-forced-per-second", "trace-sample-ratio", "workers",
 ]  # fmt: skip
 
 
@@ -174,7 +175,10 @@ def test_everything_can_be_set_in_the_file(tmp_path: Path, test_models: Path) ->
     result = run_predictd(f"--config={config}")
     assert result.returncode == 1
     record = json.loads(result.stderr.splitlines()[-1])
-    assert (record["msg"], record["cause"]) == ("cannot start", f"cannot write {port_file}")
+    assert (record["msg"], record["cause"]) == (
+        "cannot start",
+        f"cannot write {port_file}: No such file or directory",
+    )
 
 
 # --- What can keep it from starting ---
@@ -207,7 +211,7 @@ def test_a_missing_repository_ends_with_1_and_its_path(tmp_path: Path) -> None:
     assert result.returncode == 1
     record = last_record(result.stderr)
     assert record["msg"] == "cannot start"
-    assert f"'{missing}': No such file or directory" in record["cause"]
+    assert f"'{missing}' cannot be read: No such file or directory" in record["cause"]
 
 
 def test_an_empty_repository_is_served_with_a_warning(tmp_path: Path) -> None:
@@ -223,8 +227,11 @@ def test_an_empty_repository_is_served_with_a_warning(tmp_path: Path) -> None:
 
 def test_a_text_log_has_a_line_for_each_record(tmp_path: Path) -> None:
     result = run_predictd(f"--model-repository={tmp_path}/none", *FREE_PORTS)
+    time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
     assert re.fullmatch(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z ERROR cannot start cause=\"cannot read .*\"\n", result.stderr
+        rf"{time} INFO  reading the model repository path=.*\n"
+        rf'{time} ERROR cannot start cause="the model repository .*"\n',
+        result.stderr,
     )
 
 

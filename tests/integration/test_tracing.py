@@ -361,3 +361,16 @@ def test_a_trace_file_that_cannot_be_written_stops_the_start(test_models: Path, 
     record = json.loads(result.stderr.splitlines()[-1])
     assert record["msg"] == "cannot start"
     assert str(file) in record["cause"]
+
+
+def test_callers_force_only_so_many_traces_a_second(tmp_path: Path) -> None:
+    file = tmp_path / "spans.jsonl"
+    flags = ["--trace-exporter=file", f"--trace-file={file}", "--trace-sample-ratio=0", "--trace-max-forced-per-second=3"]
+    with PredictdProcess(["linear"], flags) as server:
+        for _ in range(50):
+            server.client.predict(one_row(), metadata=traceparent("forced"))
+        server.wait_until_idle()
+        refused = server.metric("predictd_traces_refused_total")
+    calls = [span for span in plain_spans(file) if span["kind"] == "SERVER"]
+    assert 3 <= len(calls) < 25
+    assert len(calls) + refused == 50

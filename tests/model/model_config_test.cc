@@ -149,7 +149,7 @@ TEST(ModelConfigTest, FileIsReadAndItsNameIsPartOfTheError) {
   EXPECT_EQ(ModelConfig::Load(folder.path() / "model.toml").status(),
             absl::InvalidArgumentError("model.toml: kind: expected \"tensor\" or \"generator\""));
   EXPECT_EQ(ModelConfig::Load(folder.path() / "missing.toml").status(),
-            absl::NotFoundError("cannot read missing.toml"));
+            absl::NotFoundError("missing.toml: cannot be read: No such file or directory"));
 }
 
 }  // namespace

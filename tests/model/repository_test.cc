@@ -1,6 +1,7 @@
 #include "server/model/repository.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <map>
@@ -94,13 +95,41 @@ TEST_F(RepositoryTest, EmptyRepositoryHasNoModels) {
 
 TEST_F(RepositoryTest, MissingRepositoryIsNotFoundAndNamed) {
   const auto models = ScanRepository(root_.path() / "missing");
-  EXPECT_EQ(models.status(), absl::NotFoundError("cannot read the model repository '" +
-                                                 (root_.path() / "missing").string() + "': No such file or directory"));
+  EXPECT_EQ(models.status(), absl::NotFoundError("the model repository '" + (root_.path() / "missing").string() +
+                                                 "' cannot be read: No such file or directory"));
 }
 
 TEST_F(RepositoryTest, FileInPlaceOfTheRepositoryIsAnError) {
   root_.Write("file", "");
   EXPECT_EQ(ScanRepository(root_.path() / "file").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(RepositoryTest, PipesInPlaceOfFilesAreErrorsAndNotWaitedFor) {
+  AddModel("a", {"1/model.pt"});
+  std::filesystem::create_directories(root_.path() / "b");
+  ASSERT_EQ(mkfifo((root_.path() / "b/model.toml").c_str(), 0600), 0);
+  AddModel("c", {"1/notes"});
+  ASSERT_EQ(mkfifo((root_.path() / "c/1/model.pt").c_str(), 0600), 0);
+  const auto models = ScanRepository(root_.path());
+  ASSERT_TRUE(models.ok()) << models.status();
+  ASSERT_EQ(models->size(), 3U);
+  EXPECT_TRUE((*models)[0].status.ok());
+  EXPECT_EQ((*models)[1].status.message(), "model.toml: cannot be read: it is not a regular file");
+  EXPECT_EQ((*models)[2].status.message(), "version 1: model.pt: cannot be read: it is not a regular file");
+}
+
+TEST_F(RepositoryTest, LinksToNothingAreFailedModelsAndVersions) {
+  std::filesystem::create_symlink("gone", root_.path() / "a");
+  AddModel("b", {"1/model.pt"});
+  std::filesystem::create_symlink("gone", root_.path() / "b/2");
+  std::filesystem::create_directories(root_.path() / "c");
+  std::filesystem::create_symlink("gone", root_.path() / "c/model.toml");
+  const auto models = ScanRepository(root_.path());
+  ASSERT_TRUE(models.ok()) << models.status();
+  ASSERT_EQ(models->size(), 3U);
+  EXPECT_EQ((*models)[0].status.message(), "a: cannot be read: No such file or directory");
+  EXPECT_EQ((*models)[1].status.message(), "version 2: expected either model.pt or model.pt2, found neither");
+  EXPECT_EQ((*models)[2].status.message(), "model.toml: cannot be read: No such file or directory");
 }
 
 TEST_F(RepositoryTest, BrokenModelsAreReturnedWithTheirErrorsBesideTheGoodOne) {

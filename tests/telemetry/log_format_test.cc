@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -145,6 +146,21 @@ TEST(LogFormatTest, OverlongStringsAreCutAndMarked) {
   EXPECT_EQ(json["msg"], std::string(4096, 'x') + "\xE2\x80\xA6");
   EXPECT_EQ(json["value"], std::string(2048, 'x') + "\xE2\x80\xA6");
   EXPECT_LT(Text(long_text, {{"value", long_text}}).size(), 8192U);
+}
+
+TEST(LogFormatTest, ALineIsBoundedWhateverItsFieldsHold) {
+  // Each of these bytes is six in the line.
+  const std::string hostile(10'000, '\x01');
+  std::vector<LogField> fields;
+  for (int i = 0; i < 20; ++i) fields.push_back({"value", hostile});
+  fields.push_back({"last", 42});
+  for (const LogFormat format : {LogFormat::kJson, LogFormat::kText}) {
+    const std::string line = FormatLogLine(format, {}, LogLevel::kInfo, hostile, fields);
+    EXPECT_LE(line.size(), 8192U);
+    EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
+  }
+  const auto json = nlohmann::json::parse(FormatLogLine(LogFormat::kJson, {}, LogLevel::kInfo, hostile, fields));
+  EXPECT_EQ(json["last"], 42);
 }
 
 }  // namespace

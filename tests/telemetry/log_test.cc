@@ -85,12 +85,8 @@ TEST(LogTest, AStderrThatNobodyReadsNeitherBlocksNorHangsTheShutdown) {
   EXPECT_GT(DroppedLogRecords() - dropped_before, overrun + 8000);
 }
 
-TEST(LogTest, DroppedRecordsAreReportedOnceStderrIsReadAgain) {
-  CapturedStderr captured;
-  InitLogging({.format = LogFormat::kJson});
-  const uint64_t dropped_before = DroppedLogRecords();
-  for (int i = 0; i < kMoreThanFits; ++i) Log(LogLevel::kInfo, "flood", {{"i", i}});
-  const uint64_t dropped = DroppedLogRecords() - dropped_before;
+// What comes out of the pipe while the logging ends.
+std::string ReadWhileShuttingDown(CapturedStderr& captured) {
   std::string text;
   std::jthread reader([&](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
@@ -101,7 +97,53 @@ TEST(LogTest, DroppedRecordsAreReportedOnceStderrIsReadAgain) {
   ShutdownLogging(absl::Seconds(20));
   reader.request_stop();
   reader.join();
-  text += captured.Finish();
+  return text + captured.Finish();
+}
+
+TEST(LogTest, ErrorsSurviveAFloodOfInfosOnAStderrThatIsReadLate) {
+  CapturedStderr captured;
+  InitLogging({.format = LogFormat::kJson});
+  const uint64_t errors_before = DroppedLogRecords(LogDrop::kQueueFull, LogLevel::kError);
+  const uint64_t infos_before = DroppedLogRecords(LogDrop::kQueueFull, LogLevel::kInfo);
+  for (int i = 0; i < kMoreThanFits; ++i) {
+    if (i % 4000 == 1000) Log(LogLevel::kError, "keep", {{"i", i}});
+    Log(LogLevel::kInfo, "flood", {{"i", i}});
+  }
+  EXPECT_EQ(DroppedLogRecords(LogDrop::kQueueFull, LogLevel::kError), errors_before);
+  EXPECT_GT(DroppedLogRecords(LogDrop::kQueueFull, LogLevel::kInfo), infos_before);
+  int kept = 0;
+  for (const nlohmann::json& line : ParseLines(ReadWhileShuttingDown(captured))) kept += line["msg"] == "keep" ? 1 : 0;
+  EXPECT_EQ(kept, 5);
+}
+
+TEST(LogTest, FailuresHeldBackAreToldInOneRecord) {
+  CapturedStderr captured;
+  InitLogging({.format = LogFormat::kJson});
+  for (int i = 0; i < 1000; ++i) {
+    if (AdmitFailure("digits", "INVALID_ARGUMENT")) Log(LogLevel::kInfo, "request");
+  }
+  ShutdownLogging();
+  int requests = 0;
+  uint64_t told = 0;
+  for (const nlohmann::json& line : ParseLines(captured.Finish())) {
+    if (line["msg"] == "request") ++requests;
+    if (!line.contains("count")) continue;
+    EXPECT_EQ(line["model"], "digits");
+    EXPECT_EQ(line["code"], "INVALID_ARGUMENT");
+    told += line["count"].get<uint64_t>();
+  }
+  EXPECT_GE(requests, 10);
+  EXPECT_LE(requests, 20);
+  EXPECT_EQ(requests + told, 1000U);
+}
+
+TEST(LogTest, DroppedRecordsAreReportedOnceStderrIsReadAgain) {
+  CapturedStderr captured;
+  InitLogging({.format = LogFormat::kJson});
+  const uint64_t dropped_before = DroppedLogRecords();
+  for (int i = 0; i < kMoreThanFits; ++i) Log(LogLevel::kInfo, "flood", {{"i", i}});
+  const uint64_t dropped = DroppedLogRecords() - dropped_before;
+  const std::string text = ReadWhileShuttingDown(captured);
 
   uint64_t reported = 0;
   uint64_t written = 0;

@@ -45,7 +45,7 @@ std::string Get(int port, const std::string& path) {
 TEST(MetricsServerTest, AnswersScrapesWithCurrentValuesOnAFreePort) {
   MetricsRegistry registry;
   Counter& counter = registry.AddCounter("predictd_requests_total", "Calls.", {"code"}).With({"OK"});
-  const auto server = MetricsServer::Create(registry, "127.0.0.1:0");
+  const auto server = ServeMetrics(registry, "127.0.0.1:0");
   ASSERT_TRUE(server.ok()) << server.status();
   ASSERT_GT((*server)->port(), 0);
   counter.Increment(41);
@@ -60,35 +60,23 @@ TEST(MetricsServerTest, AnswersScrapesWithCurrentValuesOnAFreePort) {
 
 TEST(MetricsServerTest, ASecondListenerOnThePortIsRefusedWithTheAddress) {
   MetricsRegistry registry;
-  const auto first = MetricsServer::Create(registry, "127.0.0.1:0");
+  const auto first = ServeMetrics(registry, "127.0.0.1:0");
   ASSERT_TRUE(first.ok());
   const std::string address = "127.0.0.1:" + std::to_string((*first)->port());
-  const auto second = MetricsServer::Create(registry, address);
+  const auto second = ServeMetrics(registry, address);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(second.status().message()), HasSubstr(address));
+  EXPECT_EQ(second.status().message(), "metrics address " + address + " cannot be listened on: Address already in use");
 }
 
 TEST(MetricsServerTest, MalformedAddressesAreNamed) {
   MetricsRegistry registry;
   for (const std::string address :
-       {"", "9090", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:90x", "127.0.0.1:9090s", "localhost:9090",
+       {"", "9090", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:90x", "127.0.0.1:9090s", "0:9090",
         "127.0.0.1:9090,0.0.0.0:9091", "[::1:9090", "127.0.0.1:-1"}) {
-    const auto server = MetricsServer::Create(registry, address);
+    const auto server = ServeMetrics(registry, address);
     EXPECT_EQ(server.status().code(), absl::StatusCode::kInvalidArgument) << address;
     EXPECT_THAT(std::string(server.status().message()), HasSubstr("'" + address + "'"));
   }
-}
-
-TEST(MetricsServerTest, StopsWhileAClientHoldsAConnectionOpen) {
-  MetricsRegistry registry;
-  auto server = MetricsServer::Create(registry, "127.0.0.1:0");
-  ASSERT_TRUE(server.ok());
-  const int idle = Connect((*server)->port());
-  EXPECT_THAT(Get((*server)->port(), "/metrics"), StartsWith("HTTP/1.1 200"));
-  const auto start = std::chrono::steady_clock::now();
-  server->reset();
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(8));
-  close(idle);
 }
 
 }  // namespace

@@ -50,6 +50,32 @@ TEST_F(SamplingTest, TheParentDecidesWhateverTheRatio) {
   EXPECT_EQ(CountSampled(*MakeTracer(1), kNotSampled, 100), 0);
 }
 
+TEST_F(SamplingTest, ParentsDecideForSoManyCallsASecondAndTheRatioForTheRest) {
+  TraceOptions options = {
+      .exporter = TraceExporter::kFile, .file = file_, .sample_ratio = 0, .max_forced_per_second = 3};
+  auto tracer = Tracer::Create(options);
+  ASSERT_TRUE(tracer.ok());
+  const auto start = [&tracer](std::chrono::steady_clock::time_point now) {
+    return (*tracer)->StartCall({.rpc_service = "s.S",
+                                 .rpc_method = "M",
+                                 .traceparent = kSampled,
+                                 .system_time = std::chrono::system_clock::now(),
+                                 .steady_time = now}) != nullptr;
+  };
+  const std::chrono::steady_clock::time_point now(std::chrono::hours(1));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(start(now));
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(start(now + std::chrono::milliseconds(999)));
+  EXPECT_EQ((*tracer)->counts().calls_over_limit, 10U);
+  EXPECT_TRUE(start(now + std::chrono::seconds(1)));
+
+  options.sample_ratio = 1;
+  options.max_forced_per_second = 0;
+  tracer = Tracer::Create(options);
+  ASSERT_TRUE(tracer.ok());
+  EXPECT_TRUE(start(now));
+  EXPECT_EQ((*tracer)->counts().calls_over_limit, 0U);
+}
+
 TEST_F(SamplingTest, TheRatioDecidesWithoutAParent) {
   EXPECT_EQ(CountSampled(*MakeTracer(0), "", 1000), 0);
   EXPECT_EQ(CountSampled(*MakeTracer(1), "", 1000), 1000);

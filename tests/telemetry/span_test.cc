@@ -225,19 +225,50 @@ TEST_F(SpanTest, ASpanMayOutliveTheTracer) {
   call->End(0, "");
 }
 
-TEST_F(SpanTest, TheFileIsAppendedToAndStopsGrowingAtItsLimit) {
+TEST_F(SpanTest, TheFileIsAppendedTo) {
   StartCall()->End(0, "");
   EXPECT_EQ(Spans().size(), 1U);
   const auto size = std::filesystem::file_size(file_);
-  MakeTracer({.max_file_bytes = static_cast<int64_t>(size) + 5000});
+  MakeTracer({});
   for (int i = 0; i < 4; ++i) StartCall()->End(0, "");
   EXPECT_EQ(Spans().size(), 1U);  // all of one name
-  const auto appended = std::filesystem::file_size(file_);
-  EXPECT_GT(appended, size);
-  MakeTracer({.max_file_bytes = static_cast<int64_t>(size) + 5000});
-  for (int i = 0; i < 40; ++i) StartCall()->End(0, "");
-  EXPECT_TRUE(tracer_->Shutdown(absl::Seconds(10)).ok());
-  EXPECT_LE(std::filesystem::file_size(file_), size + 5000);
+  EXPECT_GT(std::filesystem::file_size(file_), size);
+  EXPECT_EQ(tracer_->counts().exported, 4U);
+}
+
+TEST_F(SpanTest, AFullFileMakesRoomAndTheOldestGo) {
+  // Each tracer writes one batch of one span, of more than half a file.
+  const std::string large(1500, 'x');
+  for (int i = 0; i < 5; ++i) {
+    MakeTracer({.max_file_bytes = 4000, .older_files = 2});
+    const auto call = StartCall();
+    call->SetAttribute("number", i);
+    call->SetAttribute("large", large);
+    call->End(0, "");
+    ASSERT_TRUE(tracer_->Shutdown(absl::Seconds(10)).ok());
+    EXPECT_EQ(tracer_->counts().exported, 1U);
+  }
+  const auto number_in = [](const std::string& file) {
+    std::ifstream in(file);
+    const std::string text(std::istreambuf_iterator<char>(in), {});
+    const size_t at = text.find("\"number\",\"value\":{\"intValue\":\"");
+    return at == std::string::npos ? "no number in " + text : text.substr(at + 32, 1);
+  };
+  EXPECT_EQ(number_in(file_), "4");
+  EXPECT_EQ(number_in(file_ + ".1"), "3");
+  EXPECT_EQ(number_in(file_ + ".2"), "2");
+  EXPECT_FALSE(std::filesystem::exists(file_ + ".3"));
+  for (const char* end : {"", ".1", ".2"}) EXPECT_LE(std::filesystem::file_size(file_ + end), 4000U);
+  std::filesystem::remove(file_ + ".1");
+  std::filesystem::remove(file_ + ".2");
+}
+
+TEST_F(SpanTest, ABatchLargerThanAFileIsDroppedAndCounted) {
+  MakeTracer({.max_file_bytes = 100, .older_files = 0});
+  StartCall()->End(0, "");
+  EXPECT_TRUE(Spans().empty());
+  EXPECT_EQ(tracer_->counts().not_exported, 1U);
+  EXPECT_EQ(tracer_->counts().exported, 0U);
 }
 
 }  // namespace

@@ -80,6 +80,11 @@ TEST(TracingShutdownTest, ABlackHoledCollectorNeitherBlocksCallsNorTheShutdown) 
   EXPECT_EQ(tracer->Shutdown(absl::Seconds(1)).code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_LT(steady_clock::now() - start, std::chrono::milliseconds(2500));
   ShutdownLogging();
+  // No span is lost without being counted.
+  const SpanCounts& counts = tracer->counts();
+  EXPECT_GE(counts.queue_full, 20000U - 8192 - 512);
+  EXPECT_EQ(counts.queue_full + counts.not_exported, 20000U);
+  EXPECT_EQ(counts.exported, 0U);
   // The failures are in our log, a few times and not once per span.
   const std::string log = captured.Finish();
   EXPECT_THAT(log, HasSubstr("OpenTelemetry reports a problem"));

@@ -1,4 +1,4 @@
-#include "server/model/table_reader.h"
+#include "server/files/table_reader.h"
 
 #include <utility>
 

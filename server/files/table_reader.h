@@ -1,7 +1,7 @@
-#ifndef PREDICTD_SERVER_MODEL_TABLE_READER_H_
-#define PREDICTD_SERVER_MODEL_TABLE_READER_H_
+#ifndef PREDICTD_SERVER_FILES_TABLE_READER_H_
+#define PREDICTD_SERVER_FILES_TABLE_READER_H_
 
-// Parses tables of model.toml. Private to the predictd_model target, like the TOML library.
+// Parses tables of TOML files. For the sources of the targets that read them: shows the TOML library.
 
 #include <toml++/toml.h>
 
@@ -53,4 +53,4 @@ class TableReader {
 
 }  // namespace predictd
 
-#endif  // PREDICTD_SERVER_MODEL_TABLE_READER_H_
+#endif  // PREDICTD_SERVER_FILES_TABLE_READER_H_

@@ -1,0 +1,26 @@
+#ifndef PREDICTD_SERVER_CONFIG_OPTION_SOURCES_H_
+#define PREDICTD_SERVER_CONFIG_OPTION_SOURCES_H_
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/config/option_table.h"
+
+namespace predictd {
+
+// The option that names the TOML file.
+inline constexpr char kConfigOption[] = "config";
+
+// The value of each option that is set: by the command line, else by the environment (`environment`, like environ),
+// else by the file that either names. Names are without dashes, values as a flag would have them. INVALID_ARGUMENT for
+// what is not an option, in any of the three, and for a file that cannot be read or has a value of another kind.
+absl::StatusOr<std::vector<std::pair<std::string, std::string>>> GatherOptions(
+    const std::map<std::string, OptionKind>& options, const std::vector<std::string>& arguments,
+    const char* const* environment);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_CONFIG_OPTION_SOURCES_H_

@@ -1,0 +1,16 @@
+#include "server/process/standard_descriptors.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace predictd {
+
+void OpenStandardDescriptors() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (fcntl(fd, F_GETFD) >= 0) continue;
+    // The lowest number that is free, which is this one.
+    if (open("/dev/null", O_RDWR) < 0) return;
+  }
+}
+
+}  // namespace predictd

@@ -1,0 +1,29 @@
+#ifndef PREDICTD_SERVER_TELEMETRY_COUNTING_PROCESSOR_H_
+#define PREDICTD_SERVER_TELEMETRY_COUNTING_PROCESSOR_H_
+
+#include <opentelemetry/sdk/trace/processor.h>
+
+#include <cstddef>
+#include <memory>
+
+#include "absl/time/time.h"
+#include "server/telemetry/span_counts.h"
+#include "server/telemetry/span_exporter.h"
+
+namespace predictd {
+
+struct SpanBatching {
+  // Ended spans that may wait, those of the batch that is being exported among them.
+  size_t max_waiting = 8192;
+  size_t max_batch = 512;
+  absl::Duration delay;
+};
+
+// Private to the telemetry library: OpenTelemetry's batching processor with a count of every span that ends. Its own
+// only logs that it dropped one.
+std::unique_ptr<opentelemetry::sdk::trace::SpanProcessor> MakeCountingProcessor(
+    std::unique_ptr<CancellableExporter> exporter, const SpanBatching& batching, std::shared_ptr<SpanCounts> counts);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_TELEMETRY_COUNTING_PROCESSOR_H_

@@ -1,0 +1,54 @@
+#ifndef PREDICTD_SERVER_TELEMETRY_FAILURE_LIMITER_H_
+#define PREDICTD_SERVER_TELEMETRY_FAILURE_LIMITER_H_
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "server/async/mutex.h"
+
+namespace predictd {
+
+// Decides which failures of requests have a record of their own: the first few of each model and code in a second. The
+// others are counted, for one record later. Any thread.
+class FailureLimiter {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+
+  // Beyond so many pairs of model and code, all others share one, without names: what comes from outside cannot grow
+  // the process.
+  static constexpr size_t kMaxPairs = 4096;
+
+  struct HeldBack {
+    std::string model;
+    std::string code;
+    uint64_t count = 0;
+  };
+
+  explicit FailureLimiter(uint64_t per_second) : per_second_(per_second) {}
+
+  bool Admit(std::string_view model, std::string_view code, Time now);
+
+  // What was held back in seconds that are over at `now`, once.
+  std::vector<HeldBack> Take(Time now);
+
+ private:
+  struct Second {
+    Time end;
+    uint64_t seen = 0;
+    uint64_t held_back = 0;
+  };
+
+  const uint64_t per_second_;
+  Mutex mutex_;
+  std::map<std::pair<std::string, std::string>, Second, std::less<>> seconds_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_TELEMETRY_FAILURE_LIMITER_H_
