@@ -84,6 +84,8 @@ class Generator final : public WorkSource, public std::enable_shared_from_this<G
   // Ends the request for its caller at once, with that status; the slots are free before the next step. Harmless when
   // it has ended.
   void Stop(Request& request, const absl::Status& status);
+  // The same for a caller who no longer looks; needs no memory.
+  void Abandon(Request& request) noexcept { Stop(request, abandoned_); }
 
   // Computes a prompt and a few tokens in every number of slots that is a power of two, on this thread. Before the
   // first Start. CANCELLED soon after `stopping` has become true: it is looked at between runs.
@@ -133,6 +135,7 @@ class Generator final : public WorkSource, public std::enable_shared_from_this<G
   const Clock& clock_;
   // Made while there is memory.
   const absl::Status no_memory_ = absl::ResourceExhaustedError("the server has no memory for the answer");
+  const absl::Status abandoned_ = absl::CancelledError("nobody waits for the answer");
   const absl::Status unknown_error_ = absl::InternalError("a step of the generator threw what is no exception");
   // Of the last step.
   std::atomic<Duration::rep> step_cost_{0};

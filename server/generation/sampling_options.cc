@@ -1,8 +1,8 @@
 #include "server/generation/sampling_options.h"
 
 #include <cmath>
+#include <unordered_set>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
@@ -26,7 +26,7 @@ bool IsBetween(double value, double least, double most) {
 }
 
 absl::Status ValidateBias(const std::vector<std::pair<int32_t, float>>& biases, int64_t vocabulary_size) {
-  absl::flat_hash_set<int32_t> ids;
+  std::unordered_set<int32_t> ids;
   for (size_t i = 0; i < biases.size(); ++i) {
     const auto& [id, bias] = biases[i];
     const std::string field = absl::StrCat("logit_bias[", i, "]");

@@ -3,9 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
 #include "server/generation/sampling_options.h"
 
@@ -38,8 +38,8 @@ class TokenPenalties {
   double presence_;
   double frequency_;
   std::vector<SeenToken> seen_;
-  // Token id -> place in seen_.
-  absl::flat_hash_map<int32_t, size_t> places_;
+  // Token id -> place in seen_. Not Abseil's map, which is broken by an allocation that fails.
+  std::unordered_map<int32_t, size_t> places_;
 };
 
 }  // namespace predictd

@@ -1,5 +1,6 @@
 #include "server/rpc/generation_handler.h"
 
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -64,19 +65,27 @@ Task<absl::StatusOr<StartedGeneration>> Start(Call& call, const v1::PredictReque
 class RunningGeneration {
  public:
   RunningGeneration(Call& call, Generator& generator, Generator::Request request)
-      : generator_(generator), request_(std::move(request)), on_stop_(call.stop(), [this, &call] {
-          Stop(StopStatus(call.stop().reason(),
-                          answers().timings().started == TimePoint() ? "the queue" : "the answer"));
-        }) {}
+      : generator_(generator),
+        request_(std::move(request)),
+        on_stop_(call.stop(), [this, &call] { Stop(call.stop().reason()); }) {}
   // Whoever leaves early needs no further tokens.
-  ~RunningGeneration() { Stop(absl::CancelledError("the call has ended")); }
+  ~RunningGeneration() { generator_.Abandon(request_); }
   RunningGeneration(const RunningGeneration&) = delete;
   RunningGeneration& operator=(const RunningGeneration&) = delete;
 
   AnswerStream& answers() { return request_.answers(); }
 
  private:
-  void Stop(const absl::Status& status) { generator_.Stop(request_, status); }
+  void Stop(StopReason reason) noexcept {
+    const bool waits = answers().timings().started == TimePoint();
+    absl::Status status;
+    try {
+      status = StopStatus(reason, waits ? "the queue" : "the answer");
+    } catch (const std::bad_alloc&) {
+      return generator_.Abandon(request_);
+    }
+    generator_.Stop(request_, status);
+  }
 
   Generator& generator_;
   Generator::Request request_;

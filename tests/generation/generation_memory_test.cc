@@ -1,0 +1,170 @@
+// What is left of requests when there is no memory for them: every allocation between a prompt and the last token fails
+// once, and all that follow it fail as well, one after the other.
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/async/fair_queue.h"
+#include "server/async/task.h"
+#include "tests/fakes/failing_allocations.h"
+#include "tests/generation/generator_fixture.h"
+
+namespace predictd {
+namespace {
+
+// Runs steps when it is told to; that a source is ready needs no memory, as in the pool.
+class QueueScheduler final : public WorkScheduler {
+ public:
+  void Ready(std::shared_ptr<WorkSource> source) override { queue_.Add(std::move(source)); }
+  void ReadyAt(std::shared_ptr<WorkSource> source, TimePoint /*when*/) override { queue_.Add(std::move(source)); }
+  double WorkersFor(const WorkSource& /*source*/) const override { return 1; }
+
+  void Finish() {
+    while (!queue_.empty()) {
+      const FairQueue::Turn turn = queue_.Take();
+      turn.source->RunStep();
+      queue_.Ended(turn, std::chrono::milliseconds(1));
+    }
+  }
+
+ private:
+  FairQueue queue_{1};
+};
+
+// Ends a request whatever becomes of its caller, as the handlers do.
+class Running {
+ public:
+  Running(Generator& generator, Generator::Request request) : generator_(generator), request_(std::move(request)) {}
+  ~Running() { generator_.Abandon(request_); }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  AnswerStream& answers() { return request_.answers(); }
+
+ private:
+  Generator& generator_;
+  Generator::Request request_;
+};
+
+struct Caller {
+  StopSource stop;
+  int ends = 0;
+  absl::Status status;
+  std::string text;
+};
+
+// From the text to the last token.
+Task<absl::Status> Generate(Caller& caller, Generator& generator, const std::string& text, GenerationRequest request) {
+  absl::StatusOr<WaitingAnswers::Room> room = generator.Reserve(request.answers, request.priority, request.deadline);
+  if (!room.ok()) co_return room.status();
+  const StepQueue::Outcome outcome = co_await generator.prompts().Enter(room->place(), caller.stop);
+  if (outcome != StepQueue::Outcome::kTurn) co_return absl::InternalError("no turn");
+  request.prompt = generator.tokenizer().Encode(text, {});
+  absl::StatusOr<Generator::Request> started = generator.Start(std::move(request), *std::move(room));
+  if (!started.ok()) co_return started.status();
+  Running running(generator, *std::move(started));
+  while (true) {
+    Task<absl::StatusOr<std::vector<AnswerPiece>>> next = running.answers().Next();
+    const absl::StatusOr<std::vector<AnswerPiece>> pieces = co_await next;
+    if (!pieces.ok() || pieces->empty()) co_return pieces.status();
+    for (const AnswerPiece& piece : *pieces) caller.text += piece.text;
+  }
+}
+
+Task<> Call(Caller& caller, Generator& generator, const std::string& text, GenerationRequest request) {
+  try {
+    Task<absl::Status> generate = Generate(caller, generator, text, std::move(request));
+    caller.status = co_await generate;
+  } catch (const std::bad_alloc&) {
+    static const absl::Status no_memory = absl::ResourceExhaustedError("no memory");
+    caller.status = no_memory;
+  }
+  ++caller.ends;
+}
+
+class GenerationMemoryTest : public GeneratorTest {
+ protected:
+  GenerationMemoryTest() {
+    const GeneratorConfig config = {
+        .vocabulary_size = kLetters, .max_length = 200, .slots = 2, .prefix_slots = 1, .end_token_ids = {3}};
+    generator_ = std::make_shared<Generator>(
+        std::make_unique<FakeGeneratorModel>(kLetters, config.slots + config.prefix_slots, config.max_length, record_),
+        std::make_shared<LetterTokenizer>(kLetters), nullptr,
+        Generator::Options{.config = config, .share = {}, .queue_capacity = 8, .observer = &counts_}, queue_, clock_);
+    // What is made only once is there.
+    Caller first;
+    Detach(Call(first, *generator_, "a", Request(1)));
+    queue_.Finish();
+  }
+
+  static GenerationRequest Request(int answers) {
+    GenerationRequest request;
+    request.max_tokens = 6;
+    request.answers = answers;
+    request.ignore_end = answers == 1;
+    request.sampling.temperature = answers == 1 ? 0 : 1;
+    request.sampling.repetition_penalty = 1.1;
+    request.sampling.logprobs = answers > 1;
+    request.sampling.top_logprobs = answers > 1 ? 3 : 0;
+    request.stop = {"zzzz"};
+    return request;
+  }
+
+  // Three requests of four answers, of which `after` allocations work. False if all of them did.
+  bool Run(int64_t after, bool from_then_on) {
+    const std::string text(40, 'b');
+    std::deque<Caller> callers(3);
+    bool failed = false;
+    {
+      const FailingAllocations failing(after, from_then_on);
+      for (size_t i = 0; i < callers.size(); ++i) {
+        std::optional<Task<>> call;
+        {
+          // The frame of the call itself is the transport's.
+          const FailingAllocations::Pause pause;
+          call.emplace(Call(callers[i], *generator_, text, Request(i == 1 ? 2 : 1)));
+        }
+        Detach(*std::move(call));
+      }
+      queue_.Finish();
+      failed = failing.failed();
+    }
+    for (const Caller& caller : callers) {
+      EXPECT_EQ(caller.ends, 1);
+      EXPECT_TRUE(caller.status.ok() || absl::IsResourceExhausted(caller.status)) << caller.status;
+    }
+    EXPECT_EQ(counts_.waiting, 0);
+    EXPECT_EQ(counts_.slots, 0);
+    Caller next;
+    Detach(Call(next, *generator_, text, Request(1)));
+    queue_.Finish();
+    EXPECT_TRUE(next.status.ok()) << next.status;
+    if (expected_.empty()) expected_ = next.text;
+    EXPECT_EQ(next.text, expected_);
+    return failed;
+  }
+
+  QueueScheduler queue_;
+  std::string expected_;
+};
+
+TEST_F(GenerationMemoryTest, EveryAllocationThatFailsEndsItsRequestsAndNothingElse) {
+  int64_t after = 0;
+  while (Run(after, /*from_then_on=*/false) && !HasFailure()) ++after;
+  EXPECT_GT(after, 100);
+}
+
+TEST_F(GenerationMemoryTest, WithoutAnyMemoryEveryRequestEnds) {
+  int64_t after = 0;
+  while (Run(after, /*from_then_on=*/true) && !HasFailure()) ++after;
+  EXPECT_GT(after, 100);
+}
+
+}  // namespace
+}  // namespace predictd
