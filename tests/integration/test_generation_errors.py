@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,25 @@ WRONG = [
     Wrong("generation.temperature", "got -1", {"temperature": -1}),
     Wrong("generation.temperature", "got 101", {"temperature": 101}),
     Wrong("generation.temperature", "got nan", {"temperature": float("nan")}),
+    *(
+        Wrong(f"generation.{field}", f"got {value:g}", {field: value})
+        for field in ("temperature", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
+        for value in (float("nan"), float("inf"), float("-inf"), 1.7e308, -1.7e308, -101.5)
+    ),
+    Wrong("generation.repetition_penalty", "expected 0.01 to 10, got 1e-300", {"repetition_penalty": 1e-300}),
+    Wrong("generation.repetition_penalty", "got 5e-324", {"repetition_penalty": 5e-324}),
+    Wrong("generation.top_k", f"got {-(2**63)}", {"top_k": -(2**63)}),
+    Wrong("generation.max_tokens", f"got {2**63 - 1}", {"max_tokens": 2**63 - 1}),
+    Wrong("generation.max_tokens", f"got {-(2**63)}", {"max_tokens": -(2**63)}),
+    Wrong("generation.n", f"got {2**31 - 1}", {"n": 2**31 - 1}),
+    Wrong("generation.n", f"got {-(2**31)}", {"n": -(2**31)}),
+    Wrong("generation.logprobs", f"got {2**31 - 1}", {"logprobs": 2**31 - 1}),
+    Wrong("generation.logprobs", "got -1", {"logprobs": -1}),
+    Wrong("generation.logit_bias[0]", "got nan", {"logit_bias": {3: float("nan")}}),
+    Wrong("generation.logit_bias[0]", "got inf", {"logit_bias": {3: float("inf")}}),
+    Wrong("generation.logit_bias", f"got {-(2**31)}", {"logit_bias": {-(2**31): 1}}),
+    Wrong("generation.stop_token_ids[0]", f"got {2**31 - 1}", {"stop_token_ids": [2**31 - 1]}),
+    Wrong("generation.token_ids.ids[0]", f"got {-(2**31)}", {"token_ids": TokenIds(ids=[-(2**31)])}, None),
     Wrong("generation.top_k", "got -1", {"top_k": -1}),
     Wrong("generation.top_p", "got 0", {"top_p": 0}),
     Wrong("generation.top_p", "got 1.5", {"top_p": 1.5}),
@@ -91,6 +111,29 @@ def test_wrong_field_is_named(client: Client, wrong: Wrong) -> None:
     streamed = rpc_error(lambda: list(client.predict_stream(stream_request(wrong.prompt, **wrong.options))))
     assert streamed.code() == StatusCode.INVALID_ARGUMENT
     assert wrong.words in field_violations(streamed)["predict." + wrong.field]
+
+
+EDGES: list[dict[str, Any]] = [
+    {"temperature": 5e-324},
+    {"temperature": 1e-300, "top_p": 5e-324, "min_p": 1},
+    {"temperature": 100, "top_k": 2**63 - 1},
+    {"temperature": 1, "top_p": 1e-320, "top_k": 1},
+    {"temperature": 1, "repetition_penalty": 0.01, "presence_penalty": -2, "frequency_penalty": 2},
+    {"temperature": 1, "repetition_penalty": 10, "logit_bias": {0: -100, 319: 100}},
+    {"temperature": 1, "seed": 2**64 - 1, "n": 16, "logprobs": 20},
+    {"max_tokens": 1, "stop": ["x" * 256] * 16, "stop_token_ids": [0] * 64},
+]
+
+
+@pytest.mark.parametrize("options", EDGES, ids=str)
+def test_numbers_at_the_edges_are_right(client: Client, options: dict[str, Any]) -> None:
+    answers = client.predict(generation_request("Hello", **options)).answers
+    assert len(answers) == options.get("n", 1)
+    for answer in answers:
+        assert 1 <= len(answer.tokens) <= 20
+        for token in answer.tokens:
+            assert 0 <= token.id < 320
+            assert all(math.isfinite(top.logprob) for top in token.top_logprobs)
 
 
 def test_everything_that_is_wrong_is_named_at_once(client: Client) -> None:

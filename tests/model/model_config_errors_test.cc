@@ -201,5 +201,25 @@ TEST(BadModelConfigSyntax, KeyThatIsThereTwiceIsAnError) {
   EXPECT_NE(status.message().find("warmup"), absl::string_view::npos) << status;
 }
 
+// Numbers at the edges, and what is no whole number at all.
+TEST(ModelConfigErrorsTest, KeyOfANumberAtTheEdgesIsNamed) {
+  const std::vector<std::string> bad = {
+      "-1", "9223372036854775807", "-9223372036854775808", "nan", "inf", "-inf", "1.0", "1e300", "true", "\"1\""};
+  const std::vector<std::string> keys = {"vocabulary_size", "max_length", "slots", "prefix_slots", "bos_token_id"};
+  for (const std::string& value : bad) {
+    for (const std::string& wrong : keys) {
+      std::string text = "kind = \"generator\"\n[generator]\nend_token_ids = [2]\n";
+      for (const std::string& key : keys) text += key + " = " + (key == wrong ? value : "8") + "\n";
+      const absl::Status status = ModelConfig::Parse(text).status();
+      EXPECT_EQ(status.message().substr(0, 10 + wrong.size()), "generator." + wrong) << value << ": " << status;
+    }
+    for (const std::string key : {"queue_capacity", "weight"}) {
+      if (key == "weight" && value == "1.0") continue;
+      const absl::Status status = ModelConfig::Parse(key + " = " + value).status();
+      EXPECT_EQ(status.message().substr(0, key.size()), key) << value << ": " << status;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace predictd
