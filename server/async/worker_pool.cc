@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <new>
 #include <utility>
 
 namespace predictd {
@@ -176,12 +175,7 @@ void WorkerPool::MoveDue() {
   if (later_.empty()) return;
   const TimePoint now = steady_clock::now();
   while (!later_.empty() && later_.begin()->first <= now) {
-    try {
-      ready_.Add(later_.begin()->second);
-    } catch (const std::bad_alloc&) {
-      // It stays where it is until there is memory.
-      return;
-    }
+    ready_.Add(std::move(later_.begin()->second));
     later_.erase(later_.begin());
   }
 }

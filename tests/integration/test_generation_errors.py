@@ -69,7 +69,7 @@ WRONG = [
         for value in (float("nan"), float("inf"), float("-inf"), 1.7e308, -1.7e308, -101.5)
     ),
     Wrong("generation.repetition_penalty", "expected 0.01 to 10, got 1e-300", {"repetition_penalty": 1e-300}),
-    Wrong("generation.repetition_penalty", "got 5e-324", {"repetition_penalty": 5e-324}),
+    Wrong("generation.repetition_penalty", "got 4.94066e-324", {"repetition_penalty": 5e-324}),
     Wrong("generation.top_k", f"got {-(2**63)}", {"top_k": -(2**63)}),
     Wrong("generation.max_tokens", f"got {2**63 - 1}", {"max_tokens": 2**63 - 1}),
     Wrong("generation.max_tokens", f"got {-(2**63)}", {"max_tokens": -(2**63)}),
