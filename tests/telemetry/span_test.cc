@@ -251,8 +251,9 @@ TEST_F(SpanTest, AFullFileMakesRoomAndTheOldestGo) {
   const auto number_in = [](const std::string& file) {
     std::ifstream in(file);
     const std::string text(std::istreambuf_iterator<char>(in), {});
-    const size_t at = text.find("\"number\",\"value\":{\"intValue\":\"");
-    return at == std::string::npos ? "no number in " + text : text.substr(at + 32, 1);
+    constexpr std::string_view kBefore = R"("number","value":{"intValue":")";
+    const size_t at = text.find(kBefore);
+    return at == std::string::npos ? "no number in " + text : text.substr(at + kBefore.size(), 1);
   };
   EXPECT_EQ(number_in(file_), "4");
   EXPECT_EQ(number_in(file_ + ".1"), "3");
