@@ -190,6 +190,10 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   signals.BeginServing();
   absl::StatusOr<std::unique_ptr<RpcServer>> started =
       RpcServer::Start({.listen = config.listen,
+                        .max_connections = config.max_connections,
+                        .max_connections_per_peer = config.max_connections_per_peer,
+                        .connection_idle_timeout = config.connection_idle_timeout,
+                        .transport_memory = AvailableMemory() / 4,
                         .loops = loops,
                         .max_message_bytes = config.max_message_bytes,
                         .max_concurrent_streams = config.max_concurrent_streams,

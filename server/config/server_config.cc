@@ -9,6 +9,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "server/config/listen_address.h"
 #include "server/config/option_sources.h"
 #include "server/config/option_table.h"
 
@@ -27,11 +28,15 @@ constexpr char kFooter[] =
     "SIGHUP, SIGUSR1 and SIGUSR2 are ignored, with a line in the log: there is nothing to reload yet.\n"
     "Exit codes: 0 stopped by a signal, 1 could not start, 2 bad options.";
 
-// gRPC would take the port modulo 65536.
-std::string CheckPort(const std::string& address) {
-  uint64_t port = 0;
-  const bool number = absl::SimpleAtoi(address.substr(address.rfind(':') + 1), &port);
-  return number && port > 65535 ? absl::StrCat("port ", port, " is not in range 0 to 65535") : "";
+std::string CheckAddress(const std::string& text) {
+  return std::string(ParseListenAddress(text).status().message());
+}
+
+std::string CheckMetricsAddress(const std::string& text) {
+  if (text.empty()) return "";
+  const absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
+  if (!address.ok()) return CheckAddress(text);
+  return address->kind == ListenAddress::Kind::kUnix ? "expected an IP address or a host, and a port" : "";
 }
 
 void AddOptions(OptionTable& options, ServerConfig& config) {
@@ -40,12 +45,20 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
 
   options.Group("Network");
   options.Add("listen", "ADDRESS", config.listen, "Where gRPC listens, without transport security; port 0: a free one")
-      ->check(CheckPort);
+      ->check(CheckAddress);
   options.Add("port-file", "FILE", config.port_file, "File to write the gRPC port to, once it is bound");
-  options.Add("metrics-listen", "ADDRESS", config.metrics_listen, "Where Prometheus finds /metrics; empty: nowhere");
+  options.Add("metrics-listen", "ADDRESS", config.metrics_listen, "Where Prometheus finds /metrics; empty: nowhere")
+      ->check(CheckMetricsAddress);
   options.Add("metrics-port-file", "FILE", config.metrics_port_file, "File to write the port of the metrics to");
   options.AddSize("max-message-bytes", config.max_message_bytes, 1024, int64_t{2} << 30,
                   "Largest request, 1KiB to 2GiB");
+  options
+      .Add("max-connections", "N", config.max_connections, "Connections at a time; 0: half of the open files allowed")
+      ->check(CLI::Range(0, 1 << 24));
+  options
+      .Add("max-connections-per-peer", "N", config.max_connections_per_peer,
+           "Of these from one address, or one /64 of IPv6; 0: no limit")
+      ->check(CLI::Range(0, 1 << 24));
   options.Add("max-concurrent-streams", "N", config.max_concurrent_streams, "Calls at a time on one connection")
       ->check(CLI::Range(1, 1 << 20));
   options.AddSize("request-memory", config.request_memory, 0, int64_t{1} << 50,
@@ -69,6 +82,8 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
                       "How long a request may take to arrive after its headers; 0: for ever");
   options.AddSize("min-reader-rate", config.min_reader_rate, 0, int64_t{1} << 40,
                   "Bytes a second that a reader must take while an answer waits; 0: any");
+  options.AddDuration("connection-idle-timeout", config.connection_idle_timeout,
+                      "How long a connection may be without calls; 0: for ever");
   options.AddDuration("drain-delay", config.drain_delay, "From NOT_SERVING until new calls are refused");
   options.AddDuration("drain-grace", config.drain_grace, "From then until running calls are stopped");
 

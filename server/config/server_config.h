@@ -19,6 +19,12 @@ struct ServerConfig {
   std::string port_file;
   std::string metrics_listen = "127.0.0.1:8501";
   std::string metrics_port_file;
+  // Connections at a time. 0: as many as the limit of open files allows, two for each.
+  int max_connections = 0;
+  // Of these from one address. 0: no limit.
+  int max_connections_per_peer = 0;
+  // How long a connection may be without calls. Zero: for ever.
+  absl::Duration connection_idle_timeout = absl::ZeroDuration();
 
   // Event loops, each a completion queue with its thread. 0: half the cores.
   int loops = 0;

@@ -51,6 +51,7 @@ absl::Status Call::Begin(const Method& method) {
   if (method.endless()) environment_.endless_calls.fetch_add(1, std::memory_order_relaxed);
   report_.Begin(method, arrived);
   loop_.live_calls().insert(this);
+  connection_.Begin(environment_.connections->Find(context_.peer()));
   deadline_ = ChooseDeadline(arrived);
   timer_.Arm(std::min(deadline_, arrived + peer_.Look(TimePoint(), /*stopped=*/false).again));
   return Admit();
@@ -126,6 +127,7 @@ void Call::StopReading() {
 void Call::OnRead(bool ok) {
   // Whoever was stopped while reading has gone on, and this is nobody's message.
   read_ok_ = ok && reader_ != nullptr;
+  if (ok) connection_.OnMessage(static_cast<int64_t>(message_.Length()));
   if (reader_) {
     peer_.End();
     --tags_out_;
@@ -164,6 +166,7 @@ void Call::End(bool sent) noexcept {
   method_->in_flight().Decrement();
   if (method_->endless()) environment_.endless_calls.fetch_sub(1, std::memory_order_relaxed);
   environment_.ended.fetch_add(1, std::memory_order_relaxed);
+  connection_.End(/*cancelled=*/!sent);
   try {
     // What the other end did not take is no success.
     const bool lost = !sent && status_.ok();

@@ -12,6 +12,7 @@
 #include "server/async/stop.h"
 #include "server/async/timer_heap.h"
 #include "server/rpc/call_report.h"
+#include "server/rpc/peer_connection.h"
 #include "server/rpc/environment.h"
 #include "server/rpc/event_loop.h"
 #include "server/rpc/memory_budget.h"
@@ -104,6 +105,7 @@ class Call {
   grpc::ByteBuffer message_;
   CallReport report_;
   MemoryShare memory_;
+  ConnectionUse connection_;
   StopSource stop_;
   PeerWatch peer_;
   Timer timer_;

@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "server/async/step_queue.h"
+#include "server/rpc/connection_table.h"
 #include "server/rpc/memory_budget.h"
 #include "server/rpc/peer_watch.h"
 #include "server/rpc/rpc_metrics.h"
@@ -34,6 +35,8 @@ struct RpcEnvironment {
   RpcMetrics* metrics = nullptr;
   // Where large requests wait for a worker to be decoded on.
   std::shared_ptr<StepQueue> decoding;
+  // Set by the server before the first call.
+  const ConnectionTable* connections = nullptr;
 
   // Calls that were accepted, and of these the ones that have ended with a status.
   std::atomic<int64_t> accepted{0};

@@ -2,9 +2,15 @@
 
 #include <grpc/support/time.h>
 #include <grpcpp/alarm.h>
+#include <pthread.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <fstream>
 #include <utility>
+
+#include "absl/strings/str_cat.h"
 
 namespace predictd {
 namespace {
@@ -49,6 +55,7 @@ EventLoop::~EventLoop() {
 void EventLoop::Start(std::function<void()> first, std::function<void()> on_beat) {
   on_beat_ = std::move(on_beat);
   thread_ = std::thread([this, first = std::move(first)] {
+    thread_id_ = static_cast<int>(gettid());
     first();
     next_beat_ = steady_clock::now() + kHeartbeat;
     heartbeat_.Arm(next_beat_);
@@ -59,6 +66,21 @@ void EventLoop::Start(std::function<void()> first, std::function<void()> on_beat
 void EventLoop::Post(std::function<void()> function) {
   // Deletes itself when it is delivered.
   new PostedFunction(queue_.get(), std::move(function));
+}
+
+Duration EventLoop::CpuTime() {
+  clockid_t clock{};
+  timespec time{};
+  if (pthread_getcpuclockid(thread_.native_handle(), &clock) != 0 || clock_gettime(clock, &time) != 0) return {};
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+Duration EventLoop::RunnableTime() {
+  std::ifstream stream(absl::StrCat("/proc/self/task/", thread_id_.load(), "/schedstat"));
+  int64_t running = 0;
+  int64_t waiting = 0;
+  if (!(stream >> running >> waiting)) return CpuTime();
+  return std::chrono::nanoseconds(running + waiting);
 }
 
 void EventLoop::Shutdown() {

@@ -56,6 +56,11 @@ class EventLoop {
   // the peers of its calls are not to blame for that time. Any thread.
   TimePoint OwnTime() const { return std::chrono::steady_clock::now() - lost_.load(std::memory_order_relaxed); }
 
+  // The processor time that the loop's thread has used. Between Start and Shutdown, from any thread.
+  Duration CpuTime();
+  // The same and the time in which it waited for a processor, where the kernel tells.
+  Duration RunnableTime();
+
   // No operation may be started on the queue any more. Delivers what is left and joins the thread.
   void Shutdown();
 
@@ -77,6 +82,7 @@ class EventLoop {
   std::function<void()> on_beat_;
   // How late the heartbeats came, in all.
   std::atomic<Duration> lost_{Duration::zero()};
+  std::atomic<int> thread_id_{0};
   std::thread thread_;
 };
 

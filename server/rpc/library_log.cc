@@ -7,10 +7,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
-#include <utility>
 
-#include "absl/strings/match.h"
-#include "server/async/mutex.h"
 #include "server/telemetry/log.h"
 #include "server/telemetry/log_limiter.h"
 
@@ -25,25 +22,8 @@ void LogProblem(LogLevel level, std::string_view library, std::string_view detai
   Log(level, "a library reports a problem", absl::MakeConstSpan(fields).first(*held_back > 0 ? 3 : 2));
 }
 
-struct ListenerLost {
-  Mutex mutex;
-  std::function<void()> call ABSL_GUARDED_BY(mutex);
-};
-
-ListenerLost& listener_lost() {
-  static ListenerLost instance;
-  return instance;
-}
-
 void OnGrpcLog(gpr_log_func_args* record) {
   if (record->severity != GPR_LOG_SEVERITY_ERROR) return;
-  if (absl::StartsWith(record->message, "Failed accept4")) {
-    Log(LogLevel::kError, "no connection can be accepted any more: restart the server, and let it have more open files",
-        {{"detail", record->message}});
-    MutexLock lock(listener_lost().mutex);
-    if (listener_lost().call) listener_lost().call();
-    return;
-  }
   LogProblem(LogLevel::kWarning, "grpc", record->message);
 }
 
@@ -53,11 +33,7 @@ void OnProtobufLog(google::protobuf::LogLevel level, const char* /*file*/, int /
 
 }  // namespace
 
-void RouteLibraryLogs(std::function<void()> on_listener_lost) {
-  {
-    MutexLock lock(listener_lost().mutex);
-    listener_lost().call = std::move(on_listener_lost);
-  }
+void RouteLibraryLogs() {
   gpr_set_log_function(OnGrpcLog);
   google::protobuf::SetLogHandler(OnProtobufLog);
 }

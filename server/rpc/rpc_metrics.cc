@@ -47,7 +47,8 @@ RpcMetrics::RpcMetrics(MetricsRegistry& registry)
                      .AddHistogram("predictd_event_loop_busy_seconds",
                                    "How long an event loop handled a burst of events before it looked for new ones.",
                                    ExponentialBounds(0.00001, 2, 18))
-                     .With()) {}
+                     .With()),
+      connections_(registry) {}
 
 RpcMetrics::Series::Series(RpcMetrics& metrics, absl::string_view method, absl::string_view model)
     : requests_(metrics.requests_),

@@ -7,6 +7,7 @@
 
 #include "absl/strings/string_view.h"
 #include "server/async/clock.h"
+#include "server/rpc/connection_metrics.h"
 #include "server/rpc/event_loop.h"
 #include "server/telemetry/metrics.h"
 
@@ -39,6 +40,7 @@ class RpcMetrics final : public LoopObserver {
   Gauge& InFlight(absl::string_view method);
   // What callers make the server hold, in bytes.
   Gauge& request_memory() const { return request_memory_; }
+  ConnectionMetrics& connections() { return connections_; }
 
   void OnLag(Duration lag) override;
   void OnBurst(Duration busy, int events) override;
@@ -50,6 +52,7 @@ class RpcMetrics final : public LoopObserver {
   Gauge& request_memory_;
   Histogram& loop_lag_;
   Histogram& loop_busy_;
+  ConnectionMetrics connections_;
 };
 
 // "DEADLINE_EXCEEDED", by grpc::StatusCode.

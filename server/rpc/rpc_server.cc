@@ -3,7 +3,10 @@
 #include <grpc/grpc.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/resource_quota.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <thread>
@@ -11,9 +14,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "server/config/listen_address.h"
+#include "server/rpc/connection_table.h"
+#include "server/rpc/connection_watch.h"
 #include "server/rpc/event_loop.h"
 #include "server/rpc/health_handler.h"
 #include "server/rpc/library_log.h"
+#include "server/rpc/listener.h"
 #include "server/rpc/method_table.h"
 #include "server/rpc/model_handler.h"
 #include "server/rpc/predict_handler.h"
@@ -54,8 +61,6 @@ void Configure(const RpcServer::Options& options, grpc::ServerBuilder& builder) 
   }
   builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
   builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);
-  // Otherwise a second process would silently share the port.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams);
   builder.SetMaxReceiveMessageSize(static_cast<int>(std::min<int64_t>(options.max_message_bytes, INT32_MAX)));
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 16 << 10);
@@ -65,6 +70,31 @@ void Configure(const RpcServer::Options& options, grpc::ServerBuilder& builder) 
   // Finds connections whose other end is gone, so that their calls end.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  // Until then a connection must have begun to speak HTTP/2.
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 20'000);
+  if (options.connection_idle_timeout > absl::ZeroDuration()) {
+    const int64_t milliseconds = absl::ToInt64Milliseconds(options.connection_idle_timeout);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                               static_cast<int>(std::clamp<int64_t>(milliseconds, 1, INT32_MAX)));
+  }
+  if (options.transport_memory > 0) {
+    grpc::ResourceQuota quota("predictd");
+    quota.Resize(static_cast<size_t>(options.transport_memory));
+    builder.SetResourceQuota(quota);
+  }
+}
+
+// A connection takes two files. Some are kept for models, logs and the like.
+size_t ConnectionsThatFilesAllow() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return 0;
+  return (limit.rlim_cur - std::min<rlim_t>(limit.rlim_cur / 4, 128)) / 2;
+}
+
+ConnectionLimits LimitsFor(const RpcServer::Options& options) {
+  const size_t total = static_cast<size_t>(options.max_connections);
+  return {.total = total > 0 ? total : ConnectionsThatFilesAllow(),
+          .per_peer = static_cast<size_t>(options.max_connections_per_peer)};
 }
 
 }  // namespace
@@ -79,6 +109,11 @@ struct RpcServer::Impl {
   std::unique_ptr<grpc::Server> server;
   std::vector<std::unique_ptr<EventLoop>> loops;
   std::vector<std::unique_ptr<Acceptor>> acceptors;
+  ConnectionTable connections;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connection_acceptor;
+  std::unique_ptr<LoopProbe> probe;
+  std::unique_ptr<ConnectionWatch> watch;
+  std::unique_ptr<Listener> listener;
   int port = 0;
   bool drained = false;
 
@@ -86,12 +121,15 @@ struct RpcServer::Impl {
   void AddMethods(const Options& options, const Catalog& catalog);
   void StopCalls(bool endless_only);
   void RefuseCalls() const;
+  void Listen(const Options& options, ListeningSockets sockets);
   void WaitUntilAllEnded() const;
 };
 
 RpcServer::Impl::Impl(const Options& options, RpcEnvironment& environment, const Catalog& catalog)
     : environment(environment),
-      methods(Method({.service = "", .name = "unknown"}, BidiHandler(RefuseUnknown), *environment.metrics, catalog)) {
+      methods(Method({.service = "", .name = "unknown"}, BidiHandler(RefuseUnknown), *environment.metrics, catalog)),
+      connections(LimitsFor(options)) {
+  environment.connections = &connections;
   AddMethods(options, catalog);
 }
 
@@ -141,6 +179,22 @@ void RpcServer::Impl::StopCalls(bool endless_only) {
   }
 }
 
+void RpcServer::Impl::Listen(const Options& options, ListeningSockets sockets) {
+  ConnectionMetrics& metrics = environment.metrics->connections();
+  const ConnectionPolicy policy{.max_message_bytes = options.max_message_bytes};
+  probe = std::make_unique<LoopProbe>(loops);
+  watch = std::make_unique<ConnectionWatch>(
+      ConnectionWatch::Options{policy, std::max(environment.memory.limit(), 2 * options.max_message_bytes)},
+      connections, metrics, *probe);
+  listener = std::make_unique<Listener>(
+      std::move(sockets), connections, *watch, metrics, [this](int listening_socket, int socket) {
+        grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters accepted;
+        accepted.listener_fd = listening_socket;
+        accepted.fd = socket;
+        connection_acceptor->HandleNewConnection(&accepted);
+      });
+}
+
 void RpcServer::Impl::WaitUntilAllEnded() const {
   while (environment.ended.load() != environment.accepted.load())
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -156,20 +210,23 @@ RpcServer::~RpcServer() {
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& options, RpcEnvironment& environment,
                                                             const Catalog& catalog, WorkerPool& pool,
                                                             const std::function<void()>& on_loop_start) {
+  const absl::StatusOr<ListenAddress> address = ParseListenAddress(options.listen);
+  if (!address.ok()) return address.status();
+  absl::StatusOr<ListeningSockets> sockets = ListeningSockets::Bind(*address);
+  if (!sockets.ok()) return sockets.status();
   auto impl = std::make_unique<Impl>(options, environment, catalog);
+  impl->port = sockets->port();
   grpc::ServerBuilder builder;
   Configure(options, builder);
-  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &impl->port);
+  impl->connection_acceptor = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
   builder.RegisterAsyncGenericService(&impl->service);
   for (int i = 0; i < options.loops; ++i) {
     impl->loops.push_back(std::make_unique<EventLoop>(builder.AddCompletionQueue(), pool, *environment.metrics));
   }
   impl->server = builder.BuildAndStart();
-  if (impl->server == nullptr || impl->port == 0) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen, ": is the address in use?"));
-  }
-  Impl* server = impl.get();
-  RouteLibraryLogs([server] { server->loops.back()->Post([server] { server->health.SetNotServing(); }); });
+  if (impl->server == nullptr) return absl::UnavailableError("gRPC cannot start a server");
+  RouteLibraryLogs();
   for (auto& loop : impl->loops) {
     impl->acceptors.push_back(std::make_unique<Acceptor>(*loop, environment, impl->service, impl->methods));
     Acceptor* acceptor = impl->acceptors.back().get();
@@ -183,6 +240,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& optio
           environment.metrics->request_memory().Set(static_cast<double>(environment.memory.used()));
         });
   }
+  impl->Listen(options, *std::move(sockets));
   return std::unique_ptr<RpcServer>(new RpcServer(std::move(impl)));
 }
 
@@ -210,6 +268,7 @@ void RpcServer::Drain(absl::Duration grace) {
   impl_->environment.draining = true;
   impl_->StopCalls(/*endless_only=*/true);
   impl_->RefuseCalls();
+  impl_->listener->Stop();
   const auto forced = absl::ToChronoTime(stop_at + kForcedEnd);
   std::future<void> ended = std::async(std::launch::async, [this, forced] {
     impl_->server->Shutdown(std::chrono::time_point_cast<std::chrono::system_clock::duration>(forced));
@@ -230,7 +289,7 @@ void RpcServer::Drain(absl::Duration grace) {
 }
 
 void RpcServer::Stop() {
-  RouteLibraryLogs();
+  impl_->watch->Stop();
   for (auto& loop : impl_->loops) loop->Shutdown();
 }
 

@@ -20,6 +20,13 @@ class RpcServer {
  public:
   struct Options {
     std::string listen;
+    // 0: as many as files allow, and no limit.
+    int max_connections = 0;
+    int max_connections_per_peer = 0;
+    // How long a connection may be without calls. Zero: for ever.
+    absl::Duration connection_idle_timeout;
+    // What gRPC's buffers may take, in bytes. 0: no limit.
+    int64_t transport_memory = 0;
     int loops = 1;
     int64_t max_message_bytes = 0;
     int max_concurrent_streams = 0;

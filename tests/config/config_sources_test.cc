@@ -32,17 +32,32 @@ TEST_F(ConfigSourcesTest, OnlyTheRepositoryIsRequiredAndTheRestHasDefaults) {
 }
 
 TEST_F(ConfigSourcesTest, EveryOptionIsReadFromFlags) {
-  const ParsedConfig parsed({"--model-repository=r", "--listen=0.0.0.0:1",          "--port-file=p",
-                             "--metrics-listen=:2",  "--metrics-port-file=q",       "--loops=3",
-                             "--workers=4",          "--intra-op-threads=5",        "--default-deadline=250ms",
-                             "--max-deadline=5m",    "--max-message-bytes=2MiB",    "--max-concurrent-streams=6",
-                             "--stream-window=7",    "--stream-stall-timeout=1.5s", "--drain-delay=1s",
-                             "--drain-grace=2s",     "--log-level=debug",           "--log-format=json",
-                             "--log-requests=all",   "--trace-exporter=file",       "--trace-endpoint=http://h:1",
-                             "--trace-file=t",       "--trace-sample-ratio=0.5"});
+  const ParsedConfig parsed({"--model-repository=r",
+                             "--listen=0.0.0.0:1",
+                             "--port-file=p",
+                             "--metrics-listen=127.0.0.1:2",
+                             "--metrics-port-file=q",
+                             "--loops=3",
+                             "--workers=4",
+                             "--intra-op-threads=5",
+                             "--default-deadline=250ms",
+                             "--max-deadline=5m",
+                             "--max-message-bytes=2MiB",
+                             "--max-concurrent-streams=6",
+                             "--stream-window=7",
+                             "--stream-stall-timeout=1.5s",
+                             "--drain-delay=1s",
+                             "--drain-grace=2s",
+                             "--log-level=debug",
+                             "--log-format=json",
+                             "--log-requests=all",
+                             "--trace-exporter=file",
+                             "--trace-endpoint=http://h:1",
+                             "--trace-file=t",
+                             "--trace-sample-ratio=0.5"});
   ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
   const ServerConfig& c = *parsed.config;
-  EXPECT_EQ(c.listen + c.port_file + c.metrics_listen + c.metrics_port_file, "0.0.0.0:1p:2q");
+  EXPECT_EQ(c.listen + c.port_file + c.metrics_listen + c.metrics_port_file, "0.0.0.0:1p127.0.0.1:2q");
   EXPECT_EQ(c.loops, 3);
   EXPECT_EQ(c.workers, 4);
   EXPECT_EQ(c.intra_op_threads, 5);
@@ -61,13 +76,13 @@ TEST_F(ConfigSourcesTest, EveryOptionIsReadFromFlags) {
 
 TEST_F(ConfigSourcesTest, EveryOptionIsReadFromTheEnvironment) {
   const ParsedConfig parsed({}, {{"PREDICTD_MODEL_REPOSITORY", "r"},
-                                 {"PREDICTD_LISTEN", ":1"},
+                                 {"PREDICTD_LISTEN", "127.0.0.1:1"},
                                  {"PREDICTD_STREAM_STALL_TIMEOUT", "9s"},
                                  {"PREDICTD_MAX_MESSAGE_BYTES", "4KiB"},
                                  {"PREDICTD_TRACE_SAMPLE_RATIO", "1"}});
   ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
   EXPECT_EQ(parsed.config->model_repository, "r");
-  EXPECT_EQ(parsed.config->listen, ":1");
+  EXPECT_EQ(parsed.config->listen, "127.0.0.1:1");
   EXPECT_EQ(parsed.config->stream_stall_timeout, absl::Seconds(9));
   EXPECT_EQ(parsed.config->max_message_bytes, 4096);
   EXPECT_EQ(parsed.config->trace_sample_ratio, 1);
@@ -141,7 +156,7 @@ TEST_F(ConfigSourcesTest, AnEmptyValueIsAValueAndTakesNothingElse) {
 
 TEST_F(ConfigSourcesTest, ValuesAreTakenAsTheyAre) {
   const ParsedConfig parsed(
-      {"--model-repository=--models", "--port-file", "-p", "--trace-file=[a,b]=c", "--listen", ":1"});
+      {"--model-repository=--models", "--port-file", "-p", "--trace-file=[a,b]=c", "--listen", "localhost:1"});
   ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
   EXPECT_EQ(parsed.config->model_repository, "--models");
   EXPECT_EQ(parsed.config->port_file, "-p");

@@ -43,7 +43,9 @@ class PredictdProcess:
         flags: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         wait_until_serving: bool = True,
+        listen: str = "127.0.0.1:0",
     ) -> None:
+        self._listen = listen
         self._folder = tempfile.TemporaryDirectory(prefix="predictd-test-")
         self._flags = list(flags)
         self._env = dict(env or {})
@@ -87,7 +89,7 @@ class PredictdProcess:
         command: list[str | Path] = [
             BINARY,
             f"--model-repository={self.repository}",
-            "--listen=127.0.0.1:0",
+            f"--listen={self._listen}",
             f"--port-file={self._port_file}",
             "--metrics-listen=127.0.0.1:0",
             f"--metrics-port-file={self._metrics_port_file}",

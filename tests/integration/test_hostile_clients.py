@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import socket
 import struct
 import zlib
@@ -200,9 +199,9 @@ def test_streams_reset_as_fast_as_they_are_opened_leave_nothing_behind(server: P
     cancel = struct.pack(">I", 8)
 
     def storm() -> float:
-        """3,000 calls, each reset in the same breath, and one that is answered; returns the MiB in use afterwards."""
+        """900 calls, each reset in the same breath, and one that is answered; returns the MiB in use afterwards."""
         with RawHttp2(server.address) as connection:
-            for first in range(1, 6000, 200):
+            for first in range(1, 1800, 200):
                 connection.send(
                     b"".join(
                         encode_call(i, PREDICT) + encode_message(i, LINEAR) + encode_frame(RST_STREAM, 0, i, cancel)
@@ -211,8 +210,8 @@ def test_streams_reset_as_fast_as_they_are_opened_leave_nothing_behind(server: P
                 )
             # Until then the queue may be full.
             server.wait_until_idle()
-            connection.send(encode_call(6001, PREDICT) + encode_message(6001, LINEAR))
-            connection.read_until(DATA, 6001)
+            connection.send(encode_call(1801, PREDICT) + encode_message(1801, LINEAR))
+            connection.read_until(DATA, 1801)
         server.wait_until_idle()
         return server.resident_bytes() / 2**20
 
@@ -226,25 +225,6 @@ def test_pings_without_end_get_a_goaway(server: PredictdProcess) -> None:
     with RawHttp2(server.address) as connection:
         connection.send(b"".join(encode_frame(PING, 0, 0, struct.pack(">Q", i)) for i in range(1000)))
         assert b"too_many_pings" in connection.read_until(GOAWAY).payload
-
-
-def test_a_server_without_files_for_connections_says_so_and_serves_those_it_has() -> None:
-    with PredictdProcess(["linear"]) as server, ExitStack() as connections:
-        server.client.predict(linear_request())
-        limit = open_files(server) + 10
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, limit))
-        host, _, port = server.address.rpartition(":")
-        for _ in range(20):
-            connections.enter_context(socket.create_connection((host, int(port)), timeout=10))
-        server.wait_for_log(lambda record: "no connection can be accepted any more" in record["msg"])
-        health = health_pb2_grpc.HealthStub(server.channel)
-        eventually(
-            lambda: health.Check(health_pb2.HealthCheckRequest(), timeout=10).status
-            == health_pb2.HealthCheckResponse.NOT_SERVING,
-            10,
-            "health to say NOT_SERVING",
-        )
-        server.client.predict(linear_request())
 
 
 # --- Messages that are not as they should be ---

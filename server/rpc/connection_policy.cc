@@ -1,0 +1,66 @@
+#include "server/rpc/connection_policy.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace predictd {
+namespace {
+
+double Seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+Verdict ConnectionLedger::Look(const ConnectionSnapshot& now) {
+  const CallCounts& before = last_.calls;
+  const CallCounts& calls = now.calls;
+  const Duration elapsed = now.at - last_.at;
+  const int64_t messages = calls.message_bytes - before.message_bytes;
+  const int64_t unserved = calls.ended_unserved - before.ended_unserved;
+  const int64_t awaiting = std::max<int64_t>(0, calls.awaiting());
+
+  int64_t rest = now.read_bytes - last_.read_bytes - messages;
+  if (rest > 0) {
+    // Headers, and a reader's window updates.
+    const int64_t overhead =
+        (calls.begun - before.begun) * policy_.header_bytes + (now.written_bytes - last_.written_bytes);
+    rest -= std::min(rest, overhead);
+  }
+  // A message may be counted before its bytes are, but not twice: what it explains too much is kept until the next
+  // look.
+  const bool explained = rest < 0 || half_sent_ < 0;
+  if (explained || awaiting > 0 || before.awaiting() > 0 || unserved > 0) {
+    half_sent_ += rest;
+  } else {
+    noise_ += rest;
+  }
+  // A call that ended before its message was there took its part along. How much that was nobody knows: an equal share.
+  if (unserved > 0 && half_sent_ > 0) half_sent_ -= half_sent_ / (unserved + awaiting) * unserved;
+  if (awaiting == 0 && half_sent_ > 0) {
+    // Without a call that has lost its part, there was none to wait for it.
+    if (unserved == 0 && before.awaiting() == 0) noise_ += half_sent_;
+    half_sent_ = 0;
+  }
+  if (half_sent_ < 0) {
+    const int64_t paid = std::min(noise_, -half_sent_);
+    noise_ -= paid;
+    half_sent_ = std::max(half_sent_ + paid, -messages);
+  }
+  noise_ = std::max<int64_t>(
+      0, noise_ - static_cast<int64_t>(static_cast<double>(policy_.noise_per_second) * Seconds(elapsed)));
+
+  const int64_t cancelled = calls.cancelled - before.cancelled;
+  const int64_t answered = calls.ended - before.ended - cancelled;
+  resets_ = resets_ * std::exp2(-Seconds(elapsed)) + static_cast<double>(std::max<int64_t>(0, cancelled - answered));
+  last_ = now;
+
+  if (noise_ > policy_.noise_burst) return Verdict::kNoise;
+  if (half_sent_ > policy_.noise_burst + awaiting * (policy_.max_message_bytes + policy_.header_bytes)) {
+    return Verdict::kHalfSent;
+  }
+  return Verdict::kKeep;
+}
+
+}  // namespace predictd

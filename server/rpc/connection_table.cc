@@ -1,0 +1,83 @@
+#include "server/rpc/connection_table.h"
+
+#include <arpa/inet.h>
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "server/telemetry/peer.h"
+
+namespace predictd {
+namespace {
+
+absl::string_view View(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+// gRPC's versions differ in how they write the brackets of IPv6. Other names are their own keys, without a copy.
+std::string_view Key(std::string_view peer, std::string& storage) {
+  if (!peer.starts_with("ipv6:")) return peer;
+  const Peer parsed = ParsePeer(peer);
+  storage = absl::StrCat("ipv6:", parsed.address, " ", parsed.port);
+  return storage;
+}
+
+// The address that a peer is counted for.
+std::string Group(std::string_view peer) {
+  const Peer parsed = ParsePeer(peer);
+  in6_addr address{};
+  if (!peer.starts_with("ipv6:") || inet_pton(AF_INET6, parsed.address.c_str(), &address) != 1) return parsed.address;
+  std::string network(8, '\0');
+  std::memcpy(network.data(), &address, network.size());
+  return network;
+}
+
+}  // namespace
+
+std::shared_ptr<PeerConnection> ConnectionTable::Add(std::string_view peer, Refusal& refusal) {
+  std::string storage;
+  std::string key(Key(peer, storage));
+  auto connection = std::make_shared<PeerConnection>(key, Group(peer));
+  MutexLock lock(mutex_);
+  refusal = Refusal::kNone;
+  if (limits_.total > 0 && size_ >= limits_.total) refusal = Refusal::kTotal;
+  // Counted only where it matters.
+  if (limits_.per_peer > 0 && refusal == Refusal::kNone) {
+    size_t& group_size = group_sizes_[connection->group()];
+    if (group_size >= limits_.per_peer) {
+      refusal = Refusal::kPeer;
+    } else {
+      ++group_size;
+    }
+  }
+  if (refusal != Refusal::kNone) return nullptr;
+  ++size_;
+  by_peer_[std::move(key)] = connection;
+  return connection;
+}
+
+void ConnectionTable::Remove(const PeerConnection& connection) {
+  MutexLock lock(mutex_);
+  --size_;
+  const auto found = by_peer_.find(connection.peer());
+  if (found != by_peer_.end() && found->second.get() == &connection) by_peer_.erase(found);
+  const auto group = group_sizes_.find(connection.group());
+  if (group != group_sizes_.end() && --group->second == 0) group_sizes_.erase(group);
+}
+
+std::shared_ptr<PeerConnection> ConnectionTable::Find(std::string_view peer) const {
+  std::string storage;
+  const std::string_view key = Key(peer, storage);
+  MutexLock lock(mutex_);
+  const auto found = by_peer_.find(View(key));
+  return found == by_peer_.end() ? nullptr : found->second;
+}
+
+size_t ConnectionTable::size() const {
+  MutexLock lock(mutex_);
+  return size_;
+}
+
+}  // namespace predictd

@@ -1,0 +1,50 @@
+#ifndef PREDICTD_SERVER_RPC_CONNECTION_TABLE_H_
+#define PREDICTD_SERVER_RPC_CONNECTION_TABLE_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "server/async/mutex.h"
+#include "server/rpc/peer_connection.h"
+
+namespace predictd {
+
+// How many connections there may be. Zero: no limit.
+struct ConnectionLimits {
+  size_t total = 0;
+  // From one address; from one /64 network of IPv6, which is what a single host is given.
+  size_t per_peer = 0;
+};
+
+enum class Refusal { kNone, kTotal, kPeer };
+
+// The connections that there are, by gRPC's name for the other end. Thread-safe.
+class ConnectionTable {
+ public:
+  explicit ConnectionTable(const ConnectionLimits& limits) : limits_(limits) {}
+
+  // Null, with the reason in `refusal`, if a limit is reached. A peer of the same name is replaced: it can only be one
+  // whose end has not been noticed yet.
+  std::shared_ptr<PeerConnection> Add(std::string_view peer, Refusal& refusal);
+  // The connection is over.
+  void Remove(const PeerConnection& connection);
+
+  // Null if none has that name. `peer` is as a call's context says it.
+  std::shared_ptr<PeerConnection> Find(std::string_view peer) const;
+  size_t size() const;
+
+ private:
+  const ConnectionLimits limits_;
+  mutable Mutex mutex_;
+  size_t size_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::flat_hash_map<std::string, std::shared_ptr<PeerConnection>> by_peer_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, size_t> group_sizes_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_RPC_CONNECTION_TABLE_H_

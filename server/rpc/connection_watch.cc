@@ -1,0 +1,255 @@
+#include "server/rpc/connection_watch.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "server/telemetry/log.h"
+#include "server/telemetry/log_limiter.h"
+
+namespace predictd {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// How often some connections are looked at: in this time while one of them is busy, else in that.
+constexpr Duration kBusyPace = milliseconds(10);
+constexpr Duration kCalmPace = milliseconds(50);
+// Of the connections that are calm, a look takes the next ones of the circle: some hundreds of microseconds.
+constexpr size_t kFewest = 128;
+constexpr size_t kRounds = 20;
+// How much of a processor's time an event loop may be held up before those who do it are held back, and for how long
+// they are at least.
+constexpr Duration kHeldUp = milliseconds(50);
+constexpr Duration kPause = milliseconds(20);
+// What a connection that holds up a loop has sent meanwhile, at least. Frames of a few bytes are five times as much.
+// After a longer time less is enough: calls that are reset at once are a megabyte for each 50 ms, and holding back
+// whoever does no more than that would make matters worse, as it comes back with all that it has saved up.
+constexpr int64_t kGreedyBytes = 2 << 20;
+constexpr Duration kHeldUpLong = milliseconds(150);
+constexpr int64_t kGreedyBytesLong = 256 << 10;
+// A loop that has something to do for so much of this time, so often in a row, has too much to do.
+constexpr Duration kUsagePeriod = milliseconds(50);
+constexpr double kSaturated = 0.9;
+constexpr int kSaturatedPeriods = 3;
+// So often in a row, without an answer between.
+constexpr int kStrikes = 8;
+
+std::string_view Reason(Verdict verdict) {
+  return verdict == Verdict::kNoise ? "noise" : "half_sent";
+}
+
+}  // namespace
+
+ConnectionWatch::ConnectionWatch(const Options& options, ConnectionTable& table, ConnectionMetrics& metrics,
+                                 LoopProbe& probe)
+    : options_(options),
+      table_(table),
+      metrics_(metrics),
+      probe_(probe),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      wakeup_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
+  epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wakeup_.get(), &event);
+  thread_ = std::thread([this] { Run(); });
+}
+
+ConnectionWatch::~ConnectionWatch() {
+  Stop();
+}
+
+void ConnectionWatch::Stop() {
+  if (!thread_.joinable()) return;
+  stop_ = true;
+  eventfd_write(wakeup_.get(), 1);
+  thread_.join();
+}
+
+bool ConnectionWatch::Add(std::shared_ptr<PeerConnection> connection, FileDescriptor socket) {
+  const int fd = socket.get();
+  auto watched = std::make_unique<WatchedConnection>(std::move(connection), std::move(socket), options_.policy,
+                                                     steady_clock::now());
+  // No readiness is asked for: errors and hang-ups are reported always, and gRPC shuts a socket down before it closes
+  // it.
+  epoll_event event{.events = EPOLLET, .data = {.ptr = watched.get()}};
+  MutexLock lock(mutex_);
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return false;
+  incoming_.push_back(std::move(watched));
+  metrics_.accepted().Increment();
+  metrics_.open().Increment();
+  eventfd_write(wakeup_.get(), 1);
+  return true;
+}
+
+void ConnectionWatch::Run() {
+  std::array<epoll_event, 256> events;
+  TimePoint next_tick = steady_clock::now();
+  while (!stop_) {
+    const Duration left = next_tick - steady_clock::now();
+    const int timeout =
+        watched_.empty() ? -1 : static_cast<int>(std::max<int64_t>(0, std::chrono::ceil<milliseconds>(left).count()));
+    const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
+    // Before the events: they may be those of a newcomer.
+    TakeIncoming();
+    for (int i = 0; i < count; ++i) {
+      if (auto* watched = static_cast<WatchedConnection*>(events[i].data.ptr)) {
+        metrics_.closed("closed").Increment(watched->over() ? 0 : 1);
+        Forget(*watched);
+      } else {
+        eventfd_t unused = 0;
+        eventfd_read(wakeup_.get(), &unused);
+      }
+    }
+    const TimePoint now = steady_clock::now();
+    if (now < next_tick) continue;
+    Tick(now);
+    next_tick = now + (busy_ || probing_ ? kBusyPace : kCalmPace);
+  }
+  LetGo(TimePoint::max());
+  while (probing_ && !probe_.back()) std::this_thread::sleep_for(milliseconds(1));
+}
+
+void ConnectionWatch::TakeIncoming() {
+  MutexLock lock(mutex_);
+  for (auto& watched : incoming_) {
+    watched->index = watched_.size();
+    watched_.push_back(std::move(watched));
+  }
+  incoming_.clear();
+}
+
+void ConnectionWatch::Tick(TimePoint now) {
+  // Calls that wait to be accepted wait inside gRPC, so a probe overtakes them.
+  if (now - usage_at_ >= kUsagePeriod) {
+    usage_at_ = now;
+    saturated_ = probe_.Usage(now) >= kSaturated ? saturated_ + 1 : 0;
+    if (saturated_ >= kSaturatedPeriods) CloseResetters(now);
+  }
+  if (probing_ && probe_.back()) {
+    probing_ = false;
+    JudgeAll();
+    CloseLargest();
+    LetGo(now);
+  }
+  if (probing_) {
+    if (probe_.held_up() >= kHeldUp) HoldBackGreedy(now);
+    return;
+  }
+  LookAtSome(now);
+  if (!busy_) return;
+  probing_ = true;
+  probed_at_ = now;
+  probe_.Send();
+}
+
+// Those that were busy, and the next of the circle.
+void ConnectionWatch::LookAtSome(TimePoint now) {
+  busy_ = false;
+  const size_t some = std::min(watched_.size(), std::max(kFewest, watched_.size() / kRounds));
+  const size_t begin = next_ < watched_.size() ? next_ : 0;
+  for (size_t i = 0; i < watched_.size(); ++i) {
+    WatchedConnection& watched = *watched_[(begin + i) % watched_.size()];
+    if (i >= some && !watched.busy()) continue;
+    if (watched.Look(now)) busy_ = true;
+  }
+  next_ = begin + some;
+}
+
+// The loops have handled all calls that had begun when the connections were looked at.
+void ConnectionWatch::JudgeAll() {
+  for (auto& watched : watched_) {
+    const Verdict verdict = watched->Judge();
+    if (verdict != Verdict::kKeep) Close(*watched, Reason(verdict));
+  }
+}
+
+void ConnectionWatch::CloseLargest() {
+  const auto size = [](const auto& watched) { return watched->half_sent_bytes(); };
+  int64_t total = 0;
+  for (const auto& watched : watched_) total += size(watched);
+  while (total > options_.half_sent_limit) {
+    const auto largest = std::max_element(watched_.begin(), watched_.end(),
+                                          [&](const auto& a, const auto& b) { return size(a) < size(b); });
+    total -= size(*largest);
+    Close(**largest, "half_sent_in_all");
+  }
+}
+
+void ConnectionWatch::CloseResetters(TimePoint now) {
+  std::vector<double> resets;
+  for (auto& watched : watched_) resets.push_back(watched->Resets(now));
+  const double most = resets.empty() ? 0 : *std::max_element(resets.begin(), resets.end());
+  // One after the other would take as many times as long.
+  const double least = std::max(options_.policy.resets, most / 2);
+  for (size_t i = 0; i < resets.size(); ++i) {
+    if (resets[i] >= least) Close(*watched_[i], "resets");
+  }
+}
+
+void ConnectionWatch::HoldBackGreedy(TimePoint now) {
+  const int64_t least = probe_.held_up() < kHeldUpLong ? kGreedyBytes : kGreedyBytesLong;
+  int64_t most = 0;
+  std::vector<std::pair<WatchedConnection*, int64_t>> greedy;
+  for (auto& watched : watched_) {
+    if (watched->looked_at() < probed_at_) {
+      // What it has done since that look says nothing of this moment.
+      watched->Look(now);
+      continue;
+    }
+    const int64_t read = watched->ReadSinceLook();
+    if (read >= least && !watched->held_back()) greedy.emplace_back(watched.get(), read);
+    most = std::max(most, read);
+  }
+  for (auto& [watched, read] : greedy) {
+    // A loop that gets on with the connection's calls is not held up by it, but has much to do.
+    if (watched->MovedSinceLook() || read < most / 4) continue;
+    if (watched->strikes() == kStrikes || !watched->HoldBack(now)) {
+      Close(*watched, "held_up_others");
+    } else {
+      metrics_.held_back().Increment();
+    }
+  }
+}
+
+void ConnectionWatch::LetGo(TimePoint now) {
+  for (auto& watched : watched_) {
+    if (watched->held_back() && now - watched->held_back_at() >= kPause) watched->LetGo();
+  }
+}
+
+void ConnectionWatch::Close(WatchedConnection& watched, std::string_view reason) {
+  static LogLimiter limiter(10, std::chrono::minutes(1));
+  metrics_.closed(reason).Increment();
+  if (const std::optional<uint64_t> held_back = limiter.Admit(steady_clock::now())) {
+    const CallCounts calls = watched.connection().counts();
+    Log(LogLevel::kWarning, "a connection was cut off",
+        {{"reason", reason},
+         {"peer", watched.connection().peer()},
+         {"read_bytes", watched.read_bytes()},
+         {"calls", calls.begun},
+         {"cancelled", calls.cancelled},
+         {"held_back", *held_back}});
+  }
+  // The hang-up is reported once gRPC has closed its side, too.
+  watched.ShutDown();
+}
+
+void ConnectionWatch::Forget(WatchedConnection& watched) {
+  // gRPC may have the socket open still, and with it our registration.
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, watched.socket(), nullptr);
+  table_.Remove(watched.connection());
+  metrics_.open().Decrement();
+  const size_t index = watched.index;
+  std::swap(watched_[index], watched_.back());
+  watched_[index]->index = index;
+  watched_.pop_back();
+}
+
+}  // namespace predictd

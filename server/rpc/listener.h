@@ -1,0 +1,59 @@
+#ifndef PREDICTD_SERVER_RPC_LISTENER_H_
+#define PREDICTD_SERVER_RPC_LISTENER_H_
+
+#include <atomic>
+#include <functional>
+#include <string_view>
+#include <thread>
+
+#include "server/rpc/connection_metrics.h"
+#include "server/rpc/connection_table.h"
+#include "server/rpc/connection_watch.h"
+#include "server/rpc/file_descriptor.h"
+#include "server/rpc/listening_sockets.h"
+
+namespace predictd {
+
+// Accepts connections on a thread of its own, until it is stopped: no lack of files or memory ends that. Those within
+// the limits are watched and handed on, the others closed at once.
+class Listener {
+ public:
+  // Takes over the socket of a new connection.
+  using Handler = std::function<void(int listening_socket, int socket)>;
+
+  // `table`, `watch` and `metrics` outlive the listener.
+  Listener(ListeningSockets sockets, ConnectionTable& table, ConnectionWatch& watch, ConnectionMetrics& metrics,
+           Handler handler);
+  ~Listener();
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  // Closes the port, and the connections that wait to be accepted. Blocks until the handler is not running any more.
+  void Stop();
+
+ private:
+  void Run();
+  void AcceptAll(int listening_socket);
+  void Take(int listening_socket, FileDescriptor socket);
+  void Refuse(std::string_view reason);
+  // Accepts and closes one connection with the descriptor that is kept for this; false if even that fails.
+  bool ShedOne(int listening_socket);
+  void OnAcceptError(int listening_socket, int error);
+  // Says that the system lacks something.
+  void LogLack(int error);
+
+  ListeningSockets sockets_;
+  ConnectionTable& table_;
+  ConnectionWatch& watch_;
+  ConnectionMetrics& metrics_;
+  const Handler handler_;
+  FileDescriptor reserve_;
+  FileDescriptor wakeup_;
+  std::atomic<bool> stop_{false};
+  bool out_of_resources_ = false;
+  std::thread thread_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_RPC_LISTENER_H_

@@ -1,0 +1,45 @@
+#include "server/rpc/loop_probe.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace predictd {
+
+LoopProbe::LoopProbe(const std::vector<std::unique_ptr<EventLoop>>& loops) {
+  for (const auto& loop : loops) sent_.push_back(std::make_unique<Sent>(*loop));
+}
+
+void LoopProbe::Send() {
+  left_.store(sent_.size(), std::memory_order_release);
+  for (auto& sent : sent_) {
+    sent->cpu_time = sent->loop.CpuTime();
+    sent->back.store(false, std::memory_order_relaxed);
+    sent->loop.Post([this, &sent = *sent] {
+      sent.back.store(true, std::memory_order_relaxed);
+      left_.fetch_sub(1, std::memory_order_acq_rel);
+    });
+  }
+}
+
+Duration LoopProbe::held_up() const {
+  Duration most{};
+  for (const auto& sent : sent_) {
+    if (sent->back.load(std::memory_order_relaxed)) continue;
+    most = std::max(most, sent->loop.CpuTime() - sent->cpu_time);
+  }
+  return most;
+}
+
+double LoopProbe::Usage(TimePoint now) {
+  using Seconds = std::chrono::duration<double>;
+  const double elapsed = Seconds(now - std::exchange(asked_at_, now)).count();
+  double most = 0;
+  for (auto& sent : sent_) {
+    const Duration runnable = sent->loop.RunnableTime();
+    most = std::max(most, Seconds(runnable - std::exchange(sent->runnable_time, runnable)).count() / elapsed);
+  }
+  return most;
+}
+
+}  // namespace predictd

@@ -1,0 +1,147 @@
+#include "server/rpc/connection_policy.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <vector>
+
+namespace predictd {
+namespace {
+
+constexpr int64_t kMiB = 1 << 20;
+
+// What happened between two looks.
+struct Step {
+  double seconds = 0.1;
+  int64_t read = 0;
+  int64_t written = 0;
+  int64_t begun = 0;
+  int64_t served = 0;
+  int64_t message_bytes = 0;
+  int64_t ended = 0;
+  int64_t ended_unserved = 0;
+  int64_t cancelled = 0;
+};
+
+struct Case {
+  const char* name;
+  std::vector<Step> steps;
+  // Each is repeated so often.
+  int times = 1;
+  Verdict verdict = Verdict::kKeep;
+};
+
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << c.name;
+}
+
+class ConnectionHistory {
+ public:
+  explicit ConnectionHistory(const ConnectionPolicy& policy) : ledger_(policy, TimePoint()) {}
+
+  Verdict Look(const Step& step) {
+    now_.at += std::chrono::duration_cast<Duration>(std::chrono::duration<double>(step.seconds));
+    now_.read_bytes += step.read;
+    now_.written_bytes += step.written;
+    now_.calls.begun += step.begun;
+    now_.calls.served += step.served;
+    now_.calls.message_bytes += step.message_bytes;
+    now_.calls.ended += step.ended;
+    now_.calls.ended_unserved += step.ended_unserved;
+    now_.calls.cancelled += step.cancelled;
+    return ledger_.Look(now_);
+  }
+  const ConnectionLedger& ledger() const { return ledger_; }
+
+ private:
+  ConnectionSnapshot now_;
+  ConnectionLedger ledger_;
+};
+
+class ConnectionPolicyTest : public testing::TestWithParam<Case> {
+ protected:
+  const ConnectionPolicy policy_{.max_message_bytes = 64 * kMiB};
+};
+
+TEST_P(ConnectionPolicyTest, EndsWithItsVerdict) {
+  ConnectionHistory history(policy_);
+  Verdict verdict = Verdict::kKeep;
+  for (int i = 0; i < GetParam().times; ++i) {
+    for (const Step& step : GetParam().steps) {
+      EXPECT_EQ(verdict, Verdict::kKeep) << "in round " << i;
+      verdict = history.Look(step);
+    }
+  }
+  EXPECT_EQ(verdict, GetParam().verdict);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, ConnectionPolicyTest,
+    testing::Values(
+        Case{"silence", {{.seconds = 3600}}, 100},
+        Case{"pings, window updates and settings", {{.seconds = 1, .read = kMiB / 2}}, 1000},
+        Case{"a flood of frames without a call", {{.read = 5 * kMiB}}, 1, Verdict::kNoise},
+        Case{"a slow flood", {{.seconds = 1, .read = kMiB}, {.seconds = 1, .read = 7 * kMiB}}, 1, Verdict::kNoise},
+        Case{"window updates of who reads much", {{.read = 10 * kMiB, .written = 20 * kMiB}}, 100},
+        Case{"small calls",
+             {{.read = 400'000, .begun = 1000, .served = 1000, .message_bytes = 300'000, .ended = 1000}},
+             9},
+        Case{"calls with large headers",
+             {{.read = 16'000'000, .begun = 1000, .served = 1000, .message_bytes = 1000, .ended = 1000}},
+             9},
+        Case{"a large message that takes its time",
+             {{.read = 60 * kMiB, .begun = 1},
+              {.seconds = 20},
+              {.read = 4 * kMiB, .served = 1, .message_bytes = 64 * kMiB, .ended = 1}},
+             9},
+        Case{"many large messages at a time",
+             {{.read = 1000 * kMiB, .begun = 20}, {.served = 20, .message_bytes = 1000 * kMiB, .ended = 20}},
+             9},
+        Case{"a message that is counted before its bytes",
+             {{.begun = 1, .served = 1, .message_bytes = 64 * kMiB, .ended = 1}, {.read = 64 * kMiB}},
+             9},
+        Case{
+            "more than a message can be", {{.read = 60 * kMiB, .begun = 1}, {.read = 9 * kMiB}}, 1, Verdict::kHalfSent},
+        Case{"large messages that are given up half-way",
+             {{.read = 60 * kMiB, .begun = 1}, {.ended = 1, .ended_unserved = 1, .cancelled = 1}},
+             100},
+        Case{"a flood after a call",
+             {{.read = 400, .begun = 1, .served = 1, .message_bytes = 300, .ended = 1}, {.read = 5 * kMiB}},
+             1,
+             Verdict::kNoise},
+        Case{"cancelled calls",
+             {{.read = 5 * kMiB,
+               .begun = 10'000,
+               .served = 10'000,
+               .message_bytes = 3 * kMiB,
+               .ended = 10'000,
+               .cancelled = 10'000}},
+             9}));
+
+TEST(ConnectionLedgerTest, KnowsWhatIsHalfSent) {
+  const ConnectionPolicy policy{.max_message_bytes = 64 * kMiB};
+  ConnectionHistory history(policy);
+  history.Look({.read = 30 * kMiB, .begun = 3});
+  EXPECT_GT(history.ledger().half_sent_bytes(), 29 * kMiB);
+  EXPECT_LE(history.ledger().half_sent_bytes(), 30 * kMiB);
+  // One arrives, one is given up: the third has its share of what is left.
+  history.Look({.served = 1, .message_bytes = 10 * kMiB});
+  history.Look({.ended = 1, .ended_unserved = 1, .cancelled = 1});
+  EXPECT_NEAR(static_cast<double>(history.ledger().half_sent_bytes()), 10.0 * kMiB, 1.0 * kMiB);
+  history.Look({.served = 1, .message_bytes = 10 * kMiB});
+  EXPECT_EQ(history.ledger().half_sent_bytes(), 0);
+}
+
+TEST(ConnectionLedgerTest, CountsCancelledCallsBeyondAnsweredOnesAndForgetsThem) {
+  const ConnectionPolicy policy;
+  ConnectionHistory history(policy);
+  history.Look({.seconds = 0, .begun = 1000, .ended = 1000, .cancelled = 400});
+  EXPECT_EQ(history.ledger().resets(), 0);
+  history.Look({.seconds = 0, .begun = 1000, .ended = 1000, .cancelled = 900});
+  EXPECT_EQ(history.ledger().resets(), 800);
+  history.Look({.seconds = 3});
+  EXPECT_NEAR(history.ledger().resets(), 100, 1);
+}
+
+}  // namespace
+}  // namespace predictd
