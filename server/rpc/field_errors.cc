@@ -1,5 +1,6 @@
 #include "server/rpc/field_errors.h"
 
+#include <google/protobuf/arena.h>
 #include <google/rpc/error_details.pb.h>
 
 #include <utility>
@@ -34,16 +35,18 @@ void FieldErrors::Add(absl::string_view field, absl::string_view description) {
 
 absl::Status FieldErrors::ToStatus() const {
   if (errors_.empty()) return absl::OkStatus();
-  google::rpc::BadRequest bad_request;
+  // Without an arena protobuf loses memory when an allocation fails.
+  google::protobuf::Arena arena;
+  auto* bad_request = google::protobuf::Arena::CreateMessage<google::rpc::BadRequest>(&arena);
   for (const Error& error : errors_) {
-    google::rpc::BadRequest::FieldViolation* violation = bad_request.add_field_violations();
+    google::rpc::BadRequest::FieldViolation* violation = bad_request->add_field_violations();
     violation->set_field(error.field);
     violation->set_description(error.description);
   }
   std::string message = absl::StrCat(errors_[0].field, ": ", errors_[0].description);
   if (errors_.size() > 1) absl::StrAppend(&message, " (and ", errors_.size() - 1, " more)");
   absl::Status status = absl::InvalidArgumentError(message);
-  AttachDetail(bad_request, status);
+  AttachDetail(*bad_request, status);
   return status;
 }
 

@@ -229,12 +229,13 @@ absl::Status CheckGenerationStream(const v1::PredictStreamRequest& request) {
 }
 
 absl::StatusOr<grpc::ByteBuffer> EncodeGenerationStart(const DecodedGeneration& request) {
-  v1::PredictStreamResponse response;
-  v1::StreamStart& start = *response.mutable_start();
+  CompactArena arena;
+  auto* response = arena.Create<v1::PredictStreamResponse>();
+  v1::StreamStart& start = *response->mutable_start();
   start.set_model_name(request.model->name());
   start.set_model_version(request.version);
   start.set_request_id(request.request_id);
-  return SerializeMessage(response);
+  return SerializeMessage(*response);
 }
 
 absl::StatusOr<grpc::ByteBuffer> EncodeDelta(const DecodedGeneration& request, const AnswerPiece& piece) {
@@ -246,20 +247,22 @@ absl::StatusOr<grpc::ByteBuffer> EncodeDelta(const DecodedGeneration& request, c
 
 absl::StatusOr<grpc::ByteBuffer> EncodeGenerationSummary(const DecodedGeneration& request,
                                                          const GenerationTimings& timings) {
-  v1::PredictStreamResponse response;
-  FillUsage(request, timings, *response.mutable_summary()->mutable_usage());
-  return SerializeMessage(response);
+  CompactArena arena;
+  auto* response = arena.Create<v1::PredictStreamResponse>();
+  FillUsage(request, timings, *response->mutable_summary()->mutable_usage());
+  return SerializeMessage(*response);
 }
 
 absl::StatusOr<grpc::ByteBuffer> EncodeAnswers(const DecodedGeneration& request, absl::Span<const AnswerPiece> answers,
                                                const GenerationTimings& timings) {
-  v1::PredictResponse response;
-  response.set_model_name(request.model->name());
-  response.set_model_version(request.version);
-  response.set_request_id(request.request_id);
-  for (const AnswerPiece& answer : answers) FillPiece(request, answer, *response.add_answers());
-  FillUsage(request, timings, *response.mutable_usage());
-  return SerializeMessage(response);
+  CompactArena arena;
+  auto* response = arena.Create<v1::PredictResponse>();
+  response->set_model_name(request.model->name());
+  response->set_model_version(request.version);
+  response->set_request_id(request.request_id);
+  for (const AnswerPiece& answer : answers) FillPiece(request, answer, *response->add_answers());
+  FillUsage(request, timings, *response->mutable_usage());
+  return SerializeMessage(*response);
 }
 
 }  // namespace predictd

@@ -87,9 +87,10 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleListModels(Call& /*call*/, grpc::By
                                                         const Catalog& catalog) {
   auto message = ParseMessage<v1::ListModelsRequest>(request);
   if (!message.ok()) co_return message.status();
-  v1::ListModelsResponse response;
-  for (const auto& [name, model] : catalog.models()) FillModel(model, *response.add_models());
-  co_return SerializeMessage(response);
+  CompactArena arena;
+  auto* response = arena.Create<v1::ListModelsResponse>();
+  for (const auto& [name, model] : catalog.models()) FillModel(model, *response->add_models());
+  co_return SerializeMessage(*response);
 }
 
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleGetModel(Call& call, grpc::ByteBuffer& request, const Catalog& catalog) {
@@ -103,9 +104,10 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleGetModel(Call& call, grpc::ByteBuff
   absl::StatusOr<const ServedModel*> model = catalog.Find((*message)->model_name());
   if (!model.ok()) co_return model.status();
   call.report().SetModel(*model, 0);
-  v1::GetModelResponse response;
-  FillModel(**model, *response.mutable_model());
-  co_return SerializeMessage(response);
+  CompactArena arena;
+  auto* response = arena.Create<v1::GetModelResponse>();
+  FillModel(**model, *response->mutable_model());
+  co_return SerializeMessage(*response);
 }
 
 }  // namespace predictd

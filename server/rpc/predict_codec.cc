@@ -233,19 +233,21 @@ absl::StatusOr<grpc::ByteBuffer> EncodePredict(const DecodedPredict& request, ab
 }
 
 absl::StatusOr<grpc::ByteBuffer> EncodeStreamStart(const DecodedPredict& request, int64_t total_chunks) {
-  v1::PredictStreamResponse response;
-  v1::StreamStart& start = *response.mutable_start();
+  CompactArena arena;
+  auto* response = arena.Create<v1::PredictStreamResponse>();
+  v1::StreamStart& start = *response->mutable_start();
   start.set_model_name(request.model->name());
   start.set_model_version(request.version);
   start.set_request_id(request.request_id);
   start.set_total_rows(request.inference.rows);
   start.set_total_chunks(total_chunks);
-  return SerializeMessage(response);
+  return SerializeMessage(*response);
 }
 
 absl::StatusOr<grpc::ByteBuffer> EncodeRows(const DecodedPredict& request, const RowStream::Chunk& chunk) {
-  v1::PredictStreamResponse response;
-  v1::RowsResult& rows = *response.mutable_rows();
+  CompactArena arena;
+  auto* response = arena.Create<v1::PredictStreamResponse>();
+  v1::RowsResult& rows = *response->mutable_rows();
   rows.set_first_row(chunk.first_row);
   rows.set_row_count(chunk.rows);
   if (chunk.result.ok()) {
@@ -253,14 +255,15 @@ absl::StatusOr<grpc::ByteBuffer> EncodeRows(const DecodedPredict& request, const
   } else {
     *rows.mutable_error() = ToRpcStatus(chunk.result.status());
   }
-  return SerializeMessage(response);
+  return SerializeMessage(*response);
 }
 
 absl::StatusOr<grpc::ByteBuffer> EncodeStreamSummary(int64_t rows_ok, int64_t rows_failed) {
-  v1::PredictStreamResponse response;
-  response.mutable_summary()->set_rows_ok(rows_ok);
-  response.mutable_summary()->set_rows_failed(rows_failed);
-  return SerializeMessage(response);
+  CompactArena arena;
+  auto* response = arena.Create<v1::PredictStreamResponse>();
+  response->mutable_summary()->set_rows_ok(rows_ok);
+  response->mutable_summary()->set_rows_failed(rows_failed);
+  return SerializeMessage(*response);
 }
 
 }  // namespace predictd

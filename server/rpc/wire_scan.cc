@@ -70,10 +70,7 @@ class Scanner {
       if (!(field != nullptr && (packed || type == field->wire_type) ? ScanField(*field, packed) : SkipUnknown(tag))) {
         return false;
       }
-      if (nanos_ > most_) {
-        scan_.complete = false;
-        return false;
-      }
+      if (TakesTooLong()) return false;
     }
     return in_.ConsumedEntireMessage();
   }
@@ -113,6 +110,8 @@ class Scanner {
       scan_.memory += kScalarBytes * length;
       return Count(field, 1) && in_.Skip(length);
     }
+    // Counting them takes a tenth of it.
+    if (TakesTooLong()) return false;
     int64_t elements = 0;
     if (!varints) {
       elements = length / (field.wire_type == WireFormatLite::WIRETYPE_FIXED32 ? 4 : 8);
@@ -171,7 +170,8 @@ class Scanner {
       } else if (!SkipScalar(type)) {
         return false;
       }
-    } while (!groups.empty() && (tag = in_.ReadTag(), true));
+      if (!groups.empty()) tag = in_.ReadTag();
+    } while (!groups.empty());
     return true;
   }
 
@@ -187,6 +187,11 @@ class Scanner {
       default:
         return false;
     }
+  }
+
+  bool TakesTooLong() {
+    scan_.complete = nanos_ <= most_;
+    return !scan_.complete;
   }
 
   bool Count(const Field& field, int64_t more) {

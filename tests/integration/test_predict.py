@@ -239,14 +239,6 @@ def test_inputs_with_a_dynamic_second_extent(client: Client) -> None:
         assert answer.outputs[0].raw == expected.tobytes()
 
 
-def test_rows_of_no_elements_are_rows(client: Client) -> None:
-    answer = client.predict(
-        predict_request("multi", Tensor(name="ids", shape=[2, 0]), float_tensor("scale", [[1], [2]]))
-    )
-    assert list(answer.outputs[0].shape) == [2, 1]
-    assert list(answer.outputs[0].float_values) == [0.0, 0.0]
-
-
 def test_as_many_rows_as_the_model_takes(client: Client) -> None:
     rows = numpy.random.default_rng(6).standard_normal((64, 64)).astype(numpy.float32)
     together = client.predict(predict_request("linear", raw_tensor("x", rows)))

@@ -160,7 +160,8 @@ const BadPadding kBadPadding[] = {
     {kGood, "outputs[0].pad_to: unknown key; known are dtype, name, shape, unpad",
      R"([{name = "y", dtype = "FP32", shape = [-1, -1], pad_to = [4]}])"},
     {R"([{name = "x", dtype = "FP32", shape = [-1, -1], unpad = "x"}])",
-     "inputs[0].unpad: unknown key; known are dtype, mask_of, name, pad_like, pad_to, pad_value, shape"},
+     "inputs[0].unpad: unknown key; known are allow_empty, dtype, mask_of, name, pad_like, pad_to, pad_value, range, "
+     "shape"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Table, BadPaddingConfig, testing::ValuesIn(kBadPadding));

@@ -70,6 +70,8 @@ class CodecAllocationTest : public testing::Test {
     if (!target.ok()) return target.status();
     const absl::StatusOr<DecodedPredict> decoded = DecodePredict(*message, *target);
     if (!decoded.ok()) return decoded.status();
+    const RowStream::Chunk chunk = {.first_row = 0, .rows = 2, .result = InferenceResult{outputs_, {}}};
+    if (absl::Status status = EncodeRows(*decoded, chunk).status(); !status.ok()) return status;
     return EncodePredict(*decoded, outputs_).status();
   }
 
