@@ -32,8 +32,9 @@ class WorkSource {
   // About how long the next step will take. What is not known is long.
   virtual Duration StepCost() const { return Duration::max(); }
 
-  // Whether steps have taken about what StepCost says for a while: what did not must not run on an event loop.
-  virtual bool Steady() const { return true; }
+  // Whether the next step may run on an event loop, which nothing may hold: only if it is known, and not from what ran
+  // before, that it takes about what StepCost says.
+  virtual bool MayRunOnLoop() const { return false; }
 
  private:
   friend class FairQueue;

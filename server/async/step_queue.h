@@ -49,8 +49,6 @@ class StepQueue final : public WorkSource, public std::enable_shared_from_this<S
   void RunStep() override;
   // As the last step took.
   Duration StepCost() const override;
-  // It is there to keep event loops free.
-  bool Steady() const override { return false; }
 
  private:
   static constexpr int64_t kNotEntered = -1;

@@ -200,7 +200,7 @@ WorkerPool::Worker* WorkerPool::TakeSleeper() {
 FairQueue::Turn WorkerPool::TakeInline(Duration budget) {
   MutexLock lock(mutex_);
   const WorkSource* next = sleepers_.empty() ? nullptr : ready_.Next();
-  if (next == nullptr || !next->Steady()) return {};
+  if (next == nullptr || !next->MayRunOnLoop()) return {};
   if (next->StepCost() > budget) return {};
   return ready_.Take();
 }

@@ -62,8 +62,7 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   void RunStep() noexcept override;
   // Of the batch that would be taken now, from those that ran.
   Duration StepCost() const override;
-  // Whether that batch may run on an event loop.
-  bool Steady() const override { return executor_.loop_gate().open(); }
+  bool MayRunOnLoop() const override { return executor_.loop_gate().open(); }
 
   int64_t queued() const;
 

@@ -93,8 +93,6 @@ class Generator final : public WorkSource, public std::enable_shared_from_this<G
 
   void RunStep() override;
   Duration StepCost() const override;
-  // A step depends on who has come: it is never for an event loop.
-  bool Steady() const override { return false; }
 
  private:
   // Ends everything that runs: what a step threw that concerns all of it.

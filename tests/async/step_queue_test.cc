@@ -175,7 +175,7 @@ TEST_F(StepQueueTest, QueueMayGoWithItsLastStep) {
 }
 
 TEST_F(StepQueueTest, IsNeverForAnEventLoop) {
-  EXPECT_FALSE(Make()->Steady());
+  EXPECT_FALSE(Make()->MayRunOnLoop());
   EXPECT_EQ(Make()->StepCost(), Duration::max());
 }
 

@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <latch>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "server/async/worker_pool.h"
@@ -89,6 +91,28 @@ TEST_F(WakeupBatchTest, CheapStepRunsOnTheThreadOfTheBatchWhileAWorkerSleeps) {
     EXPECT_EQ(threads_[0], std::thread::id()) << "ran before the batch ended";
   }
   EXPECT_EQ(threads_[0], here_);
+}
+
+TEST_F(WakeupBatchTest, SourceThatDoesNotSayThatItMayRunsOnTheWorkerHoweverCheap) {
+  class CheapSource final : public WorkSource {
+   public:
+    explicit CheapSource(std::function<void()> step) : step_(std::move(step)) {}
+    void RunStep() override { step_(); }
+    Duration StepCost() const override { return Duration(1); }
+
+   private:
+    const std::function<void()> step_;
+  };
+  AwaitSleepingWorker(pool_);
+  {
+    const WorkerPool::WakeupBatch batch(pool_);
+    pool_.Ready(std::make_shared<CheapSource>([this] {
+      threads_[0] = std::this_thread::get_id();
+      ran_[0].count_down();
+    }));
+  }
+  ran_[0].wait();
+  EXPECT_NE(threads_[0], here_);
 }
 
 TEST_F(WakeupBatchTest, StepThatCostsMoreThanTheLimitRunsOnTheWorker) {

@@ -47,7 +47,7 @@ class LoopGateTest : public RunnerTest {
 TEST_F(LoopGateTest, ModelWhoseLargestBatchIsCheapMayRunAnywhereWhileAWorkerSleeps) {
   const auto runner = MakeRunner(ClosedSignature());
   EXPECT_TRUE(runner->WarmUp({}).ok());
-  EXPECT_TRUE(runner->Steady());
+  EXPECT_TRUE(runner->MayRunOnLoop());
   EXPECT_TRUE(RunsHere(*runner, OneRow(1)));
 }
 
@@ -79,7 +79,7 @@ TEST_F(LoopGateTest, WithoutAWarmUpNothingIsKnown) {
 TEST_F(LoopGateTest, AnExtentWithoutABoundIsNeverCheap) {
   const auto runner = MakeRunner(FloatSignature());
   EXPECT_TRUE(runner->WarmUp({}).ok());
-  EXPECT_FALSE(runner->Steady());
+  EXPECT_FALSE(runner->MayRunOnLoop());
 }
 
 TEST_F(LoopGateTest, APaddedExtentHasABound) {
@@ -88,21 +88,21 @@ TEST_F(LoopGateTest, APaddedExtentHasABound) {
   signature.padding.inputs = {{0, 1, 0}};
   const auto runner = MakeRunner(signature);
   EXPECT_TRUE(runner->WarmUp({}).ok());
-  EXPECT_TRUE(runner->Steady());
+  EXPECT_TRUE(runner->MayRunOnLoop());
 }
 
 TEST_F(LoopGateTest, StringsHaveNoBound) {
   const TensorSpec spec = {"x", DType::kBytes, {-1, 1}};
   const auto runner = MakeRunner({{spec}, {{"y", DType::kBytes, {-1, 1}}}, /*batched=*/true, /*max_batch_size=*/2});
   EXPECT_TRUE(runner->WarmUp({}).ok());
-  EXPECT_FALSE(runner->Steady());
+  EXPECT_FALSE(runner->MayRunOnLoop());
 }
 
 TEST_F(LoopGateTest, AModelWhoseCostDependsOnElementsIsNeverCheap) {
   model_.LetElementsDecideTheCost();
   const auto runner = MakeRunner(ClosedSignature());
   EXPECT_TRUE(runner->WarmUp({}).ok());
-  EXPECT_FALSE(runner->Steady());
+  EXPECT_FALSE(runner->MayRunOnLoop());
 }
 
 TEST_F(LoopGateTest, OneRunThatComputedFarTooLongIsEnoughOnceThatIsLookedAt) {
@@ -110,20 +110,20 @@ TEST_F(LoopGateTest, OneRunThatComputedFarTooLongIsEnoughOnceThatIsLookedAt) {
   EXPECT_TRUE(runner->WarmUp({}).ok());
   Run(*runner, 4 * kLoopBound);
   Run(*runner, 4 * kLoopBound);
-  EXPECT_TRUE(runner->Steady()) << "a little longer than it should is nothing";
+  EXPECT_TRUE(runner->MayRunOnLoop()) << "a little longer than it should is nothing";
   Run(*runner, 4 * kLoopBound + microseconds(1));
-  EXPECT_TRUE(runner->Steady()) << "nobody knows whether it computed";
+  EXPECT_TRUE(runner->MayRunOnLoop()) << "nobody knows whether it computed";
   Run(*runner, 4 * kLoopBound + microseconds(1));
-  EXPECT_FALSE(runner->Steady());
+  EXPECT_FALSE(runner->MayRunOnLoop());
   for (int i = 0; i < 100; ++i) Run(*runner, microseconds(1));
-  EXPECT_FALSE(runner->Steady()) << "for good";
+  EXPECT_FALSE(runner->MayRunOnLoop()) << "for good";
 }
 
 TEST_F(LoopGateTest, ARunThatWasKeptFromComputingIsForgiven) {
   const auto runner = MakeRunner(ClosedSignature());
   EXPECT_TRUE(runner->WarmUp({}).ok());
   for (int i = 0; i < 10; ++i) Run(*runner, microseconds(10), /*kept=*/std::chrono::seconds(1));
-  EXPECT_TRUE(runner->Steady());
+  EXPECT_TRUE(runner->MayRunOnLoop());
 }
 
 // A model that needs a microsecond for each row.
@@ -139,10 +139,10 @@ class MicrosecondRowTest : public RunnerTest {
 TEST_F(MicrosecondRowTest, TheLargestBatchDecidesAndNotWhatIsSent) {
   const auto fits = MakeRunner(ClosedSignature(/*max_batch_size=*/50));
   EXPECT_TRUE(fits->WarmUp({}).ok());
-  EXPECT_TRUE(fits->Steady());
+  EXPECT_TRUE(fits->MayRunOnLoop());
   const auto too_large = MakeRunner(ClosedSignature(/*max_batch_size=*/51));
   EXPECT_TRUE(too_large->WarmUp({}).ok());
-  EXPECT_FALSE(too_large->Steady());
+  EXPECT_FALSE(too_large->MayRunOnLoop());
 }
 
 TEST(LoopGateUnitTest, WhatIsShutOnOneThreadStaysShut) {

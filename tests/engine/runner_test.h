@@ -75,9 +75,10 @@ class RunnerTest : public testing::Test {
 
   // Returns when the worker is inside the model with a request that ends when the model is released.
   std::unique_ptr<PendingInference> OccupyWorker(ModelRunner& runner) {
+    const size_t runs = model_.batch_rows().size();
     model_.Block();
     auto occupant = std::make_unique<PendingInference>(runner, OneRow(0));
-    model_.AwaitRuns(1);
+    model_.AwaitRuns(runs + 1);
     return occupant;
   }
 

@@ -71,8 +71,7 @@ TEST_F(StepCostTest, CountsRowsAndNotRequests) {
   const auto runner = MakeRunner();
   EXPECT_TRUE(runner->WarmUp({}).ok());
   Measure(*runner, microseconds(20));
-  const PendingInference occupant(*runner, OneRow(0));
-  const auto blocked = OccupyWorker(*runner);
+  const auto occupant = OccupyWorker(*runner);
   const PendingInference many(*runner, FloatRequest(Floats({64, 1}, std::vector<float>(64))));
   const Duration of_one_request = runner->StepCost();
   model_.Release();

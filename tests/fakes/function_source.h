@@ -18,6 +18,7 @@ class FunctionSource final : public WorkSource {
 
   void RunStep() override { step_(); }
   Duration StepCost() const override { return cost_; }
+  bool MayRunOnLoop() const override { return true; }
 
  private:
   const std::function<void()> step_;
