@@ -76,7 +76,10 @@ bool BatchExecutor::RunTogether(Jobs jobs, bool failed) noexcept {
     return false;
   }
   if (stacked) Blame(*jobs.front(), failed);
-  for (const auto& job : jobs) job->Complete(outputs.status());
+  // The last one gets the status itself: who resumes goes on with it at once.
+  absl::Status status = std::move(outputs).status();
+  for (const auto& job : jobs.first(jobs.size() - 1)) job->Complete(status);
+  jobs.back()->Complete(std::move(status));
   return false;
 }
 

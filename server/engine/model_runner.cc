@@ -87,9 +87,9 @@ void ModelRunner::Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_p
                           Admission admission, const RequestOrigin* origin) noexcept {
   ModelRunner& runner = *self;
   try {
-    const absl::StatusOr<bool> pushed = runner.Push(job, stop, admission, origin);
+    absl::StatusOr<bool> pushed = runner.Push(job, stop, admission, origin);
     if (!pushed.ok()) {
-      job->Complete(pushed.status());
+      job->Complete(std::move(pushed).status());
     } else if (*pushed) {
       WorkScheduler& scheduler = runner.scheduler_;
       scheduler.Ready(std::move(self));
