@@ -39,10 +39,6 @@ Call::Call(EventLoop& loop, RpcEnvironment& environment)
   context_.AsyncNotifyWhenDone(static_cast<CompletionTag*>(&done_tag_));
 }
 
-Call::~Call() {
-  if (method_ != nullptr) loop_.live_calls().erase(this);
-}
-
 absl::Status Call::Begin(const Method& method) {
   const TimePoint arrived = steady_clock::now();
   method_ = &method;
@@ -50,7 +46,7 @@ absl::Status Call::Begin(const Method& method) {
   method.in_flight().Increment();
   if (method.endless()) environment_.endless_calls.fetch_add(1, std::memory_order_relaxed);
   report_.Begin(method, arrived);
-  loop_.live_calls().insert(this);
+  LinkBehind(loop_.live_calls());
   connection_.Begin(environment_.connections->Find(context_.peer()));
   deadline_ = ChooseDeadline(arrived);
   timer_.Arm(std::min(deadline_, arrived + peer_.Look(TimePoint(), /*stopped=*/false).again));
@@ -153,7 +149,7 @@ void Call::TagArrived() {
 const grpc::Status& Call::CloseWith(const absl::Status& status) noexcept {
   try {
     report_.Close(steady_clock::now());
-    status_ = ToGrpcStatus(status, context_);
+    status_ = ToGrpcStatus(status, context_, {report_.model().data(), report_.model().size()});
   } catch (const std::bad_alloc&) {
     // Short enough to need no memory.
     status_ = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "out of memory");

@@ -12,12 +12,12 @@
 #include "server/async/stop.h"
 #include "server/async/timer_heap.h"
 #include "server/rpc/call_report.h"
-#include "server/rpc/peer_connection.h"
 #include "server/rpc/environment.h"
 #include "server/rpc/event_loop.h"
 #include "server/rpc/memory_budget.h"
 #include "server/rpc/method.h"
 #include "server/rpc/operation.h"
+#include "server/rpc/peer_connection.h"
 #include "server/rpc/peer_watch.h"
 
 namespace predictd {
@@ -27,10 +27,9 @@ namespace predictd {
 // by one thread at a time: the loop or the worker that the coroutine is on; stop() by any.
 //
 // Whatever waits for the other end is watched: a message that does not arrive, an answer or a status that is not taken.
-class Call {
+class Call : public CallLink {
  public:
   Call(EventLoop& loop, RpcEnvironment& environment);
-  ~Call();
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 

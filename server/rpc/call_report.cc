@@ -159,13 +159,11 @@ bool CallReport::Logged(int code) const {
   if (!LogEnabled(LogLevel::kInfo) || environment_.log_requests == LogRequests::kNone) return false;
   if (environment_.log_requests == LogRequests::kAll) return true;
   const absl::string_view name = CodeName(code);
-  const std::string_view model = model_ == nullptr ? std::string_view() : std::string_view(model_->name());
-  return code != 0 && AdmitFailure(model, {name.data(), name.size()});
+  return code != 0 && AdmitFailure(model(), {name.data(), name.size()});
 }
 
 void CallReport::EndSpan(int code, const grpc::Status& status, StopReason stop, TimePoint ended) {
-  const std::string_view model = model_ == nullptr ? std::string_view() : std::string_view(model_->name());
-  span_->SetAttribute("predictd.model.name", model);
+  span_->SetAttribute("predictd.model.name", model());
   span_->SetAttribute("predictd.model.version", version_);
   if (!request_id_.empty()) span_->SetAttribute("predictd.request_id", request_id_);
   if (stop == StopReason::kDeadline) span_->AddEvent("deadline exceeded");
@@ -185,7 +183,7 @@ void CallReport::LogLine(int code, const grpc::Status& status, TimePoint ended) 
   const absl::string_view name = CodeName(code);
   Log(LogLevel::kInfo, "request",
       {{"method", method_->name()},
-       {"model", model_ == nullptr ? std::string_view() : std::string_view(model_->name())},
+       {"model", model()},
        {"version", version_},
        {"code", std::string_view(name.data(), name.size())},
        {"message", status.error_message()},

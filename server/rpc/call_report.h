@@ -27,6 +27,8 @@ class CallReport {
 
   // What the call is about.
   void SetModel(const ServedModel* model, int64_t version);
+  // Empty if it named no known model.
+  std::string_view model() const { return model_ == nullptr ? std::string_view() : std::string_view(model_->name()); }
   void SetRequestId(std::string request_id) { request_id_ = std::move(request_id); }
 
   // Where the time went. A stream adds many inferences.

@@ -7,15 +7,39 @@
 #include <functional>
 #include <memory>
 #include <thread>
+#include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "server/async/clock.h"
 #include "server/async/timer_heap.h"
 #include "server/async/worker_pool.h"
 
 namespace predictd {
 
-class Call;
+// What a call is linked with into those that live on its loop: that costs no memory, and so cannot fail. Used on the
+// loop's thread.
+class CallLink {
+ public:
+  CallLink() = default;
+  ~CallLink() { Unlink(); }
+  CallLink(const CallLink&) = delete;
+  CallLink& operator=(const CallLink&) = delete;
+
+  CallLink* next() const { return next_; }
+  void LinkBehind(CallLink& other) {
+    previous_ = &other;
+    next_ = std::exchange(other.next_, this);
+    next_->previous_ = this;
+  }
+  void Unlink() {
+    previous_->next_ = next_;
+    next_->previous_ = previous_;
+    previous_ = next_ = this;
+  }
+
+ private:
+  CallLink* previous_ = this;
+  CallLink* next_ = this;
+};
 
 // What a completion queue delivers: every tag is one of these.
 class CompletionTag {
@@ -66,7 +90,7 @@ class EventLoop {
 
   // Only on the loop's thread: the timers, and the calls that have been accepted and have not ended.
   TimerHeap& timers() { return timers_; }
-  absl::flat_hash_set<Call*>& live_calls() { return live_calls_; }
+  CallLink& live_calls() { return live_calls_; }
 
  private:
   void Run();
@@ -76,7 +100,8 @@ class EventLoop {
   WorkerPool& pool_;
   LoopObserver& observer_;
   TimerHeap timers_;
-  absl::flat_hash_set<Call*> live_calls_;
+  // The calls stand behind it, in a ring.
+  CallLink live_calls_;
   Timer heartbeat_;
   TimePoint next_beat_;
   std::function<void()> on_beat_;

@@ -39,7 +39,7 @@ void HealthRegistry::SetNotServing() {
 }
 
 void HealthRegistry::Wake() {
-  absl::flat_hash_set<std::shared_ptr<ResumeOnce>> watchers;
+  std::unordered_set<std::shared_ptr<ResumeOnce>> watchers;
   {
     MutexLock lock(mutex_);
     watchers.swap(watchers_);

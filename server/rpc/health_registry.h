@@ -7,8 +7,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 
-#include "absl/container/flat_hash_set.h"
 #include "server/async/mutex.h"
 #include "server/async/resume_once.h"
 #include "server/async/stop.h"
@@ -38,7 +38,7 @@ class HealthRegistry {
 
   mutable Mutex mutex_;
   std::map<std::string, bool> services_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_set<std::shared_ptr<ResumeOnce>> watchers_ ABSL_GUARDED_BY(mutex_);
+  std::unordered_set<std::shared_ptr<ResumeOnce>> watchers_ ABSL_GUARDED_BY(mutex_);
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool frozen_ ABSL_GUARDED_BY(mutex_) = false;
 };

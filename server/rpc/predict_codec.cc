@@ -253,7 +253,7 @@ absl::StatusOr<grpc::ByteBuffer> EncodeRows(const DecodedPredict& request, const
   if (chunk.result.ok()) {
     if (absl::Status status = EncodeOutputs(request, chunk.result->outputs, rows); !status.ok()) return status;
   } else {
-    *rows.mutable_error() = ToRpcStatus(chunk.result.status());
+    *rows.mutable_error() = ToRpcStatus(chunk.result.status(), request.model->name());
   }
   return SerializeMessage(*response);
 }

@@ -170,8 +170,11 @@ void RpcServer::Impl::AddMethods(const Options& options, const Catalog& catalog)
 void RpcServer::Impl::StopCalls(bool endless_only) {
   for (auto& loop : loops) {
     loop->Post([&loop = *loop, endless_only] {
-      // A copy: a stopped call may end here and leave the set.
-      const std::vector<Call*> calls(loop.live_calls().begin(), loop.live_calls().end());
+      // A copy: a stopped call may end here and leave the ring.
+      std::vector<Call*> calls;
+      for (CallLink* link = loop.live_calls().next(); link != &loop.live_calls(); link = link->next()) {
+        calls.push_back(static_cast<Call*>(link));
+      }
       for (Call* call : calls) {
         if (!endless_only || call->method().endless()) call->Stop(StopReason::kDraining);
       }

@@ -26,16 +26,17 @@ std::string NewErrorId() {
   return absl::StrFormat("%016x", random());
 }
 
-std::string PublicMessage(const absl::Status& status) {
+std::string PublicMessage(const absl::Status& status, absl::string_view model) {
   if (status.code() != absl::StatusCode::kInternal && status.code() != absl::StatusCode::kUnknown) {
     return std::string(status.message());
   }
-  if (!AdmitFailure("", "causes of INTERNAL")) {
+  const std::string_view name(model.data(), model.size());
+  if (!AdmitFailure(name, "causes of INTERNAL")) {
     return "the model failed; there are too many failures at the moment for each to have its cause in the server's log";
   }
   const std::string id = NewErrorId();
   const std::string cause(status.message());
-  Log(LogLevel::kError, "model failed", {{"error_id", id}, {"cause", cause}});
+  Log(LogLevel::kError, "model failed", {{"error_id", id}, {"model", name}, {"cause", cause}});
   return absl::StrCat("the model failed; the server's log has the cause under error id ", id);
 }
 
@@ -45,11 +46,11 @@ void AttachDetail(const google::protobuf::Message& detail, absl::Status& status)
   status.SetPayload(absl::StrCat(kTypePrefix, detail.GetTypeName()), absl::Cord(detail.SerializeAsString()));
 }
 
-google::rpc::Status ToRpcStatus(const absl::Status& status) {
+google::rpc::Status ToRpcStatus(const absl::Status& status, absl::string_view model) {
   google::rpc::Status rpc;
   rpc.set_code(static_cast<int>(status.code()));
   if (status.ok()) return rpc;
-  rpc.set_message(ToValidUtf8(PublicMessage(status), kMaxMessage));
+  rpc.set_message(ToValidUtf8(PublicMessage(status, model), kMaxMessage));
   status.ForEachPayload([&rpc](absl::string_view type, const absl::Cord& payload) {
     if (!absl::StartsWith(type, kTypePrefix)) return;
     google::protobuf::Any* detail = rpc.add_details();
@@ -65,9 +66,9 @@ google::rpc::Status ToRpcStatus(const absl::Status& status) {
   return rpc;
 }
 
-grpc::Status ToGrpcStatus(const absl::Status& status, grpc::ServerContext& context) {
+grpc::Status ToGrpcStatus(const absl::Status& status, grpc::ServerContext& context, absl::string_view model) {
   if (status.ok()) return grpc::Status::OK;
-  const google::rpc::Status rpc = ToRpcStatus(status);
+  const google::rpc::Status rpc = ToRpcStatus(status, model);
   if (const std::optional<absl::Duration> delay = RetryAfter(status)) {
     context.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(absl::ToInt64Milliseconds(*delay)));
   }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 
 namespace predictd {
 
@@ -16,12 +17,13 @@ namespace predictd {
 void AttachDetail(const google::protobuf::Message& detail, absl::Status& status);
 
 // What callers may see of an error: its code, message and details (BadRequest, RetryInfo). INTERNAL and UNKNOWN lose
-// their message to an error id, under which the cause is logged here.
-google::rpc::Status ToRpcStatus(const absl::Status& status);
+// their message to an error id, under which the cause is logged here. A model that fails often has not every cause
+// logged, and the message says so then; `model` may be empty.
+google::rpc::Status ToRpcStatus(const absl::Status& status, absl::string_view model = "");
 
 // The same as gRPC sends it: details in `grpc-status-details-bin`, advice on retries also as the trailer
 // `grpc-retry-pushback-ms`, which is added to the context. OK stays OK.
-grpc::Status ToGrpcStatus(const absl::Status& status, grpc::ServerContext& context);
+grpc::Status ToGrpcStatus(const absl::Status& status, grpc::ServerContext& context, absl::string_view model = "");
 
 }  // namespace predictd
 

@@ -77,13 +77,18 @@ Task<absl::Status> Generate(Caller& caller, Generator& generator, const std::str
   }
 }
 
+// Made before memory runs out.
+const absl::Status& NoMemory() {
+  static const absl::Status status = absl::ResourceExhaustedError("no memory");
+  return status;
+}
+
 Task<> Call(Caller& caller, Generator& generator, const std::string& text, GenerationRequest request) {
   try {
     Task<absl::Status> generate = Generate(caller, generator, text, std::move(request));
     caller.status = co_await generate;
   } catch (const std::bad_alloc&) {
-    static const absl::Status no_memory = absl::ResourceExhaustedError("no memory");
-    caller.status = no_memory;
+    caller.status = NoMemory();
   }
   ++caller.ends;
 }
@@ -98,6 +103,7 @@ class GenerationMemoryTest : public GeneratorTest {
         std::make_shared<LetterTokenizer>(kLetters), nullptr,
         Generator::Options{.config = config, .share = {}, .queue_capacity = 8, .observer = &counts_}, queue_, clock_);
     // What is made only once is there.
+    NoMemory();
     Caller first;
     Detach(Call(first, *generator_, "a", Request(1)));
     queue_.Finish();

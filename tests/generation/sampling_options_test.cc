@@ -16,10 +16,10 @@ constexpr float kNanFloat = std::numeric_limits<float>::quiet_NaN();
 
 TEST(SamplingOptionsTest, DefaultsAndBoundsAreValid) {
   for (const SamplingOptions& options :
-       {SamplingOptions{}, SamplingOptions{.temperature = 0}, SamplingOptions{.temperature = 5e-324}, SamplingOptions{.temperature = 1e300},
-        SamplingOptions{.top_k = std::numeric_limits<int64_t>::max()}, SamplingOptions{.top_p = 5e-324},
-        SamplingOptions{.min_p = 1}, SamplingOptions{.repetition_penalty = 0.01}, SamplingOptions{.repetition_penalty = 10},
-        SamplingOptions{.presence_penalty = -2, .frequency_penalty = 2},
+       {SamplingOptions{}, SamplingOptions{.temperature = 0}, SamplingOptions{.temperature = 5e-324},
+        SamplingOptions{.temperature = 1e300}, SamplingOptions{.top_k = std::numeric_limits<int64_t>::max()},
+        SamplingOptions{.top_p = 5e-324}, SamplingOptions{.min_p = 1}, SamplingOptions{.repetition_penalty = 0.01},
+        SamplingOptions{.repetition_penalty = 10}, SamplingOptions{.presence_penalty = -2, .frequency_penalty = 2},
         SamplingOptions{.logit_bias = {{0, -100.0F}, {9, 100.0F}}},
         SamplingOptions{.logprobs = true, .top_logprobs = 20}}) {
     EXPECT_TRUE(options.Validate(10).ok()) << options.Validate(10);
