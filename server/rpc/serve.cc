@@ -16,11 +16,6 @@ namespace {
 // Calls that come in one burst find as many waiting without another turn through gRPC.
 constexpr int kWaiting = 8;
 
-// Without a message, as that would need memory.
-absl::Status OutOfMemory() {
-  return absl::Status(absl::StatusCode::kResourceExhausted, "");
-}
-
 // The request has come, or will not: whether the call takes it. If so, it holds its bytes.
 absl::Status TakeRequest(Call& call, bool arrived) {
   if (!arrived && call.stop().stopped()) return StopStatus(call.stop().reason(), "the request's arrival");
@@ -101,8 +96,8 @@ Task<> Acceptor::Serve() {
     } else {
       answer = std::move(status);
     }
-  } catch (const std::bad_alloc&) {
-    answer = OutOfMemory();
+  } catch (...) {
+    answer = StatusOfException();
   }
   const grpc::Status& status = call.CloseWith(answer.status());
 
