@@ -22,9 +22,10 @@ using Options = std::map<std::string, OptionKind>;
 
 constexpr std::string_view kPrefix = "PREDICTD_";
 
-// Variables of the programs beside the server: predictctl, the exporter, scripts and tests.
-constexpr std::array<std::string_view, 7> kOthersVariables = {"ADDRESS", "BINARY",      "BUILD_DIR", "KERNELS",
-                                                              "ROOT",    "TEST_MODELS", "TEST_SEED"};
+// Variables that are no options: of the server's operators (KERNEL_SET), and of the programs beside it: predictctl, the
+// exporter, scripts and tests.
+constexpr std::array<std::string_view, 8> kOthersVariables = {"ADDRESS",    "BINARY", "BUILD_DIR",   "KERNELS",
+                                                              "KERNEL_SET", "ROOT",   "TEST_MODELS", "TEST_SEED"};
 
 std::string DidYouMean(const std::string& name, const Options& options, std::string_view before) {
   std::vector<std::string> names;

@@ -123,6 +123,7 @@ void Call::StopReading() {
 void Call::OnRead(bool ok) {
   // Whoever was stopped while reading has gone on, and this is nobody's message.
   read_ok_ = ok && reader_ != nullptr;
+  unsent_ = !ok;
   if (ok) connection_.OnMessage(static_cast<int64_t>(message_.Length()));
   if (reader_) {
     peer_.End();
@@ -162,11 +163,13 @@ void Call::End(bool sent) noexcept {
   method_->in_flight().Decrement();
   if (method_->endless()) environment_.endless_calls.fetch_sub(1, std::memory_order_relaxed);
   environment_.ended.fetch_add(1, std::memory_order_relaxed);
-  connection_.End(/*cancelled=*/!sent);
+  // A client whose own deadline has passed cancels its call, too, and has every right to.
+  connection_.End(/*cancelled=*/!sent && stop_.reason() == StopReason::kCancelled);
   try {
-    // What the other end did not take is no success.
-    const bool lost = !sent && status_.ok();
-    const absl::Status cause = StopStatus(stop_.reason(), "the answer");
+    // What the other end did not take is no success; and when a request did not come, only now is it known that the
+    // other end has gone.
+    const bool lost = !sent && (status_.ok() || unsent_) && stop_.stopped();
+    const absl::Status cause = StopStatus(stop_.reason(), unsent_ ? "the request's arrival" : "the answer");
     report_.End(
         lost ? grpc::Status(static_cast<grpc::StatusCode>(cause.code()), std::string(cause.message())) : status_,
         stop_.reason(), ended);

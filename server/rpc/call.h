@@ -116,6 +116,8 @@ class Call : public CallLink {
   // Of these two, how many are out.
   int tags_out_ = 1;
   bool read_ok_ = false;
+  // The last message that was to be read has not come.
+  bool unsent_ = false;
   std::coroutine_handle<> reader_;
   std::coroutine_handle<> ending_;
 };

@@ -159,7 +159,7 @@ bool CallReport::Logged(int code) const {
   if (!LogEnabled(LogLevel::kInfo) || environment_.log_requests == LogRequests::kNone) return false;
   if (environment_.log_requests == LogRequests::kAll) return true;
   const absl::string_view name = CodeName(code);
-  return code != 0 && AdmitFailure(model(), {name.data(), name.size()});
+  return code != 0 && AdmitFailure(LogLevel::kInfo, model(), {name.data(), name.size()});
 }
 
 void CallReport::EndSpan(int code, const grpc::Status& status, StopReason stop, TimePoint ended) {

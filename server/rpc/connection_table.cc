@@ -6,15 +6,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "server/telemetry/peer.h"
 
 namespace predictd {
 namespace {
-
-absl::string_view View(std::string_view text) {
-  return {text.data(), text.size()};
-}
 
 // gRPC's versions differ in how they write the brackets of IPv6. Other names are their own keys, without a copy.
 std::string_view Key(std::string_view peer, std::string& storage) {
@@ -53,8 +48,8 @@ std::shared_ptr<PeerConnection> ConnectionTable::Add(std::string_view peer, Refu
     }
   }
   if (refusal != Refusal::kNone) return nullptr;
-  ++size_;
   by_peer_[std::move(key)] = connection;
+  ++size_;
   return connection;
 }
 
@@ -71,7 +66,7 @@ std::shared_ptr<PeerConnection> ConnectionTable::Find(std::string_view peer) con
   std::string storage;
   const std::string_view key = Key(peer, storage);
   MutexLock lock(mutex_);
-  const auto found = by_peer_.find(View(key));
+  const auto found = by_peer_.find(key);
   return found == by_peer_.end() ? nullptr : found->second;
 }
 

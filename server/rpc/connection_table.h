@@ -2,12 +2,13 @@
 #define PREDICTD_SERVER_RPC_CONNECTION_TABLE_H_
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "server/async/mutex.h"
 #include "server/rpc/peer_connection.h"
 
@@ -38,11 +39,19 @@ class ConnectionTable {
   size_t size() const;
 
  private:
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  // Not Abseil's: one that could not grow for want of memory is left broken.
+  template <class Value>
+  using ByName = std::unordered_map<std::string, Value, Hash, std::equal_to<>>;
+
   const ConnectionLimits limits_;
   mutable Mutex mutex_;
   size_t size_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::flat_hash_map<std::string, std::shared_ptr<PeerConnection>> by_peer_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<std::string, size_t> group_sizes_ ABSL_GUARDED_BY(mutex_);
+  ByName<std::shared_ptr<PeerConnection>> by_peer_ ABSL_GUARDED_BY(mutex_);
+  ByName<size_t> group_sizes_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace predictd

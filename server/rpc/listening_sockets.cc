@@ -114,7 +114,8 @@ absl::Status ListeningSockets::BindUnix(const std::string& path) {
 }
 
 absl::Status ListeningSockets::BindInternet(const ListenAddress& address) {
-  const std::string name = absl::StrCat(address.host, " port ", address.port);
+  const bool bracketed = address.kind == ListenAddress::Kind::kIpv6;
+  const std::string name = absl::StrCat(bracketed ? "[" : "", address.host, bracketed ? "]" : "", ":", address.port);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | (address.kind == ListenAddress::Kind::kName ? 0 : AI_NUMERICHOST);

@@ -6,6 +6,7 @@
 #include "absl/time/time.h"
 #include "server/async/step_queue.h"
 #include "server/model/retry_advice.h"
+#include "server/model/waiting_order.h"
 #include "server/rpc/message_bytes.h"
 #include "server/rpc/request_scan.h"
 
@@ -20,7 +21,8 @@ constexpr Duration kMaxOnLoop = std::chrono::milliseconds(1);
 // Waits until it is the call's turn to decode on a worker.
 Task<absl::Status> GoToWorker(Call& call) {
   const std::shared_ptr<StepQueue> queue = call.environment().decoding;
-  StepQueue::Entry entry = queue->Enter(call.deadline(), call.stop());
+  const TimePoint place = WaitingPlace(call.deadline(), kDefaultPriority, steady_clock::now());
+  StepQueue::Entry entry = queue->Enter(place, call.stop());
   switch (co_await entry) {
     case StepQueue::Outcome::kTurn:
       break;

@@ -31,7 +31,7 @@ std::string PublicMessage(const absl::Status& status, absl::string_view model) {
     return std::string(status.message());
   }
   const std::string_view name(model.data(), model.size());
-  if (!AdmitFailure(name, "causes of INTERNAL")) {
+  if (!AdmitFailure(LogLevel::kError, name, "INTERNAL")) {
     return "the model failed; there are too many failures at the moment for each to have its cause in the server's log";
   }
   const std::string id = NewErrorId();

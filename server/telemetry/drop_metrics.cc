@@ -32,8 +32,9 @@ void AddDropMetrics(MetricsRegistry& registry, const Tracer& tracer) {
     lines.push_back(Lines(LogDrop::kQueueFull, "queue_full", level, name));
     lines.push_back(Lines(LogDrop::kUnwritten, "unwritten", level, name));
   }
-  // Only failures are held back, which have this level.
+  // Calls that failed, and the causes of those that are a model's fault.
   lines.push_back(Lines(LogDrop::kHeldBack, "held_back", LogLevel::kInfo, "info"));
+  lines.push_back(Lines(LogDrop::kHeldBack, "held_back", LogLevel::kError, "error"));
   registry.AddCounterFunctions(
       "predictd_log_lines_dropped_total",
       "Lines that the log lacks: stderr is read too slowly, it took nothing, or too many requests failed alike.",

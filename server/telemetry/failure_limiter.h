@@ -6,25 +6,27 @@
 #include <map>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "server/async/mutex.h"
+#include "server/telemetry/log.h"
 
 namespace predictd {
 
-// Decides which failures of requests have a record of their own: the first few of each model and code in a second. The
-// others are counted, for one record later. Any thread.
+// Decides which failures of requests have a record of their own: the first few of each level, model and code in a
+// second. The others are counted, for one record later. Any thread.
 class FailureLimiter {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  // Beyond so many pairs of model and code, all others share one, without names: what comes from outside cannot grow
+  // Beyond so many of these, all others share one, without names: what comes from outside cannot grow
   // the process.
   static constexpr size_t kMaxPairs = 4096;
 
   struct HeldBack {
+    LogLevel level = LogLevel::kInfo;
     std::string model;
     std::string code;
     uint64_t count = 0;
@@ -32,7 +34,8 @@ class FailureLimiter {
 
   explicit FailureLimiter(uint64_t per_second) : per_second_(per_second) {}
 
-  bool Admit(std::string_view model, std::string_view code, Time now);
+  // `level` is that of the record.
+  bool Admit(LogLevel level, std::string_view model, std::string_view code, Time now);
 
   // What was held back in seconds that are over at `now`, once.
   std::vector<HeldBack> Take(Time now);
@@ -46,7 +49,7 @@ class FailureLimiter {
 
   const uint64_t per_second_;
   Mutex mutex_;
-  std::map<std::pair<std::string, std::string>, Second, std::less<>> seconds_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::tuple<LogLevel, std::string, std::string>, Second> seconds_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace predictd

@@ -57,6 +57,27 @@ class FileExporter final : public CancellableExporter {
   sdk::common::ExportResult Export(
       const opentelemetry::nostd::span<std::unique_ptr<sdk::trace::Recordable>>& spans) noexcept override {
     if (cancelled_.load(std::memory_order_relaxed) || spans.empty()) return sdk::common::ExportResult::kFailure;
+    try {
+      return Write(spans);
+    } catch (const std::exception&) {
+      // No memory for the text: these spans are lost, and counted like others that are.
+      return sdk::common::ExportResult::kFailure;
+    }
+  }
+
+  bool ForceFlush(std::chrono::microseconds /*timeout*/) noexcept override { return true; }
+
+  bool Shutdown(std::chrono::microseconds /*timeout*/) noexcept override {
+    Cancel();
+    return true;
+  }
+
+  void Cancel() override { cancelled_.store(true, std::memory_order_relaxed); }
+
+ private:
+  using Spans = opentelemetry::nostd::span<std::unique_ptr<sdk::trace::Recordable>>;
+
+  sdk::common::ExportResult Write(const Spans& spans) {
     const std::string line = ToOtlpJsonLine(spans);
     const auto bytes = static_cast<int64_t>(line.size());
     if (size_ + bytes > file_.max_bytes && size_ > 0) Rotate();
@@ -75,16 +96,6 @@ class FileExporter final : public CancellableExporter {
     return sdk::common::ExportResult::kSuccess;
   }
 
-  bool ForceFlush(std::chrono::microseconds /*timeout*/) noexcept override { return true; }
-
-  bool Shutdown(std::chrono::microseconds /*timeout*/) noexcept override {
-    Cancel();
-    return true;
-  }
-
-  void Cancel() override { cancelled_.store(true, std::memory_order_relaxed); }
-
- private:
   // FILE becomes FILE.1, which has become FILE.2, and so on; the oldest goes. What fails is tried again with the next
   // batch: until then the file stays full.
   void Rotate() {

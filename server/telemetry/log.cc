@@ -43,12 +43,12 @@ Logging& TheLogging() {
 // A record for each model and code that had more failures than may be logged.
 std::vector<std::string> HeldBackLines(bool last) {
   std::vector<std::string> lines;
-  if (!LogEnabled(LogLevel::kInfo)) return lines;
   const LogFormat format = TheLogging().format.load(std::memory_order_relaxed);
   for (const FailureLimiter::HeldBack& more :
        TheLogging().failures.Take(last ? steady_clock::time_point::max() : steady_clock::now())) {
+    if (!LogEnabled(more.level)) continue;
     const LogField fields[] = {{"model", more.model}, {"code", more.code}, {"count", more.count}};
-    lines.push_back(FormatLogLine(format, system_clock::now(), LogLevel::kInfo,
+    lines.push_back(FormatLogLine(format, system_clock::now(), more.level,
                                   "more requests failed in the same way within a second", fields));
   }
   return lines;
@@ -101,14 +101,14 @@ void Log(LogLevel level, std::string_view message, absl::Span<const LogField> fi
   }
 }
 
-bool AdmitFailure(std::string_view model, std::string_view code) {
+bool AdmitFailure(LogLevel level, std::string_view model, std::string_view code) {
   Logging& logging = TheLogging();
   try {
-    if (logging.failures.Admit(model, code, steady_clock::now())) return true;
+    if (logging.failures.Admit(level, model, code, steady_clock::now())) return true;
   } catch (const std::bad_alloc&) {
     // Counted like the others.
   }
-  logging.drops.Add(LogDrop::kHeldBack, LogLevel::kInfo);
+  logging.drops.Add(LogDrop::kHeldBack, level);
   return false;
 }
 

@@ -40,9 +40,10 @@ bool LogEnabled(LogLevel level);
 //   Log(LogLevel::kInfo, "model loaded", {{"model", name}, {"version", 3}});
 void Log(LogLevel level, std::string_view message, absl::Span<const LogField> fields = {});
 
-// Whether a failure that callers can cause at will may have a record of its own: of each model and code the first ten
-// in a second. The others are counted, and a record a second tells how many they were. Ask once for each failure.
-bool AdmitFailure(std::string_view model, std::string_view code);
+// Whether a failure that callers can cause at will may have a record of its own, at that level: of each level, model
+// and code the first ten in a second. The others are counted, and a record a second tells how many they were. Ask once
+// for each failure.
+bool AdmitFailure(LogLevel level, std::string_view model, std::string_view code);
 
 // Why a record was not written: the queue was full, stderr took nothing or was broken, or AdmitFailure said no.
 enum class LogDrop { kQueueFull, kUnwritten, kHeldBack };

@@ -20,7 +20,7 @@ TEST(DropMetricsTest, TellWhatLogAndTracesLost) {
   MetricsRegistry registry;
   AddDropMetrics(registry, **tracer);
   const uint64_t before = DroppedLogRecords(LogDrop::kHeldBack, LogLevel::kInfo);
-  for (int i = 0; i < 15; ++i) AdmitFailure("a model of this test", "INTERNAL");
+  for (int i = 0; i < 15; ++i) AdmitFailure(LogLevel::kInfo, "a model of this test", "INTERNAL");
   const std::string text = registry.ExpositionText();
   EXPECT_THAT(text, HasSubstr("predictd_log_lines_dropped_total{reason=\"held_back\",level=\"info\"} " +
                               std::to_string(before + 5) + "\n"));

@@ -16,18 +16,18 @@ TEST(FailureLimiterTest, EachModelAndCodeHasAFewASecond) {
   FailureLimiter limiter(2);
   for (const char* model : {"a", "b"}) {
     for (const char* code : {"INTERNAL", "NOT_FOUND"}) {
-      EXPECT_TRUE(limiter.Admit(model, code, kStart));
-      EXPECT_TRUE(limiter.Admit(model, code, kStart + milliseconds(999)));
-      EXPECT_FALSE(limiter.Admit(model, code, kStart + milliseconds(999)));
-      EXPECT_TRUE(limiter.Admit(model, code, kStart + seconds(1)));
+      EXPECT_TRUE(limiter.Admit(LogLevel::kInfo, model, code, kStart));
+      EXPECT_TRUE(limiter.Admit(LogLevel::kInfo, model, code, kStart + milliseconds(999)));
+      EXPECT_FALSE(limiter.Admit(LogLevel::kInfo, model, code, kStart + milliseconds(999)));
+      EXPECT_TRUE(limiter.Admit(LogLevel::kInfo, model, code, kStart + seconds(1)));
     }
   }
 }
 
 TEST(FailureLimiterTest, WhatWasHeldBackIsToldOnceTheSecondIsOver) {
   FailureLimiter limiter(1);
-  for (int i = 0; i < 5; ++i) limiter.Admit("a", "INTERNAL", kStart);
-  limiter.Admit("b", "INTERNAL", kStart);
+  for (int i = 0; i < 5; ++i) limiter.Admit(LogLevel::kInfo, "a", "INTERNAL", kStart);
+  limiter.Admit(LogLevel::kInfo, "b", "INTERNAL", kStart);
   EXPECT_TRUE(limiter.Take(kStart + milliseconds(999)).empty());
   const auto taken = limiter.Take(kStart + seconds(1));
   ASSERT_EQ(taken.size(), 1U);
@@ -38,10 +38,11 @@ TEST(FailureLimiterTest, WhatWasHeldBackIsToldOnceTheSecondIsOver) {
 
 TEST(FailureLimiterTest, NamesFromOutsideShareOneLimitBeyondTheirNumber) {
   FailureLimiter limiter(1);
-  for (size_t i = 0; i < FailureLimiter::kMaxPairs; ++i) EXPECT_TRUE(limiter.Admit(std::to_string(i), "x", kStart));
-  EXPECT_TRUE(limiter.Admit("one more", "x", kStart));
-  EXPECT_FALSE(limiter.Admit("yet another", "y", kStart));
-  EXPECT_FALSE(limiter.Admit("0", "x", kStart));
+  for (size_t i = 0; i < FailureLimiter::kMaxPairs; ++i)
+    EXPECT_TRUE(limiter.Admit(LogLevel::kInfo, std::to_string(i), "x", kStart));
+  EXPECT_TRUE(limiter.Admit(LogLevel::kInfo, "one more", "x", kStart));
+  EXPECT_FALSE(limiter.Admit(LogLevel::kInfo, "yet another", "y", kStart));
+  EXPECT_FALSE(limiter.Admit(LogLevel::kInfo, "0", "x", kStart));
   ASSERT_EQ(limiter.Take(kStart + seconds(1)).size(), 2U);
 }
 

@@ -120,7 +120,7 @@ TEST(LogTest, FailuresHeldBackAreToldInOneRecord) {
   CapturedStderr captured;
   InitLogging({.format = LogFormat::kJson});
   for (int i = 0; i < 1000; ++i) {
-    if (AdmitFailure("digits", "INVALID_ARGUMENT")) Log(LogLevel::kInfo, "request");
+    if (AdmitFailure(LogLevel::kInfo, "digits", "INVALID_ARGUMENT")) Log(LogLevel::kInfo, "request");
   }
   ShutdownLogging();
   int requests = 0;
