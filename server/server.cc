@@ -52,7 +52,7 @@ int Cores() {
 // What callers may make the server hold. Room for a few of the largest requests in any case.
 int64_t RequestMemory(const ServerConfig& config) {
   if (config.request_memory > 0) return config.request_memory;
-  return std::max(AvailableMemory() / 16, 4 * config.max_message_bytes);
+  return std::max(AvailableMemory() / 16, 8 * config.max_message_bytes);
 }
 
 // Of a configured time, where zero is for ever.
@@ -182,6 +182,7 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   environment.peer_limits = {.receive = TimeLimit(config.receive_timeout),
                              .stall = TimeLimit(config.stream_stall_timeout),
                              .least_rate = config.min_reader_rate};
+  environment.max_concurrent_streams = config.max_concurrent_streams;
   environment.max_endless_calls = config.max_endless_calls;
   environment.log_requests = ParseLogRequests(config.log_requests);
   environment.tracer = tracer->get();

@@ -49,14 +49,24 @@ absl::Status Call::Begin(const Method& method) {
   LinkBehind(loop_.live_calls());
   connection_.Begin(environment_.connections->Find(context_.peer()));
   deadline_ = ChooseDeadline(arrived);
-  timer_.Arm(std::min(deadline_, arrived + peer_.Look(TimePoint(), /*stopped=*/false).again));
-  return Admit();
+  absl::Status admitted = Admit();
+  refused_ = !admitted.ok();
+  const Duration again = peer_.Look(TimePoint(), refused_).again;
+  timer_.Arm(std::min(deadline_, arrived + again));
+  return admitted;
 }
 
 absl::Status Call::Admit() {
+  // gRPC's own limit binds only clients that acknowledge it.
+  if (connection_.open() > environment_.max_concurrent_streams) {
+    context_.TryCancel();
+    return absl::ResourceExhaustedError("too many calls on one connection");
+  }
   if (environment_.draining.load(std::memory_order_acquire) && !method_->while_draining()) {
     return WithRetryAfter(absl::UnavailableError("the server shuts down"), kDrainRetry);
   }
+  // Whether the server lives must be known above all when it is full; its requests are small, and end at once.
+  if (method_->while_draining()) return absl::OkStatus();
   if (method_->endless() &&
       environment_.endless_calls.load(std::memory_order_relaxed) > environment_.max_endless_calls) {
     return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("there are ", environment_.max_endless_calls,
@@ -67,11 +77,15 @@ absl::Status Call::Admit() {
 }
 
 absl::Status Call::Hold(int64_t bytes) {
+  const int64_t limit = environment_.memory.limit();
+  if (memory_.bytes() + bytes > limit) {
+    return absl::ResourceExhaustedError(absl::StrCat("the call would hold ", memory_.bytes() + bytes,
+                                                     " bytes, and --request-memory is ", limit, " for all calls"));
+  }
   if (memory_.Take(bytes)) return absl::OkStatus();
-  return WithRetryAfter(
-      absl::ResourceExhaustedError(absl::StrCat("the calls that the server has hold ", environment_.memory.used(),
-                                                " of ", environment_.memory.limit(), " bytes")),
-      kBusyRetry);
+  return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("the calls that the server has hold ",
+                                                                  environment_.memory.used(), " of ", limit, " bytes")),
+                        kBusyRetry);
 }
 
 TimePoint Call::ChooseDeadline(TimePoint arrived) const {
@@ -94,13 +108,31 @@ TimePoint Call::ChooseDeadline(TimePoint arrived) const {
 
 void Call::Look() {
   const TimePoint now = steady_clock::now();
-  const PeerWatch::Verdict verdict = peer_.Look(loop_.OwnTime(), stop_.stopped());
-  if (now >= deadline_) stop_.RequestStop(StopReason::kDeadline);
-  if (verdict.late) stop_.RequestStop(reader_ ? StopReason::kUnsent : StopReason::kStalled);
+  // A stream ends its own work by a stop, and may then still send its last message.
+  const StopReason before = stop_.reason();
+  const bool own_work = before == StopReason::kFailed;
+  const PeerWatch::Verdict verdict =
+      peer_.Look(loop_.OwnTime(), refused_ || (before != StopReason::kNone && !own_work));
+  StopReason why = StopReason::kNone;
+  if (now >= deadline_) {
+    why = StopReason::kDeadline;
+  } else if (verdict.late) {
+    why = reader_ ? StopReason::kUnsent : StopReason::kStalled;
+  }
+  if (why != StopReason::kNone) {
+    cut_ = why;
+    stop_.RequestStop(why);
+  }
   // What waits for the other end now ends only when that end does something, or the call dies.
-  if (verdict.cancel) context_.TryCancel();
-  timer_.Arm(stop_.stopped() ? now + PeerWatch::kStoppedGrace : std::min(deadline_, now + verdict.again));
-  if (stop_.stopped()) StopReading();
+  if (verdict.cancel || (own_work && why != StopReason::kNone)) context_.TryCancel();
+  const bool over = refused_ || why != StopReason::kNone || (stop_.stopped() && !own_work);
+  timer_.Arm(over ? now + PeerWatch::kStoppedGrace : std::min(deadline_, now + verdict.again));
+  if (over) StopReading();
+}
+
+StopReason Call::Ended() const {
+  const StopReason reason = stop_.reason();
+  return reason == StopReason::kFailed ? cut_ : reason;
 }
 
 void Call::Stop(StopReason reason) {
@@ -164,15 +196,15 @@ void Call::End(bool sent) noexcept {
   if (method_->endless()) environment_.endless_calls.fetch_sub(1, std::memory_order_relaxed);
   environment_.ended.fetch_add(1, std::memory_order_relaxed);
   // A client whose own deadline has passed cancels its call, too, and has every right to.
-  connection_.End(/*cancelled=*/!sent && stop_.reason() == StopReason::kCancelled);
+  connection_.End(/*cancelled=*/!sent && Ended() == StopReason::kCancelled);
   try {
     // What the other end did not take is no success; and when a request did not come, only now is it known that the
     // other end has gone.
     const bool lost = !sent && (status_.ok() || unsent_) && stop_.stopped();
-    const absl::Status cause = StopStatus(stop_.reason(), unsent_ ? "the request's arrival" : "the answer");
+    const absl::Status cause = StopStatus(Ended(), unsent_ ? "the request's arrival" : "the answer");
     report_.End(
         lost ? grpc::Status(static_cast<grpc::StatusCode>(cause.code()), std::string(cause.message())) : status_,
-        stop_.reason(), ended);
+        Ended(), ended);
   } catch (const std::bad_alloc&) {
     // Then there is no line of it.
     return;

@@ -95,6 +95,8 @@ class Call : public CallLink {
   void OnRead(bool ok);
   void StopReading();
   void TagArrived();
+  // Why the call was stopped from outside.
+  StopReason Ended() const;
 
   EventLoop& loop_;
   RpcEnvironment& environment_;
@@ -116,6 +118,10 @@ class Call : public CallLink {
   // Of these two, how many are out.
   int tags_out_ = 1;
   bool read_ok_ = false;
+  // The server did not take the call.
+  bool refused_ = false;
+  // Why a stream was cut off whose own work had ended.
+  StopReason cut_ = StopReason::kCancelled;
   // The last message that was to be read has not come.
   bool unsent_ = false;
   std::coroutine_handle<> reader_;
@@ -148,7 +154,7 @@ class Call::Sending final : public Operation<Start> {
   Sending(Call& call, int64_t bytes, Start start) : Operation<Start>(std::move(start)), call_(call), bytes_(bytes) {}
 
   void await_suspend(std::coroutine_handle<> waiter) {
-    call_.peer_.Begin(PeerWatch::For::kReader, call_.loop_.OwnTime());
+    call_.peer_.Begin(PeerWatch::For::kReader, call_.loop_.OwnTime(), bytes_);
     Operation<Start>::await_suspend(waiter);
   }
   void Complete(bool ok) override {

@@ -28,6 +28,8 @@ struct RpcEnvironment {
   absl::Duration default_deadline;
   absl::Duration max_deadline;
   PeerLimits peer_limits;
+  // Calls at a time on one connection.
+  int64_t max_concurrent_streams = 1;
   // Health watches and reflection streams at a time.
   int64_t max_endless_calls = 1;
   LogRequests log_requests = LogRequests::kErrors;

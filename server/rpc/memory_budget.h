@@ -40,6 +40,8 @@ class MemoryShare {
   MemoryShare(const MemoryShare&) = delete;
   MemoryShare& operator=(const MemoryShare&) = delete;
 
+  int64_t bytes() const { return bytes_; }
+
   bool Take(int64_t bytes) {
     if (!budget_.Take(bytes)) return false;
     bytes_ += bytes;

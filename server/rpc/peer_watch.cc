@@ -14,7 +14,8 @@ double Seconds(Duration duration) {
 
 }  // namespace
 
-void PeerWatch::Begin(For what, TimePoint now) {
+void PeerWatch::Begin(For what, TimePoint now, int64_t bytes) {
+  waiting_bytes_.store(bytes, std::memory_order_relaxed);
   since_.store(now, std::memory_order_relaxed);
   what_.store(what, std::memory_order_release);
 }
@@ -25,9 +26,8 @@ void PeerWatch::EndSending(TimePoint now, int64_t bytes) {
   waited_ += now - since_.load(std::memory_order_relaxed);
   bytes_ += bytes;
   if (waited_ < limits_.stall) return;
-  if (static_cast<double>(bytes_) < static_cast<double>(limits_.least_rate) * Seconds(waited_)) {
-    too_slow_.store(true, std::memory_order_relaxed);
-  }
+  too_slow_.store(static_cast<double>(bytes_) < static_cast<double>(limits_.least_rate) * Seconds(waited_),
+                  std::memory_order_relaxed);
   waited_ = Duration::zero();
   bytes_ = 0;
 }
@@ -37,7 +37,9 @@ PeerWatch::Verdict PeerWatch::Look(TimePoint now, bool stopped) const {
   const Duration waited = what == For::kNothing ? Duration::zero() : now - since_.load(std::memory_order_relaxed);
   if (stopped) return {.cancel = waited >= kStoppedGrace, .again = kStoppedGrace};
   if (what == For::kNothing) return {.again = std::min({limits_.receive, limits_.stall, kForever})};
-  const Duration limit = std::min(what == For::kMessage ? limits_.receive : limits_.stall, kForever);
+  const Duration steady = std::chrono::seconds(waiting_bytes_.load(std::memory_order_relaxed) / kSteadyRate);
+  const Duration limit =
+      what == For::kMessage ? std::min(limits_.receive, kForever) : std::min(limits_.stall, kForever) + steady;
   if (waited >= limit || too_slow_.load(std::memory_order_relaxed)) return {.late = true, .again = kStoppedGrace};
   return {.again = limit - waited};
 }

@@ -12,7 +12,8 @@ namespace predictd {
 struct PeerLimits {
   // How long a message may take to arrive once the call waits for it.
   Duration receive = Duration::max();
-  // How long a message or status may wait for its reader.
+  // How long a message or status may wait for its reader. A large message gets a second more for each kSteadyRate
+  // bytes: gRPC tells only when the whole of it has been taken.
   Duration stall = Duration::max();
   // Bytes a second that a reader must take over any `stall` of waiting. 0: any.
   int64_t least_rate = 0;
@@ -30,7 +31,8 @@ class PeerWatch {
 
   explicit PeerWatch(const PeerLimits& limits) : limits_(limits) {}
 
-  void Begin(For what, TimePoint now);
+  // `bytes` are what a reader is to take.
+  void Begin(For what, TimePoint now, int64_t bytes = 0);
   void End() { what_.store(For::kNothing, std::memory_order_release); }
   // The same, of a wait for the reader, who has taken `bytes`.
   void EndSending(TimePoint now, int64_t bytes);
@@ -47,12 +49,15 @@ class PeerWatch {
 
   // What a peer gets to take the status of a call that was stopped.
   static constexpr Duration kStoppedGrace = std::chrono::milliseconds(200);
+  // Bytes a second.
+  static constexpr int64_t kSteadyRate = int64_t{256} << 10;
 
  private:
   const PeerLimits& limits_;
   std::atomic<For> what_{For::kNothing};
   // When the wait began; of interest only while there is one.
   std::atomic<TimePoint> since_{TimePoint()};
+  std::atomic<int64_t> waiting_bytes_{0};
   std::atomic<bool> too_slow_{false};
   // Of the writes since the reader's rate was last looked at.
   Duration waited_{};

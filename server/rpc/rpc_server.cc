@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <thread>
@@ -99,6 +100,33 @@ ConnectionLimits LimitsFor(const RpcServer::Options& options) {
 
 }  // namespace
 
+// Shuts a server down, which blocks, on a thread that is there from the start: when the time comes there may be none to
+// be had.
+class Closer {
+ public:
+  explicit Closer(grpc::Server& server)
+      : closed_(done_.get_future()), thread_([this, &server, when = when_.get_future()]() mutable {
+          server.Shutdown(when.get());
+          done_.set_value();
+        }) {}
+  // After Close.
+  ~Closer() { thread_.join(); }
+  Closer(const Closer&) = delete;
+  Closer& operator=(const Closer&) = delete;
+
+  // Begins; what has not ended by then is cancelled. Once.
+  void Close(std::chrono::system_clock::time_point forced) { when_.set_value(forced); }
+  bool ClosedWithin(std::chrono::milliseconds time) const {
+    return closed_.wait_for(time) == std::future_status::ready;
+  }
+
+ private:
+  std::promise<std::chrono::system_clock::time_point> when_;
+  std::promise<void> done_;
+  const std::future<void> closed_;
+  std::thread thread_;
+};
+
 struct RpcServer::Impl {
   RpcEnvironment& environment;
   HealthRegistry health;
@@ -107,6 +135,7 @@ struct RpcServer::Impl {
   const std::vector<std::string> service_names = {kPredictionName, kModelName, kHealthName, kReflectionName,
                                                   kReflectionAlphaName};
   std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<Closer> closer;
   std::vector<std::unique_ptr<EventLoop>> loops;
   std::vector<std::unique_ptr<Acceptor>> acceptors;
   ConnectionTable connections;
@@ -122,6 +151,7 @@ struct RpcServer::Impl {
   void StopCalls(bool endless_only);
   void RefuseCalls() const;
   void Listen(const Options& options, ListeningSockets sockets);
+  void WaitForLoops();
   void WaitUntilAllEnded() const;
 };
 
@@ -170,13 +200,11 @@ void RpcServer::Impl::AddMethods(const Options& options, const Catalog& catalog)
 void RpcServer::Impl::StopCalls(bool endless_only) {
   for (auto& loop : loops) {
     loop->Post([&loop = *loop, endless_only] {
-      // A copy: a stopped call may end here and leave the ring.
-      std::vector<Call*> calls;
-      for (CallLink* link = loop.live_calls().next(); link != &loop.live_calls(); link = link->next()) {
-        calls.push_back(static_cast<Call*>(link));
-      }
-      for (Call* call : calls) {
-        if (!endless_only || call->method().endless()) call->Stop(StopReason::kDraining);
+      // A stopped call may end here and leave the ring.
+      for (CallLink *link = loop.live_calls().next(), *next = nullptr; link != &loop.live_calls(); link = next) {
+        next = link->next();
+        Call& call = static_cast<Call&>(*link);
+        if (!endless_only || call.method().endless()) call.Stop(StopReason::kDraining);
       }
     });
   }
@@ -196,6 +224,13 @@ void RpcServer::Impl::Listen(const Options& options, ListeningSockets sockets) {
         accepted.fd = socket;
         connection_acceptor->HandleNewConnection(&accepted);
       });
+}
+
+// Until every loop has handled what is ready now.
+void RpcServer::Impl::WaitForLoops() {
+  std::atomic<size_t> left{loops.size()};
+  for (auto& loop : loops) loop->Post([&left] { --left; });
+  while (left > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 void RpcServer::Impl::WaitUntilAllEnded() const {
@@ -229,6 +264,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& optio
   }
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr) return absl::UnavailableError("gRPC cannot start a server");
+  impl->closer = std::make_unique<Closer>(*impl->server);
   RouteLibraryLogs();
   for (auto& loop : impl->loops) {
     impl->acceptors.push_back(std::make_unique<Acceptor>(*loop, environment, impl->service, impl->methods));
@@ -273,12 +309,10 @@ void RpcServer::Drain(absl::Duration grace) {
   impl_->RefuseCalls();
   impl_->listener->Stop();
   const auto forced = absl::ToChronoTime(stop_at + kForcedEnd);
-  std::future<void> ended = std::async(std::launch::async, [this, forced] {
-    impl_->server->Shutdown(std::chrono::time_point_cast<std::chrono::system_clock::duration>(forced));
-  });
+  impl_->closer->Close(std::chrono::time_point_cast<std::chrono::system_clock::duration>(forced));
   absl::Time busy_until = absl::Now();
   bool stopped = false;
-  while (ended.wait_for(std::chrono::milliseconds(10)) != std::future_status::ready) {
+  while (!impl_->closer->ClosedWithin(std::chrono::milliseconds(10))) {
     const absl::Time now = absl::Now();
     if (!stopped && now >= stop_at) {
       impl_->StopCalls(/*endless_only=*/false);
@@ -287,6 +321,8 @@ void RpcServer::Drain(absl::Duration grace) {
     if (impl_->environment.ended != impl_->environment.accepted) busy_until = now;
     if (now - busy_until > kGoodbye) grpc_server_cancel_all_calls(impl_->server->c_server());
   }
+  // A call that was accepted may still lie in a queue.
+  impl_->WaitForLoops();
   impl_->WaitUntilAllEnded();
   impl_->drained = true;
 }

@@ -102,15 +102,20 @@ Task<> Acceptor::Serve() {
   const grpc::Status& status = call.CloseWith(answer.status());
 
   bool sent = false;
-  if (status.ok() && answer->has_value()) {
-    const grpc::ByteBuffer& message = **answer;
-    auto finish = call.Send(static_cast<int64_t>(message.Length()), [&](void* tag) {
-      call.transport().WriteAndFinish(message, grpc::WriteOptions(), status, tag);
-    });
-    sent = co_await finish;
-  } else {
-    auto finish = call.Send(0, [&](void* tag) { call.transport().Finish(status, tag); });
-    sent = co_await finish;
+  try {
+    if (status.ok() && answer->has_value()) {
+      const grpc::ByteBuffer& message = **answer;
+      auto finish = call.Send(static_cast<int64_t>(message.Length()), [&](void* tag) {
+        call.transport().WriteAndFinish(message, grpc::WriteOptions(), status, tag);
+      });
+      sent = co_await finish;
+    } else {
+      auto finish = call.Send(0, [&](void* tag) { call.transport().Finish(status, tag); });
+      sent = co_await finish;
+    }
+  } catch (const std::bad_alloc&) {
+    // No memory to say anything: the caller learns that the call is over.
+    call.context().TryCancel();
   }
   Call::Ending over = call.Over();
   co_await over;
