@@ -35,6 +35,8 @@ class PeerConnection {
 
   // Read one by one: a call that goes on meanwhile may be in some and not yet in others.
   CallCounts counts() const;
+  // Calls that have begun and not ended; may be off by those that do so just now.
+  int64_t open() const { return begun_.load(std::memory_order_relaxed) - ended_.load(std::memory_order_relaxed); }
 
  private:
   friend class ConnectionUse;
@@ -46,21 +48,34 @@ class PeerConnection {
   std::atomic<int64_t> ended_{0};
   std::atomic<int64_t> ended_unserved_{0};
   std::atomic<int64_t> cancelled_{0};
+  // What its calls hold of the server's memory, in bytes.
+  std::atomic<int64_t> held_{0};
 };
 
 // One call's use of its connection. Used by one thread at a time.
 class ConnectionUse {
  public:
+  ConnectionUse() = default;
+  ~ConnectionUse() { End(/*cancelled=*/false); }
+  ConnectionUse(const ConnectionUse&) = delete;
+  ConnectionUse& operator=(const ConnectionUse&) = delete;
+
   // The call begins. Null: nothing is known of the connection, and nothing is counted.
   void Begin(std::shared_ptr<PeerConnection> connection);
   // A message of the caller has arrived.
   void OnMessage(int64_t bytes);
+  // The call holds so many bytes more until it is over. What all calls of the connection hold with that; 0 if nothing
+  // is known of it.
+  int64_t Hold(int64_t bytes);
+  // Calls of the connection that have begun and not ended, this one among them; 0 if nothing is known of it.
+  int64_t open() const { return connection_ == nullptr ? 0 : connection_->open(); }
   // The call is over; whether the caller cancelled it or went away.
   void End(bool cancelled);
 
  private:
   std::shared_ptr<PeerConnection> connection_;
   bool served_ = false;
+  int64_t held_ = 0;
 };
 
 inline CallCounts PeerConnection::counts() const {
@@ -86,8 +101,15 @@ inline void ConnectionUse::OnMessage(int64_t bytes) {
   connection_->message_bytes_.fetch_add(bytes, std::memory_order_release);
 }
 
+inline int64_t ConnectionUse::Hold(int64_t bytes) {
+  if (connection_ == nullptr) return 0;
+  held_ += bytes;
+  return connection_->held_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+}
+
 inline void ConnectionUse::End(bool cancelled) {
   if (connection_ == nullptr) return;
+  connection_->held_.fetch_sub(std::exchange(held_, 0), std::memory_order_relaxed);
   connection_->ended_.fetch_add(1, std::memory_order_release);
   if (!served_) connection_->ended_unserved_.fetch_add(1, std::memory_order_release);
   if (cancelled) connection_->cancelled_.fetch_add(1, std::memory_order_release);
