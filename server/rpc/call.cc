@@ -82,6 +82,13 @@ absl::Status Call::Hold(int64_t bytes) {
     return absl::ResourceExhaustedError(absl::StrCat("the call would hold ", memory_.bytes() + bytes,
                                                      " bytes, and --request-memory is ", limit, " for all calls"));
   }
+  // No connection gets all of it, or the others would have none.
+  const int64_t share = limit - limit / 4;
+  if (const int64_t held = connection_.Hold(bytes); held > share) {
+    return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("the calls of this connection hold ", held - bytes,
+                                                                    " bytes, and ", share, " is the most for one")),
+                          kBusyRetry);
+  }
   if (memory_.Take(bytes)) return absl::OkStatus();
   return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("the calls that the server has hold ",
                                                                   environment_.memory.used(), " of ", limit, " bytes")),
