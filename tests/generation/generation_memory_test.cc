@@ -105,7 +105,8 @@ class GenerationMemoryTest : public GeneratorTest {
     // What is made only once is there.
     NoMemory();
     Caller first;
-    Detach(Call(first, *generator_, "a", Request(1)));
+    const std::string text = "a";
+    Detach(Call(first, *generator_, text, Request(1)));
     queue_.Finish();
   }
 
