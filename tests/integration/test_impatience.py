@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import struct
 import time
@@ -45,8 +46,9 @@ def begin_message(stream: int, size: int, sent: int) -> bytes:
 def read_status(connection: RawHttp2, stream: int, timeout: float = 5) -> int:
     """The grpc-status of a call that ends without an answer."""
     payload = connection.read_until(HEADERS, stream, timeout).payload
-    found = payload.index(b"grpc-status") + len("grpc-status")
-    return int(payload[found + 1 : found + 1 + payload[found]])
+    found = re.search(rb"grpc-status[\x01\x02](\d+)", payload)
+    assert found, payload
+    return int(found[1])
 
 
 @pytest.mark.parametrize("sent", [None, 100, 40_000])
@@ -100,6 +102,28 @@ def test_requests_beyond_the_memory_for_them_are_refused_and_nobody_else_is(serv
     assert 2 < len(refused) < 6, reasons
     server.wait_until_idle()
     assert server.client.predict(LINEAR)
+
+
+def test_one_connection_cannot_take_all_of_the_memory_and_health_is_always_answered(server: PredictdProcess) -> None:
+    with RawHttp2(server.address) as connection, server.new_channel() as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        health.Check(health_pb2.HealthCheckRequest())
+        # Headers alone: each call takes 16 KiB of the 4 MiB until its request is given up.
+        connection.send(b"".join(encode_call(2 * i + 1, PREDICT) for i in range(400)))
+        assert read_status(connection, 799) == RESOURCE_EXHAUSTED
+        assert health.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.SERVING
+        assert Client(channel).predict(LINEAR)
+    server.wait_until_idle()
+
+
+def test_more_calls_than_a_connection_may_have_are_refused_without_its_consent() -> None:
+    """gRPC's own limit binds only those who acknowledge the server's settings."""
+    flags = ["--max-concurrent-streams=50", "--receive-timeout=5s"]
+    with PredictdProcess(["linear"], flags=flags) as server, RawHttp2(server.address) as connection:
+        connection.send(b"".join(encode_call(2 * i + 1, PREDICT) for i in range(90)))
+        eventually(lambda: server.metric("predictd_requests_total", method="Predict") >= 40, 5, "refusals")
+        assert server.metric("predictd_requests_in_flight", method="Predict") <= 50
+        assert server.client.predict(LINEAR)
 
 
 def test_a_small_method_takes_small_requests_only(server: PredictdProcess) -> None:

@@ -31,6 +31,7 @@ TEST(MemoryShareTest, GivesBackWhatItTookWhenItGoes) {
     EXPECT_TRUE(share.Take(30));
     EXPECT_FALSE(share.Take(50));
     EXPECT_EQ(budget.used(), 60);
+    EXPECT_EQ(share.bytes(), 60);
   }
   EXPECT_EQ(budget.used(), 0);
 }

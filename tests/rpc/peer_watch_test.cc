@@ -42,6 +42,12 @@ TEST_F(PeerWatchTest, AReaderWhoTakesNothingIsLateAfterTheStallTimeOut) {
   EXPECT_TRUE(watch_.Look(now_ + seconds(30), false).late);
 }
 
+TEST_F(PeerWatchTest, ALargeMessageGetsTimeForItsBytes) {
+  watch_.Begin(PeerWatch::For::kReader, now_, 20 * PeerWatch::kSteadyRate);
+  EXPECT_FALSE(watch_.Look(now_ + seconds(49), false).late);
+  EXPECT_TRUE(watch_.Look(now_ + seconds(50), false).late);
+}
+
 TEST_F(PeerWatchTest, WhatHasArrivedIsNotLate) {
   watch_.Begin(PeerWatch::For::kMessage, now_);
   watch_.End();
