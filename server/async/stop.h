@@ -17,6 +17,7 @@ enum class StopReason : int {
   kDraining,   // the server's grace period is over
   kStalled,    // the reader of a stream stopped reading
   kUnsent,     // the caller did not send its request to the end
+  kNoRoom,     // requests that are on their way take too much memory together
   kFailed,     // another part of the same call failed
 };
 

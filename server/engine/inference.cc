@@ -36,6 +36,9 @@ absl::Status MakeStopStatus(StopReason reason, absl::string_view where) {
       return absl::ResourceExhaustedError("the reader took too little for too long");
     case StopReason::kUnsent:
       return absl::DeadlineExceededError("the request took too long to arrive");
+    case StopReason::kNoRoom:
+      return WithRetryAfter(absl::ResourceExhaustedError("requests that are on their way take too much memory"),
+                            absl::Seconds(1));
     case StopReason::kFailed:
       return absl::CancelledError(absl::StrCat("another part of the call failed; this one was in ", where));
   }
@@ -52,6 +55,7 @@ absl::StatusCode StopCode(StopReason reason) {
     case StopReason::kDraining:
       return absl::StatusCode::kUnavailable;
     case StopReason::kStalled:
+    case StopReason::kNoRoom:
       return absl::StatusCode::kResourceExhausted;
     case StopReason::kCancelled:
     case StopReason::kFailed:

@@ -147,6 +147,10 @@ void Call::Stop(StopReason reason) {
   StopReading();
 }
 
+void Call::StopReadingFrom(const PeerConnection& connection, StopReason reason) {
+  if (reader_ && connection_.IsOf(connection)) Stop(reason);
+}
+
 void Call::Reading::await_suspend(std::coroutine_handle<> waiter) {
   call_.reader_ = waiter;
   ++call_.tags_out_;

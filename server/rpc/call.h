@@ -72,6 +72,8 @@ class Call : public CallLink {
 
   // Requests a stop, on the loop, and sees to it that the other end cannot hold it up.
   void Stop(StopReason reason);
+  // The same for a call of that connection that waits for a message.
+  void StopReadingFrom(const PeerConnection& connection, StopReason reason);
 
  private:
   // Tells the call that a tag of its own has arrived.

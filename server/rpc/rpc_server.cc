@@ -151,6 +151,7 @@ struct RpcServer::Impl {
   void StopCalls(bool endless_only);
   void RefuseCalls() const;
   void Listen(const Options& options, ListeningSockets sockets);
+  void ShedRequests(const std::shared_ptr<PeerConnection>& connection);
   void WaitForLoops();
   void WaitUntilAllEnded() const;
 };
@@ -224,6 +225,18 @@ void RpcServer::Impl::Listen(const Options& options, ListeningSockets sockets) {
         accepted.fd = socket;
         connection_acceptor->HandleNewConnection(&accepted);
       });
+}
+
+// Ends the calls of a connection whose requests are still on their way.
+void RpcServer::Impl::ShedRequests(const std::shared_ptr<PeerConnection>& connection) {
+  for (auto& loop : loops) {
+    loop->Post([&loop = *loop, connection] {
+      for (CallLink *link = loop.live_calls().next(), *next = nullptr; link != &loop.live_calls(); link = next) {
+        next = link->next();
+        static_cast<Call&>(*link).StopReadingFrom(*connection, StopReason::kNoRoom);
+      }
+    });
+  }
 }
 
 // Until every loop has handled what is ready now.

@@ -40,6 +40,8 @@ INSTANTIATE_TEST_SUITE_P(Table, StopStatusTest,
                                                   "the reader took too little for too long"},
                                          StopCase{StopReason::kUnsent, absl::StatusCode::kDeadlineExceeded,
                                                   "the request took too long to arrive"},
+                                         StopCase{StopReason::kNoRoom, absl::StatusCode::kResourceExhausted,
+                                                  "requests that are on their way take too much memory", true},
                                          StopCase{StopReason::kFailed, absl::StatusCode::kCancelled,
                                                   "another part of the call failed; this one was in the queue"}));
 
