@@ -44,7 +44,10 @@ bool WatchedConnection::MovedSinceLook() const {
 Verdict WatchedConnection::Judge() {
   if (!std::exchange(to_judge_, false) || over_) return Verdict::kKeep;
   const CallCounts calls = connection_->counts();
-  if (calls.ended - calls.cancelled > answered_at_strike_) strikes_ = 0;
+  if (strikes_ > 0 && !held_back_ && calls.ended - calls.cancelled > answered_at_strike_) {
+    strikes_ = 0;
+    WidenWindow(socket_.get());
+  }
   return ledger_.Look(
       {.at = looked_at_, .read_bytes = traffic_.read_bytes, .written_bytes = traffic_.written_bytes, .calls = calls});
 }
