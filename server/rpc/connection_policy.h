@@ -21,6 +21,9 @@ struct ConnectionPolicy {
   int64_t noise_per_second = 1 << 20;
   // How long the other end may go on sending a message whose call has ended without it.
   Duration owed_for = std::chrono::seconds(5);
+  // Calls at a time, so many that a client which keeps to its limit cannot have them: gRPC holds none to the limit who
+  // has not acknowledged it. 0: any number.
+  int64_t max_open_calls = 0;
   // Calls that were cancelled of late, beyond those that were not, from which on a connection is to blame if an event
   // loop has too much to do.
   double resets = 1000;

@@ -157,6 +157,7 @@ void ConnectionWatch::LookAtSome(TimePoint now) {
   for (size_t i = 0; i < watched_.size(); ++i) {
     WatchedConnection& watched = *watched_[(begin + i) % watched_.size()];
     if (i >= some && !watched.busy()) continue;
+    if (watched.HasTooManyCalls(options_.policy)) Close(watched, "streams");
     if (watched.Look(now)) busy_ = true;
   }
   next_ = begin + some;
@@ -198,6 +199,7 @@ void ConnectionWatch::HoldBackGreedy(TimePoint now) {
   int64_t most = 0;
   std::vector<std::pair<WatchedConnection*, int64_t>> greedy;
   for (auto& watched : watched_) {
+    if (watched->HasTooManyCalls(options_.policy)) Close(*watched, "streams");
     if (watched->looked_at() < probed_at_) {
       // What it has done since that look says nothing of this moment.
       watched->Look(now);

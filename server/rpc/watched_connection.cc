@@ -31,6 +31,11 @@ bool WatchedConnection::Look(TimePoint now) {
   return to_judge_;
 }
 
+bool WatchedConnection::HasTooManyCalls(const ConnectionPolicy& policy) {
+  const bool too_many = !over_ && policy.max_open_calls > 0 && connection_->open() > policy.max_open_calls;
+  return std::exchange(too_many_calls_, too_many) && too_many;
+}
+
 int64_t WatchedConnection::ReadSinceLook() const {
   const std::optional<SocketTraffic> traffic = ReadTraffic(socket_.get());
   return traffic.has_value() && !over_ ? traffic->read_bytes - traffic_.read_bytes : 0;
