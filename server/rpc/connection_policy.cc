@@ -13,6 +13,12 @@ double Seconds(Duration duration) {
 
 }  // namespace
 
+void ConnectionLedger::AddNoise(int64_t bytes) {
+  const int64_t paid = std::min(owed_, bytes);
+  owed_ -= paid;
+  noise_ += bytes - paid;
+}
+
 Verdict ConnectionLedger::Look(const ConnectionSnapshot& now) {
   const CallCounts& before = last_.calls;
   const CallCounts& calls = now.calls;
@@ -20,6 +26,14 @@ Verdict ConnectionLedger::Look(const ConnectionSnapshot& now) {
   const int64_t messages = calls.message_bytes - before.message_bytes;
   const int64_t unserved = calls.ended_unserved - before.ended_unserved;
   const int64_t awaiting = std::max<int64_t>(0, calls.awaiting());
+
+  // The other end learns later than we that a call is over, and has more of its message under way until then.
+  if (unserved > 0) {
+    owed_ += unserved * policy_.max_message_bytes;
+    owed_at_ = now.at;
+  } else if (now.at - owed_at_ > policy_.owed_for) {
+    owed_ = 0;
+  }
 
   int64_t rest = now.read_bytes - last_.read_bytes - messages;
   if (rest > 0) {
@@ -34,19 +48,25 @@ Verdict ConnectionLedger::Look(const ConnectionSnapshot& now) {
   if (explained || awaiting > 0 || before.awaiting() > 0 || unserved > 0) {
     half_sent_ += rest;
   } else {
-    noise_ += rest;
+    AddNoise(rest);
   }
   // A call that ended before its message was there took its part along. How much that was nobody knows: an equal share.
   if (unserved > 0 && half_sent_ > 0) half_sent_ -= half_sent_ / (unserved + awaiting) * unserved;
   if (awaiting == 0 && half_sent_ > 0) {
     // Without a call that has lost its part, there was none to wait for it.
-    if (unserved == 0 && before.awaiting() == 0) noise_ += half_sent_;
+    if (unserved == 0 && before.awaiting() == 0) AddNoise(half_sent_);
     half_sent_ = 0;
   }
   if (half_sent_ < 0) {
     const int64_t paid = std::min(noise_, -half_sent_);
     noise_ -= paid;
     half_sent_ = std::max(half_sent_ + paid, -messages);
+  }
+  const int64_t half_sent_limit = policy_.noise_burst + awaiting * (policy_.max_message_bytes + policy_.header_bytes);
+  if (half_sent_ > half_sent_limit) {
+    const int64_t paid = std::min(owed_, half_sent_ - half_sent_limit);
+    owed_ -= paid;
+    half_sent_ -= paid;
   }
   noise_ = std::max<int64_t>(
       0, noise_ - static_cast<int64_t>(static_cast<double>(policy_.noise_per_second) * Seconds(elapsed)));
@@ -57,9 +77,7 @@ Verdict ConnectionLedger::Look(const ConnectionSnapshot& now) {
   last_ = now;
 
   if (noise_ > policy_.noise_burst) return Verdict::kNoise;
-  if (half_sent_ > policy_.noise_burst + awaiting * (policy_.max_message_bytes + policy_.header_bytes)) {
-    return Verdict::kHalfSent;
-  }
+  if (half_sent_ > half_sent_limit) return Verdict::kHalfSent;
   return Verdict::kKeep;
 }
 

@@ -1,6 +1,7 @@
 #ifndef PREDICTD_SERVER_RPC_CONNECTION_POLICY_H_
 #define PREDICTD_SERVER_RPC_CONNECTION_POLICY_H_
 
+#include <chrono>
 #include <cstdint>
 
 #include "server/async/clock.h"
@@ -18,6 +19,11 @@ struct ConnectionPolicy {
   // once, and so many a second.
   int64_t noise_burst = 1 << 20;
   int64_t noise_per_second = 1 << 20;
+  // How long the other end may go on sending a message whose call has ended without it.
+  Duration owed_for = std::chrono::seconds(5);
+  // Calls at a time, so many that a client which keeps to its limit cannot have them: gRPC holds none to the limit who
+  // has not acknowledged it. 0: any number.
+  int64_t max_open_calls = 0;
   // Calls that were cancelled of late, beyond those that were not, from which on a connection is to blame if an event
   // loop has too much to do.
   double resets = 1000;
@@ -57,10 +63,17 @@ class ConnectionLedger {
   const ConnectionSnapshot& last() const { return last_; }
 
  private:
+  // Bytes that no call explains.
+  void AddNoise(int64_t bytes);
+
   const ConnectionPolicy& policy_;
   ConnectionSnapshot last_;
   int64_t half_sent_ = 0;
   int64_t noise_ = 0;
+  // What may still come of messages whose calls ended without them: the server refused those, or did not wait. And when
+  // such a call was last seen.
+  int64_t owed_ = 0;
+  TimePoint owed_at_;
   double resets_ = 0;
 };
 

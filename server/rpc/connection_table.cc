@@ -19,6 +19,12 @@ std::string_view Key(std::string_view peer, std::string& storage) {
   return storage;
 }
 
+// Whether the name says which connection it is. All who come over a Unix socket have the same: counts of their calls
+// would be those of whoever came last.
+bool IsNamed(std::string_view peer) {
+  return !peer.starts_with("unix:");
+}
+
 // The address that a peer is counted for.
 std::string Group(std::string_view peer) {
   const Peer parsed = ParsePeer(peer);
@@ -48,7 +54,7 @@ std::shared_ptr<PeerConnection> ConnectionTable::Add(std::string_view peer, Refu
     }
   }
   if (refusal != Refusal::kNone) return nullptr;
-  by_peer_[std::move(key)] = connection;
+  if (IsNamed(peer)) by_peer_[std::move(key)] = connection;
   ++size_;
   return connection;
 }
@@ -63,6 +69,7 @@ void ConnectionTable::Remove(const PeerConnection& connection) {
 }
 
 std::shared_ptr<PeerConnection> ConnectionTable::Find(std::string_view peer) const {
+  if (!IsNamed(peer)) return nullptr;
   std::string storage;
   const std::string_view key = Key(peer, storage);
   MutexLock lock(mutex_);

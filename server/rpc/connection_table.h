@@ -34,7 +34,7 @@ class ConnectionTable {
   // The connection is over.
   void Remove(const PeerConnection& connection);
 
-  // Null if none has that name. `peer` is as a call's context says it.
+  // Null if none has that name, or more than one may have. `peer` is as a call's context says it.
   std::shared_ptr<PeerConnection> Find(std::string_view peer) const;
   size_t size() const;
 

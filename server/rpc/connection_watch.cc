@@ -35,9 +35,8 @@ constexpr Duration kPause = milliseconds(20);
 constexpr int64_t kGreedyBytes = 2 << 20;
 constexpr Duration kHeldUpLong = milliseconds(150);
 constexpr int64_t kGreedyBytesLong = 256 << 10;
-// A loop that has something to do for so much of this time, so often in a row, has too much to do.
+// A loop that is saturated in this time, so often in a row, has too much to do.
 constexpr Duration kUsagePeriod = milliseconds(50);
-constexpr double kSaturated = 0.9;
 constexpr int kSaturatedPeriods = 3;
 // So often in a row, without an answer between.
 constexpr int kStrikes = 8;
@@ -129,7 +128,7 @@ void ConnectionWatch::Tick(TimePoint now) {
   // Calls that wait to be accepted wait inside gRPC, so a probe overtakes them.
   if (now - usage_at_ >= kUsagePeriod) {
     usage_at_ = now;
-    saturated_ = probe_.Usage(now) >= kSaturated ? saturated_ + 1 : 0;
+    saturated_ = probe_.Saturated(now) ? saturated_ + 1 : 0;
     if (saturated_ >= kSaturatedPeriods) CloseResetters(now);
   }
   if (probing_ && probe_.back()) {
@@ -157,6 +156,7 @@ void ConnectionWatch::LookAtSome(TimePoint now) {
   for (size_t i = 0; i < watched_.size(); ++i) {
     WatchedConnection& watched = *watched_[(begin + i) % watched_.size()];
     if (i >= some && !watched.busy()) continue;
+    if (watched.HasTooManyCalls(options_.policy)) Close(watched, "streams");
     if (watched.Look(now)) busy_ = true;
   }
   next_ = begin + some;
@@ -198,6 +198,7 @@ void ConnectionWatch::HoldBackGreedy(TimePoint now) {
   int64_t most = 0;
   std::vector<std::pair<WatchedConnection*, int64_t>> greedy;
   for (auto& watched : watched_) {
+    if (watched->HasTooManyCalls(options_.policy)) Close(*watched, "streams");
     if (watched->looked_at() < probed_at_) {
       // What it has done since that look says nothing of this moment.
       watched->Look(now);

@@ -23,6 +23,7 @@ namespace predictd {
 // sockets; the watch has a duplicate of each.
 //
 //   - A connection that breaks the policy is shut down: gRPC then ends it and its calls.
+//   - So is one with more calls at a time than any client that keeps to its limit.
 //   - When an event loop does not come back, because gRPC reads on and on from a connection that sends faster than it
 //   can
 //     be read, that connection is held back for a moment. Done many times without a call being answered, it is shut

@@ -31,15 +31,17 @@ Duration LoopProbe::held_up() const {
   return most;
 }
 
-double LoopProbe::Usage(TimePoint now) {
-  using Seconds = std::chrono::duration<double>;
-  const double elapsed = Seconds(now - std::exchange(asked_at_, now)).count();
-  double most = 0;
+bool LoopProbe::Saturated(TimePoint now) {
+  const Duration elapsed = now - std::exchange(asked_at_, now);
+  bool saturated = false;
   for (auto& sent : sent_) {
-    const Duration runnable = sent->loop.RunnableTime();
-    most = std::max(most, Seconds(runnable - std::exchange(sent->runnable_time, runnable)).count() / elapsed);
+    const Duration used_time = sent->loop.CpuTime();
+    const Duration runnable_time = sent->loop.RunnableTime();
+    const Duration used = used_time - std::exchange(sent->used_time, used_time);
+    const Duration runnable = runnable_time - std::exchange(sent->runnable_time, runnable_time);
+    if (runnable >= elapsed * 9 / 10 && used >= elapsed / 2) saturated = true;
   }
-  return most;
+  return saturated;
 }
 
 }  // namespace predictd

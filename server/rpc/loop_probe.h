@@ -24,14 +24,17 @@ class LoopProbe {
   // The most processor time that a loop has used since then without coming back. Time in which it was not running does
   // not count: that is nobody's doing.
   Duration held_up() const;
-  // The largest share of the time since this was asked last in which a loop had something to do.
-  double Usage(TimePoint now);
+  // Whether, since this was asked last, a loop had always something to do, and at least half a processor to do it with.
+  // One that gets less of it is behind because of others, not of what it is sent.
+  bool Saturated(TimePoint now);
 
  private:
   struct Sent {
     explicit Sent(EventLoop& loop) : loop(loop) {}
     EventLoop& loop;
     Duration cpu_time{};
+    // When Saturated was asked last.
+    Duration used_time{};
     Duration runnable_time{};
     std::atomic<bool> back{true};
   };

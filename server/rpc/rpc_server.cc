@@ -213,7 +213,8 @@ void RpcServer::Impl::StopCalls(bool endless_only) {
 
 void RpcServer::Impl::Listen(const Options& options, ListeningSockets sockets) {
   ConnectionMetrics& metrics = environment.metrics->connections();
-  const ConnectionPolicy policy{.max_message_bytes = options.max_message_bytes};
+  const ConnectionPolicy policy{.max_message_bytes = options.max_message_bytes,
+                                .max_open_calls = int64_t{2} * options.max_concurrent_streams};
   probe = std::make_unique<LoopProbe>(loops);
   watch = std::make_unique<ConnectionWatch>(
       ConnectionWatch::Options{policy, std::max(environment.memory.limit(), 2 * options.max_message_bytes)},

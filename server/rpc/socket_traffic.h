@@ -23,8 +23,8 @@ void NarrowWindow(int socket);
 void WidenWindow(int socket);
 
 // Lets nothing more into the receive buffer, as if the network lost it: the reader soon finds the buffer empty, and the
-// other end sends again later. From then on it may send less ahead, so that a second time takes effect at once. False
-// where the kernel cannot do it.
+// other end sends again later. From then on it may send less ahead, so that a second time takes effect at once, until
+// the window is widened. False where the kernel cannot do it.
 bool HoldBack(int socket);
 // Ends that.
 void LetGo(int socket);

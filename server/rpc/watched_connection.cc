@@ -31,6 +31,11 @@ bool WatchedConnection::Look(TimePoint now) {
   return to_judge_;
 }
 
+bool WatchedConnection::HasTooManyCalls(const ConnectionPolicy& policy) {
+  const bool too_many = !over_ && policy.max_open_calls > 0 && connection_->open() > policy.max_open_calls;
+  return std::exchange(too_many_calls_, too_many) && too_many;
+}
+
 int64_t WatchedConnection::ReadSinceLook() const {
   const std::optional<SocketTraffic> traffic = ReadTraffic(socket_.get());
   return traffic.has_value() && !over_ ? traffic->read_bytes - traffic_.read_bytes : 0;
@@ -44,7 +49,10 @@ bool WatchedConnection::MovedSinceLook() const {
 Verdict WatchedConnection::Judge() {
   if (!std::exchange(to_judge_, false) || over_) return Verdict::kKeep;
   const CallCounts calls = connection_->counts();
-  if (calls.ended - calls.cancelled > answered_at_strike_) strikes_ = 0;
+  if (strikes_ > 0 && !held_back_ && calls.ended - calls.cancelled > answered_at_strike_) {
+    strikes_ = 0;
+    WidenWindow(socket_.get());
+  }
   return ledger_.Look(
       {.at = looked_at_, .read_bytes = traffic_.read_bytes, .written_bytes = traffic_.written_bytes, .calls = calls});
 }

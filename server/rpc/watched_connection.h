@@ -33,6 +33,9 @@ class WatchedConnection {
   // Reads what has happened; whether that is worth a judgement.
   bool Look(TimePoint now);
   TimePoint looked_at() const { return looked_at_; }
+  // Had more calls open than may be, at this time and the last. Calls that end faster than the loop sees it do not
+  // count.
+  bool HasTooManyCalls(const ConnectionPolicy& policy);
   // It has moved much between the last looks, or is new.
   bool busy() const { return busy_; }
   // What has been read of it since the last look, and whether its calls got on since then.
@@ -71,6 +74,7 @@ class WatchedConnection {
   bool busy_ = true;
   bool to_judge_ = false;
   bool over_ = false;
+  bool too_many_calls_ = false;
   bool held_back_ = false;
   TimePoint held_back_at_;
   int strikes_ = 0;

@@ -69,6 +69,20 @@ TEST(ConnectionTableTest, KeepsTheNewerOfTwoWithOneName) {
   EXPECT_EQ(table.size(), 1U);
 }
 
+TEST(ConnectionTableTest, CountsThoseOfAUnixSocketButFindsNone) {
+  ConnectionTable table({.total = 2});
+  Refusal refusal = Refusal::kNone;
+  const auto first = table.Add("unix:", refusal);
+  ASSERT_NE(first, nullptr);
+  ASSERT_NE(table.Add("unix:", refusal), nullptr);
+  EXPECT_EQ(table.Find("unix:"), nullptr);
+  EXPECT_EQ(table.Find("unix:/run/client.sock"), nullptr);
+  EXPECT_EQ(table.Add("unix:", refusal), nullptr);
+  table.Remove(*first);
+  EXPECT_EQ(table.size(), 1U);
+  EXPECT_NE(table.Add("unix:", refusal), nullptr);
+}
+
 TEST(ConnectionUseTest, CountsACallThatIsServed) {
   const auto connection = std::make_shared<PeerConnection>("peer", "group");
   ConnectionUse use;
