@@ -40,6 +40,9 @@ constexpr Duration kUsagePeriod = milliseconds(50);
 constexpr int kSaturatedPeriods = 3;
 // So often in a row, without an answer between.
 constexpr int kStrikes = 8;
+// How long ended calls take to be gone, and how soon after that a connection is not asked again but closed.
+constexpr Duration kShedTime = milliseconds(200);
+constexpr Duration kShedAgain = std::chrono::seconds(2);
 
 std::string_view Reason(Verdict verdict) {
   return verdict == Verdict::kNoise ? "noise" : "half_sent";
@@ -134,7 +137,7 @@ void ConnectionWatch::Tick(TimePoint now) {
   if (probing_ && probe_.back()) {
     probing_ = false;
     JudgeAll();
-    CloseLargest();
+    ShedLargest(now);
     LetGo(now);
   }
   if (probing_) {
@@ -170,15 +173,23 @@ void ConnectionWatch::JudgeAll() {
   }
 }
 
-void ConnectionWatch::CloseLargest() {
-  const auto size = [](const auto& watched) { return watched->half_sent_bytes(); };
+void ConnectionWatch::ShedLargest(TimePoint now) {
+  // What has just been asked to go counts no more.
+  const auto size = [now](const auto& watched) {
+    return now - watched->shed_at() < kShedTime ? 0 : watched->half_sent_bytes();
+  };
   int64_t total = 0;
   for (const auto& watched : watched_) total += size(watched);
   while (total > options_.half_sent_limit) {
     const auto largest = std::max_element(watched_.begin(), watched_.end(),
                                           [&](const auto& a, const auto& b) { return size(a) < size(b); });
     total -= size(*largest);
-    Close(**largest, "half_sent_in_all");
+    if (now - (*largest)->shed_at() < kShedAgain) {
+      Close(**largest, "half_sent_in_all");
+    } else {
+      (*largest)->set_shed_at(now);
+      options_.shed((*largest)->shared_connection());
+    }
   }
 }
 

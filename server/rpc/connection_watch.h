@@ -2,6 +2,7 @@
 #define PREDICTD_SERVER_RPC_CONNECTION_WATCH_H_
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <thread>
@@ -29,13 +30,16 @@ namespace predictd {
 //     be read, that connection is held back for a moment. Done many times without a call being answered, it is shut
 //     down.
 //   - When a loop has too much to do, connections that cancel their calls by the thousand are shut down.
-//   - When the messages that are half sent take too much together, the connection with the most is shut down.
+//   - When the messages that are half sent take too much together, the calls of the connection with the most are ended;
+//   if that does not help, it is shut down.
 class ConnectionWatch {
  public:
   struct Options {
     ConnectionPolicy policy;
     // Of all messages that have not arrived yet, in bytes.
     int64_t half_sent_limit = 0;
+    // Ends the calls of a connection that wait for a message. Any thread.
+    std::function<void(const std::shared_ptr<PeerConnection>&)> shed;
   };
 
   // `table`, `metrics` and `probe` outlive the watch.
@@ -56,7 +60,7 @@ class ConnectionWatch {
   void Tick(TimePoint now);
   void LookAtSome(TimePoint now);
   void JudgeAll();
-  void CloseLargest();
+  void ShedLargest(TimePoint now);
   void CloseResetters(TimePoint now);
   void HoldBackGreedy(TimePoint now);
   void LetGo(TimePoint now);

@@ -69,6 +69,7 @@ class ConnectionUse {
   int64_t Hold(int64_t bytes);
   // Calls of the connection that have begun and not ended, this one among them; 0 if nothing is known of it.
   int64_t open() const { return connection_ == nullptr ? 0 : connection_->open(); }
+  bool IsOf(const PeerConnection& connection) const { return connection_.get() == &connection; }
   // The call is over; whether the caller cancelled it or went away.
   void End(bool cancelled);
 

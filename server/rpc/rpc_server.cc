@@ -217,7 +217,9 @@ void RpcServer::Impl::Listen(const Options& options, ListeningSockets sockets) {
                                 .max_open_calls = int64_t{2} * options.max_concurrent_streams};
   probe = std::make_unique<LoopProbe>(loops);
   watch = std::make_unique<ConnectionWatch>(
-      ConnectionWatch::Options{policy, std::max(environment.memory.limit(), 2 * options.max_message_bytes)},
+      ConnectionWatch::Options{.policy = policy,
+                               .half_sent_limit = std::max(environment.memory.limit(), 2 * options.max_message_bytes),
+                               .shed = [this](const auto& connection) { ShedRequests(connection); }},
       connections, metrics, *probe);
   listener = std::make_unique<Listener>(
       std::move(sockets), connections, *watch, metrics, [this](int listening_socket, int socket) {

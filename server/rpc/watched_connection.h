@@ -25,6 +25,7 @@ class WatchedConnection {
   }
 
   const PeerConnection& connection() const { return *connection_; }
+  const std::shared_ptr<PeerConnection>& shared_connection() const { return connection_; }
   int socket() const { return socket_.get(); }
 
   // Its place among all, for the watch.
@@ -59,6 +60,10 @@ class WatchedConnection {
   TimePoint held_back_at() const { return held_back_at_; }
   int strikes() const { return strikes_; }
 
+  // When its unfinished messages were last given up.
+  TimePoint shed_at() const { return shed_at_; }
+  void set_shed_at(TimePoint when) { shed_at_ = when; }
+
   // Ends it: gRPC finds the connection at its end and closes its side.
   void ShutDown();
   bool over() const { return over_; }
@@ -77,6 +82,7 @@ class WatchedConnection {
   bool too_many_calls_ = false;
   bool held_back_ = false;
   TimePoint held_back_at_;
+  TimePoint shed_at_;
   int strikes_ = 0;
   int64_t answered_at_strike_ = 0;
 };
