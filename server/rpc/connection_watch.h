@@ -52,6 +52,8 @@ class ConnectionWatch {
 
  private:
   void Run();
+  // Waits, and handles what has come, until `next_tick` at the longest.
+  void HandleEvents(TimePoint next_tick);
   void TakeIncoming();
   void Tick(TimePoint now);
   void LookAtSome(TimePoint now);
@@ -67,6 +69,8 @@ class ConnectionWatch {
   ConnectionTable& table_;
   ConnectionMetrics& metrics_;
   LoopProbe& probe_;
+  // Connections that ended by themselves.
+  Counter& hung_up_;
   FileDescriptor epoll_;
   FileDescriptor wakeup_;
   std::atomic<bool> stop_{false};
@@ -78,6 +82,8 @@ class ConnectionWatch {
   std::vector<std::unique_ptr<WatchedConnection>> watched_;
   size_t next_ = 0;
   bool probing_ = false;
+  // The probe went to all loops, so that it says something when it is back.
+  bool probe_counts_ = false;
   bool busy_ = false;
   TimePoint probed_at_;
   TimePoint usage_at_;
