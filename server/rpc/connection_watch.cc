@@ -159,6 +159,9 @@ void ConnectionWatch::TakeIncoming() {
 }
 
 void ConnectionWatch::Tick(TimePoint now) {
+  if (draining_.exchange(false)) {
+    for (auto& watched : watched_) watched->Owe(options_.half_sent_limit, now);
+  }
   // Calls that wait to be accepted wait inside gRPC, so a probe overtakes them.
   if (now - usage_at_ >= kUsagePeriod) {
     usage_at_ = now;

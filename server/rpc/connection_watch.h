@@ -47,6 +47,9 @@ class ConnectionWatch {
   // A connection of the table, and a duplicate of its socket. False if it cannot be watched. Any thread.
   bool Add(std::shared_ptr<PeerConnection> connection, FileDescriptor socket);
 
+  // From now on gRPC refuses calls by itself, and what has been sent of them belongs to no call that anybody has seen.
+  void OnDraining() { draining_ = true; }
+
   // Ends the thread; no probe is out afterwards. Connections stay open.
   void Stop();
 
@@ -74,6 +77,7 @@ class ConnectionWatch {
   FileDescriptor epoll_;
   FileDescriptor wakeup_;
   std::atomic<bool> stop_{false};
+  std::atomic<bool> draining_{false};
 
   Mutex mutex_;
   std::vector<std::unique_ptr<WatchedConnection>> incoming_ ABSL_GUARDED_BY(mutex_);

@@ -82,6 +82,7 @@ Listener::~Listener() {
 void Listener::Stop() {
   if (!thread_.joinable()) return;
   stop_ = true;
+  watch_.OnDraining();
   eventfd_write(wakeup_.get(), 1);
   thread_.join();
   const ListeningSockets closed = std::move(sockets_);
