@@ -19,6 +19,11 @@ void ConnectionLedger::AddNoise(int64_t bytes) {
   noise_ += bytes - paid;
 }
 
+void ConnectionLedger::Owe(int64_t bytes, TimePoint now) {
+  owed_ += bytes;
+  owed_at_ = now;
+}
+
 Verdict ConnectionLedger::Look(const ConnectionSnapshot& now) {
   const CallCounts& before = last_.calls;
   const CallCounts& calls = now.calls;
@@ -29,8 +34,7 @@ Verdict ConnectionLedger::Look(const ConnectionSnapshot& now) {
 
   // The other end learns later than we that a call is over, and has more of its message under way until then.
   if (unserved > 0) {
-    owed_ += unserved * policy_.max_message_bytes;
-    owed_at_ = now.at;
+    Owe(unserved * policy_.max_message_bytes, now.at);
   } else if (now.at - owed_at_ > policy_.owed_for) {
     owed_ = 0;
   }

@@ -55,6 +55,8 @@ class ConnectionLedger {
   ConnectionLedger(const ConnectionPolicy& policy, TimePoint begin) : policy_(policy) { last_.at = begin; }
 
   Verdict Look(const ConnectionSnapshot& now);
+  // So many bytes more may come of calls that are refused without having begun.
+  void Owe(int64_t bytes, TimePoint now);
 
   // The bytes of messages that have not arrived yet, as far as can be told.
   int64_t half_sent_bytes() const { return half_sent_ > 0 ? half_sent_ : 0; }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <cstring>
+#include <exception>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -45,22 +46,29 @@ std::shared_ptr<PeerConnection> ConnectionTable::Add(std::string_view peer, Refu
   refusal = Refusal::kNone;
   if (limits_.total > 0 && size_ >= limits_.total) refusal = Refusal::kTotal;
   // Counted only where it matters.
-  if (limits_.per_peer > 0 && refusal == Refusal::kNone) {
-    size_t& group_size = group_sizes_[connection->group()];
-    if (group_size >= limits_.per_peer) {
-      refusal = Refusal::kPeer;
-    } else {
-      ++group_size;
-    }
+  const bool grouped = limits_.per_peer > 0;
+  if (grouped && refusal == Refusal::kNone) {
+    const auto group = group_sizes_.find(connection->group());
+    if (group != group_sizes_.end() && group->second >= limits_.per_peer) refusal = Refusal::kPeer;
   }
   if (refusal != Refusal::kNone) return nullptr;
-  if (IsNamed(peer)) by_peer_[std::move(key)] = connection;
+  if (grouped) ++group_sizes_[connection->group()];
   ++size_;
+  try {
+    if (IsNamed(peer)) by_peer_[std::move(key)] = connection;
+  } catch (const std::exception&) {
+    RemoveLocked(*connection);
+    throw;
+  }
   return connection;
 }
 
 void ConnectionTable::Remove(const PeerConnection& connection) {
   MutexLock lock(mutex_);
+  RemoveLocked(connection);
+}
+
+void ConnectionTable::RemoveLocked(const PeerConnection& connection) {
   --size_;
   const auto found = by_peer_.find(connection.peer());
   if (found != by_peer_.end() && found->second.get() == &connection) by_peer_.erase(found);

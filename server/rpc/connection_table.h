@@ -28,8 +28,8 @@ class ConnectionTable {
  public:
   explicit ConnectionTable(const ConnectionLimits& limits) : limits_(limits) {}
 
-  // Null, with the reason in `refusal`, if a limit is reached. A peer of the same name is replaced: it can only be one
-  // whose end has not been noticed yet.
+  // Null, with the reason in `refusal`, if a limit is reached. Throws if there is no memory; then nothing has changed.
+  // A peer of the same name is replaced: it can only be one whose end has not been noticed yet.
   std::shared_ptr<PeerConnection> Add(std::string_view peer, Refusal& refusal);
   // The connection is over.
   void Remove(const PeerConnection& connection);
@@ -39,6 +39,8 @@ class ConnectionTable {
   size_t size() const;
 
  private:
+  void RemoveLocked(const PeerConnection& connection) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   struct Hash {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }

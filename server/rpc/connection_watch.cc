@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <exception>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -48,6 +50,17 @@ std::string_view Reason(Verdict verdict) {
   return verdict == Verdict::kNoise ? "noise" : "half_sent";
 }
 
+void LogFailure(const std::exception& failure) {
+  static LogLimiter limiter(1, std::chrono::seconds(10));
+  if (!limiter.Admit(steady_clock::now()).has_value()) return;
+  try {
+    Log(LogLevel::kError, "connections cannot be watched for now", {{"cause", failure.what()}});
+  } catch (const std::bad_alloc&) {
+    // Then it stays unsaid.
+    return;
+  }
+}
+
 }  // namespace
 
 ConnectionWatch::ConnectionWatch(const Options& options, ConnectionTable& table, ConnectionMetrics& metrics,
@@ -56,6 +69,7 @@ ConnectionWatch::ConnectionWatch(const Options& options, ConnectionTable& table,
       table_(table),
       metrics_(metrics),
       probe_(probe),
+      hung_up_(metrics.closed("closed")),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       wakeup_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
@@ -82,6 +96,8 @@ bool ConnectionWatch::Add(std::shared_ptr<PeerConnection> connection, FileDescri
   // it.
   epoll_event event{.events = EPOLLET, .data = {.ptr = watched.get()}};
   MutexLock lock(mutex_);
+  // What could fail for want of memory comes first.
+  if (incoming_.size() == incoming_.capacity()) incoming_.reserve(2 * incoming_.size() + 1);
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return false;
   incoming_.push_back(std::move(watched));
   metrics_.accepted().Increment();
@@ -91,35 +107,53 @@ bool ConnectionWatch::Add(std::shared_ptr<PeerConnection> connection, FileDescri
 }
 
 void ConnectionWatch::Run() {
-  std::array<epoll_event, 256> events;
   TimePoint next_tick = steady_clock::now();
   while (!stop_) {
-    const Duration left = next_tick - steady_clock::now();
-    const int timeout =
-        watched_.empty() ? -1 : static_cast<int>(std::max<int64_t>(0, std::chrono::ceil<milliseconds>(left).count()));
-    const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
-    // Before the events: they may be those of a newcomer.
-    TakeIncoming();
-    for (int i = 0; i < count; ++i) {
-      if (auto* watched = static_cast<WatchedConnection*>(events[i].data.ptr)) {
-        metrics_.closed("closed").Increment(watched->over() ? 0 : 1);
-        Forget(*watched);
-      } else {
-        eventfd_t unused = 0;
-        eventfd_read(wakeup_.get(), &unused);
-      }
-    }
+    HandleEvents(next_tick);
     const TimePoint now = steady_clock::now();
     if (now < next_tick) continue;
-    Tick(now);
+    try {
+      Tick(now);
+    } catch (const std::exception& failure) {
+      LogFailure(failure);
+    }
     next_tick = now + (busy_ || probing_ ? kBusyPace : kCalmPace);
   }
   LetGo(TimePoint::max());
   while (probing_ && !probe_.back()) std::this_thread::sleep_for(milliseconds(1));
 }
 
+void ConnectionWatch::HandleEvents(TimePoint next_tick) {
+  std::array<epoll_event, 256> events;
+  const Duration left = next_tick - steady_clock::now();
+  const int timeout =
+      watched_.empty() ? -1 : static_cast<int>(std::max<int64_t>(0, std::chrono::ceil<milliseconds>(left).count()));
+  const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
+  // Before the events: they may be those of a newcomer, and come only once.
+  for (bool taken = false; !taken && !stop_;) {
+    try {
+      TakeIncoming();
+      taken = true;
+    } catch (const std::exception& failure) {
+      LogFailure(failure);
+      std::this_thread::sleep_for(kBusyPace);
+    }
+  }
+  for (int i = 0; i < count && !stop_; ++i) {
+    if (auto* watched = static_cast<WatchedConnection*>(events[i].data.ptr)) {
+      if (!watched->over()) hung_up_.Increment();
+      Forget(*watched);
+    } else {
+      eventfd_t unused = 0;
+      eventfd_read(wakeup_.get(), &unused);
+    }
+  }
+}
+
 void ConnectionWatch::TakeIncoming() {
   MutexLock lock(mutex_);
+  const size_t size = watched_.size() + incoming_.size();
+  if (size > watched_.capacity()) watched_.reserve(std::max(size, 2 * watched_.capacity()));
   for (auto& watched : incoming_) {
     watched->index = watched_.size();
     watched_.push_back(std::move(watched));
@@ -128,6 +162,9 @@ void ConnectionWatch::TakeIncoming() {
 }
 
 void ConnectionWatch::Tick(TimePoint now) {
+  if (draining_.exchange(false)) {
+    for (auto& watched : watched_) watched->Owe(options_.half_sent_limit, now);
+  }
   // Calls that wait to be accepted wait inside gRPC, so a probe overtakes them.
   if (now - usage_at_ >= kUsagePeriod) {
     usage_at_ = now;
@@ -136,8 +173,10 @@ void ConnectionWatch::Tick(TimePoint now) {
   }
   if (probing_ && probe_.back()) {
     probing_ = false;
-    JudgeAll();
-    ShedLargest(now);
+    if (probe_counts_) {
+      JudgeAll();
+      ShedLargest(now);
+    }
     LetGo(now);
   }
   if (probing_) {
@@ -148,7 +187,7 @@ void ConnectionWatch::Tick(TimePoint now) {
   if (!busy_) return;
   probing_ = true;
   probed_at_ = now;
-  probe_.Send();
+  probe_counts_ = probe_.Send();
 }
 
 // Those that were busy, and the next of the circle.
@@ -238,6 +277,8 @@ void ConnectionWatch::LetGo(TimePoint now) {
 
 void ConnectionWatch::Close(WatchedConnection& watched, std::string_view reason) {
   static LogLimiter limiter(10, std::chrono::minutes(1));
+  // First, as the rest may fail for want of memory. The hang-up is reported once gRPC has closed its side, too.
+  watched.ShutDown();
   metrics_.closed(reason).Increment();
   if (const std::optional<uint64_t> held_back = limiter.Admit(steady_clock::now())) {
     const CallCounts calls = watched.connection().counts();
@@ -249,8 +290,6 @@ void ConnectionWatch::Close(WatchedConnection& watched, std::string_view reason)
          {"cancelled", calls.cancelled},
          {"held_back", *held_back}});
   }
-  // The hang-up is reported once gRPC has closed its side, too.
-  watched.ShutDown();
 }
 
 void ConnectionWatch::Forget(WatchedConnection& watched) {

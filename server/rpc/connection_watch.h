@@ -51,11 +51,16 @@ class ConnectionWatch {
   // A connection of the table, and a duplicate of its socket. False if it cannot be watched. Any thread.
   bool Add(std::shared_ptr<PeerConnection> connection, FileDescriptor socket);
 
+  // From now on gRPC refuses calls by itself, and what has been sent of them belongs to no call that anybody has seen.
+  void OnDraining() { draining_ = true; }
+
   // Ends the thread; no probe is out afterwards. Connections stay open.
   void Stop();
 
  private:
   void Run();
+  // Waits, and handles what has come, until `next_tick` at the longest.
+  void HandleEvents(TimePoint next_tick);
   void TakeIncoming();
   void Tick(TimePoint now);
   void LookAtSome(TimePoint now);
@@ -71,9 +76,12 @@ class ConnectionWatch {
   ConnectionTable& table_;
   ConnectionMetrics& metrics_;
   LoopProbe& probe_;
+  // Connections that ended by themselves.
+  Counter& hung_up_;
   FileDescriptor epoll_;
   FileDescriptor wakeup_;
   std::atomic<bool> stop_{false};
+  std::atomic<bool> draining_{false};
 
   Mutex mutex_;
   std::vector<std::unique_ptr<WatchedConnection>> incoming_ ABSL_GUARDED_BY(mutex_);
@@ -82,6 +90,8 @@ class ConnectionWatch {
   std::vector<std::unique_ptr<WatchedConnection>> watched_;
   size_t next_ = 0;
   bool probing_ = false;
+  // The probe went to all loops, so that it says something when it is back.
+  bool probe_counts_ = false;
   bool busy_ = false;
   TimePoint probed_at_;
   TimePoint usage_at_;

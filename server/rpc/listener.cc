@@ -3,17 +3,17 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <chrono>
+#include <exception>
+#include <new>
 #include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/telemetry/log.h"
@@ -47,6 +47,10 @@ std::string PeerName(int socket) {
   return absl::StrCat("ipv6:[", text, "]:", port);
 }
 
+std::string ErrorText(int error) {
+  return std::system_category().message(error);
+}
+
 bool IsLackOfFiles(int error) {
   return error == EMFILE || error == ENFILE;
 }
@@ -66,6 +70,8 @@ Listener::Listener(ListeningSockets sockets, ConnectionTable& table, ConnectionW
       handler_(std::move(handler)),
       reserve_(open("/dev/null", O_RDONLY | O_CLOEXEC)),
       wakeup_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  for (const FileDescriptor& socket : sockets_.sockets()) polled_.push_back({socket.get(), POLLIN, 0});
+  polled_.push_back({wakeup_.get(), POLLIN, 0});
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -76,24 +82,31 @@ Listener::~Listener() {
 void Listener::Stop() {
   if (!thread_.joinable()) return;
   stop_ = true;
+  watch_.OnDraining();
   eventfd_write(wakeup_.get(), 1);
   thread_.join();
   const ListeningSockets closed = std::move(sockets_);
 }
 
 void Listener::Run() {
-  std::vector<pollfd> polled;
-  for (const FileDescriptor& socket : sockets_.sockets()) polled.push_back({socket.get(), POLLIN, 0});
-  polled.push_back({wakeup_.get(), POLLIN, 0});
   while (!stop_) {
-    if (std::exchange(out_of_resources_, false)) {
-      // Only the wake-up: what waits to be accepted would end the wait at once.
-      poll(&polled.back(), 1, kPauseMilliseconds);
-    } else {
-      poll(polled.data(), polled.size(), -1);
+    try {
+      WaitAndAccept();
+    } catch (const std::exception& failure) {
+      out_of_resources_ = true;
+      LogLack(failure.what());
     }
-    for (size_t i = 0; i + 1 < polled.size() && !stop_; ++i) AcceptAll(polled[i].fd);
   }
+}
+
+void Listener::WaitAndAccept() {
+  if (std::exchange(out_of_resources_, false)) {
+    // Only the wake-up: what waits to be accepted would end the wait at once.
+    poll(&polled_.back(), 1, kPauseMilliseconds);
+  } else {
+    poll(polled_.data(), polled_.size(), -1);
+  }
+  for (size_t i = 0; i + 1 < polled_.size() && !stop_; ++i) AcceptAll(polled_[i].fd);
 }
 
 void Listener::AcceptAll(int listening_socket) {
@@ -120,14 +133,30 @@ void Listener::Take(int listening_socket, FileDescriptor socket) {
     return;
   }
   FileDescriptor duplicate(fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
-  if (!duplicate.valid() || !watch_.Add(connection, std::move(duplicate))) {
-    const int error = errno;
+  bool watched = false;
+  int error = errno;
+  if (duplicate.valid()) {
+    try {
+      watched = watch_.Add(connection, std::move(duplicate));
+      error = errno;
+    } catch (const std::bad_alloc&) {
+      error = ENOMEM;
+    }
+  }
+  if (!watched) {
     table_.Remove(*connection);
     metrics_.refused("resources").Increment();
-    LogLack(error);
+    LogLack(ErrorText(error));
     return;
   }
-  handler_(listening_socket, socket.Release());
+  const int taken = socket.Release();
+  try {
+    handler_(listening_socket, taken);
+  } catch (const std::exception&) {
+    // Whose it is now nobody knows. The watch finds it at its end.
+    shutdown(taken, SHUT_RDWR);
+    throw;
+  }
 }
 
 void Listener::Refuse(std::string_view reason) {
@@ -154,16 +183,20 @@ void Listener::OnAcceptError(int listening_socket, int error) {
   } else {
     out_of_resources_ = true;
   }
-  LogLack(error);
+  LogLack(ErrorText(error));
 }
 
-void Listener::LogLack(int error) {
+void Listener::LogLack(std::string_view cause) {
   static LogLimiter limiter(1, std::chrono::seconds(10));
   const std::optional<uint64_t> held_back = limiter.Admit(std::chrono::steady_clock::now());
   if (!held_back.has_value()) return;
-  const std::string cause = std::system_category().message(error);
-  Log(LogLevel::kError, "connections cannot be accepted for now: the process may need more open files or memory",
-      {{"cause", cause}, {"connections", static_cast<int64_t>(table_.size())}, {"held_back", *held_back}});
+  try {
+    Log(LogLevel::kError, "connections cannot be accepted for now: the process may need more open files or memory",
+        {{"cause", cause}, {"connections", static_cast<int64_t>(table_.size())}, {"held_back", *held_back}});
+  } catch (const std::bad_alloc&) {
+    // Then it stays unsaid.
+    return;
+  }
 }
 
 }  // namespace predictd

@@ -1,10 +1,13 @@
 #ifndef PREDICTD_SERVER_RPC_LISTENER_H_
 #define PREDICTD_SERVER_RPC_LISTENER_H_
 
+#include <poll.h>
+
 #include <atomic>
 #include <functional>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "server/rpc/connection_metrics.h"
 #include "server/rpc/connection_table.h"
@@ -33,6 +36,7 @@ class Listener {
 
  private:
   void Run();
+  void WaitAndAccept();
   void AcceptAll(int listening_socket);
   void Take(int listening_socket, FileDescriptor socket);
   void Refuse(std::string_view reason);
@@ -40,7 +44,7 @@ class Listener {
   bool ShedOne(int listening_socket);
   void OnAcceptError(int listening_socket, int error);
   // Says that the system lacks something.
-  void LogLack(int error);
+  void LogLack(std::string_view cause);
 
   ListeningSockets sockets_;
   ConnectionTable& table_;
@@ -49,6 +53,8 @@ class Listener {
   const Handler handler_;
   FileDescriptor reserve_;
   FileDescriptor wakeup_;
+  // The listening sockets and, last, the wake-up.
+  std::vector<pollfd> polled_;
   std::atomic<bool> stop_{false};
   bool out_of_resources_ = false;
   std::thread thread_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <utility>
 
 namespace predictd {
@@ -10,16 +11,25 @@ LoopProbe::LoopProbe(const std::vector<std::unique_ptr<EventLoop>>& loops) {
   for (const auto& loop : loops) sent_.push_back(std::make_unique<Sent>(*loop));
 }
 
-void LoopProbe::Send() {
+bool LoopProbe::Send() {
+  bool sent_to_all = true;
   left_.store(sent_.size(), std::memory_order_release);
   for (auto& sent : sent_) {
     sent->cpu_time = sent->loop.CpuTime();
     sent->back.store(false, std::memory_order_relaxed);
-    sent->loop.Post([this, &sent = *sent] {
+    const auto arrive = [this, &sent = *sent] {
       sent.back.store(true, std::memory_order_relaxed);
       left_.fetch_sub(1, std::memory_order_acq_rel);
-    });
+    };
+    try {
+      sent->loop.Post(arrive);
+    } catch (const std::exception&) {
+      // Nobody must wait for it.
+      arrive();
+      sent_to_all = false;
+    }
   }
+  return sent_to_all;
 }
 
 Duration LoopProbe::held_up() const {

@@ -18,7 +18,8 @@ class LoopProbe {
   // The loops run as long as probes are out.
   explicit LoopProbe(const std::vector<std::unique_ptr<EventLoop>>& loops);
 
-  void Send();
+  // False if it went not to all loops, for want of memory.
+  bool Send();
   // All loops have handled what was ready when the last probe was sent.
   bool back() const { return left_.load(std::memory_order_acquire) == 0; }
   // The most processor time that a loop has used since then without coming back. Time in which it was not running does

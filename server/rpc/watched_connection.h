@@ -47,6 +47,8 @@ class WatchedConnection {
   // Judges what the last look has shown, if that is worth it: by now the loops have handled the calls that had begun
   // then.
   Verdict Judge();
+  // So many bytes more may come of calls that are refused without having begun.
+  void Owe(int64_t bytes, TimePoint now) { ledger_.Owe(bytes, now); }
   // Of its unfinished messages.
   int64_t half_sent_bytes() const { return over_ ? 0 : ledger_.half_sent_bytes(); }
   // Calls that were cancelled of late beyond those that were not.

@@ -300,7 +300,7 @@ def test_a_port_in_use_is_said_with_its_cause(tmp_path: Path) -> None:
         flags = [f"--listen=127.0.0.1:{port}", "--metrics-listen=127.0.0.1:0"]
         ended = run_predictd(f"--model-repository={tmp_path}", *flags)
     assert ended.returncode == 1
-    assert f"127.0.0.1 port {port}: Address already in use" in ended.stderr
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in ended.stderr
 
 
 def test_a_unix_socket_is_listened_on_and_removed(tmp_path: Path) -> None:

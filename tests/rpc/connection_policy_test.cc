@@ -156,6 +156,16 @@ TEST(ConnectionLedgerTest, KnowsWhatIsHalfSent) {
   EXPECT_EQ(history.ledger().half_sent_bytes(), 0);
 }
 
+TEST(ConnectionLedgerTest, LetsOwedBytesComeForAWhile) {
+  const ConnectionPolicy policy{.max_message_bytes = 64 * kMiB};
+  ConnectionLedger ledger(policy, TimePoint());
+  ledger.Owe(300 * kMiB, TimePoint());
+  EXPECT_EQ(ledger.Look({.at = TimePoint(std::chrono::seconds(1)), .read_bytes = 200 * kMiB, .calls = {}}),
+            Verdict::kKeep);
+  EXPECT_EQ(ledger.Look({.at = TimePoint(std::chrono::seconds(6)), .read_bytes = 290 * kMiB, .calls = {}}),
+            Verdict::kNoise);
+}
+
 TEST(ConnectionLedgerTest, CountsCancelledCallsBeyondAnsweredOnesAndForgetsThem) {
   const ConnectionPolicy policy;
   ConnectionHistory history(policy);
