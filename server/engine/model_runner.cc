@@ -23,6 +23,10 @@ class NoObserver final : public RunnerObserver {
 // One batch in so many may be as large as the model allows: what it costs is known anew.
 constexpr uint32_t kExploreEvery = 64;
 
+// So many batches that failed may wait while new ones have their turn. The more there are, the more callers are kept
+// waiting by those who make batches fail, and the less of the model's time goes into searching for these.
+constexpr size_t kMostFailed = 16;
+
 RunnerObserver& OrNone(RunnerObserver* observer) {
   static NoObserver none;
   return observer == nullptr ? none : *observer;
@@ -105,8 +109,12 @@ absl::StatusOr<bool> ModelRunner::Push(const std::shared_ptr<Job>& job, const St
   return true;
 }
 
+bool ModelRunner::FailedIsNext() const {
+  return !failed_.empty() && (failed_turn_ || queue_.size() == 0 || failed_.size() >= kMostFailed);
+}
+
 void ModelRunner::NoteNextRows() {
-  next_rows_.store(failed_.empty() ? queue_.NextRows() : failed_.front().NextRows(), std::memory_order_relaxed);
+  next_rows_.store(FailedIsNext() ? failed_.front().NextRows() : queue_.NextRows(), std::memory_order_relaxed);
 }
 
 absl::Status ModelRunner::Admit(const InferenceRequest& request, int64_t bytes, Admission admission, double workers,
@@ -172,18 +180,17 @@ ModelRunner::Step ModelRunner::TakeStep(TimePoint now, Duration shortest_run) no
                                          .most_rows = explore ? signature_.max_batch_size : BatchRows()};
   Step step;
   MutexLock lock(mutex_);
-  if (!failed_.empty()) {
+  if (!FailedIsNext()) {
+    step.taken = queue_.Take(now, options);
+    step.batch = Bisection(std::move(step.taken.batch));
+  }
+  if (step.batch.empty() && !failed_.empty()) {
     step.batch = std::move(failed_.front());
     step.failed = true;
     failed_.erase(failed_.begin());
-  } else {
-    JobQueue::Taken taken = queue_.Take(now, options);
-    step.batch = Bisection(std::move(taken.batch));
-    step.expired = std::move(taken.expired);
-    step.hopeless = std::move(taken.hopeless);
-    step.look_again = taken.look_again;
   }
-  step.more = queue_.size() > 0 || !failed_.empty();
+  failed_turn_ = !step.failed;
+  step.more = !failed_.empty() || (queue_.size() > 0 && step.taken.look_again == kNever);
   NoteNextRows();
   if (step.batch.empty()) return step;
   try {
@@ -199,11 +206,12 @@ void ModelRunner::RunStep() noexcept {
   const TimePoint now = clock_.Now();
   const Duration shortest_run = executor_.cost().Estimate(1) / 2;
   Step step = TakeStep(now, shortest_run);
-  observer_.OnQueuedChange(-static_cast<int64_t>(step.batch.size() + step.expired.size() + step.hopeless.size()));
-  const bool waits = step.look_again != kNever;
-  if (waits || step.more) Reschedule(!waits, step.look_again);
-  for (const auto& job : step.expired) job->Complete(StopStatus(StopReason::kDeadline, "the queue"));
-  for (const auto& job : step.hopeless) {
+  const JobQueue::Taken& taken = step.taken;
+  observer_.OnQueuedChange(-static_cast<int64_t>(step.batch.size() + taken.expired.size() + taken.hopeless.size()));
+  if (taken.look_again != kNever) Reschedule(/*at_once=*/false, taken.look_again);
+  if (step.more) Reschedule(/*at_once=*/true, kNever);
+  for (const auto& job : taken.expired) job->Complete(StopStatus(StopReason::kDeadline, "the queue"));
+  for (const auto& job : taken.hopeless) {
     executor_.margin().OnMissed();
     job->Complete(MissStatus(2 * shortest_run, job->request.deadline - now));
   }

@@ -83,13 +83,11 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
 
   // What a step does.
   struct Step {
-    // To be run: what is left of a batch that failed, or a new one.
+    // From the queue; its batch is moved into `batch`.
+    JobQueue::Taken taken;
+    // A new one, or what is left of one that failed.
     Bisection batch;
     bool failed = false;
-    // To be answered, see JobQueue::Taken.
-    std::vector<std::shared_ptr<Job>> expired;
-    std::vector<std::shared_ptr<Job>> hopeless;
-    TimePoint look_again = kNever;
     // Whether there is more to do at once.
     bool more = false;
     // When its batch probably ends.
@@ -102,6 +100,7 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   // Tells the pool of what waits, at once or then. If it has no memory to note that, nothing waits any more.
   void Reschedule(bool at_once, TimePoint then) noexcept;
   void RefuseAll() noexcept;
+  bool FailedIsNext() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteNextRows() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Signature signature_;
@@ -120,9 +119,9 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   JobQueue queue_ ABSL_GUARDED_BY(mutex_);
   // When each of the batches that run is expected to end.
   absl::InlinedVector<TimePoint, 16> running_until_ ABSL_GUARDED_BY(mutex_);
-  // Batches that failed. Their turn is before that of the queue, where their jobs have been; so there are no more than
-  // workers.
+  // Batches that failed, at most kMostFailed beside those that run. They and the queue take turns.
   std::vector<Bisection> failed_ ABSL_GUARDED_BY(mutex_);
+  bool failed_turn_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 // The awaitable of ModelRunner::Infer. Lives in the frame of the coroutine that awaits it.
