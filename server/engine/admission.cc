@@ -1,6 +1,12 @@
 #include "server/engine/admission.h"
 
 #include <algorithm>
+#include <new>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "server/engine/inference.h"
+#include "server/model/retry_advice.h"
 
 namespace predictd {
 
@@ -13,6 +19,23 @@ Duration TimeToAnswer(const LoadAhead& load, const BatchCost& cost) {
   // What is beyond a day is as good as never.
   const auto bounded = static_cast<Duration::rep>(std::min(ahead, 86400e9));
   return load.until_free + Duration(bounded) + cost.Estimate(std::max(own_rows, load.rows));
+}
+
+absl::Duration RetryDelay(Duration time) {
+  return std::clamp(absl::FromChrono(time), absl::Milliseconds(1), absl::Seconds(10));
+}
+
+absl::Status MissStatus(Duration time, Duration left) noexcept {
+  const auto rounded = [](Duration d) {
+    return absl::FormatDuration(absl::Trunc(absl::FromChrono(d), absl::Microseconds(100)));
+  };
+  try {
+    const std::string message = absl::StrCat("the request would miss its deadline: an answer takes about ",
+                                             rounded(time), ", and ", rounded(left), " are left");
+    return WithRetryAfter(absl::ResourceExhaustedError(message), RetryDelay(time));
+  } catch (const std::bad_alloc&) {
+    return OutOfMemoryStatus();
+  }
 }
 
 }  // namespace predictd

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "server/async/clock.h"
 #include "server/engine/batch_cost.h"
 
@@ -34,6 +36,12 @@ struct LoadAhead {
 
 // How long the request would take to be answered: the batches ahead of it, and its own.
 Duration TimeToAnswer(const LoadAhead& load, const BatchCost& cost);
+
+// When to try again, of something that takes that long to go by.
+absl::Duration RetryDelay(Duration time);
+
+// RESOURCE_EXHAUSTED: an answer would take that long, and so much is left until the deadline.
+absl::Status MissStatus(Duration time, Duration left) noexcept;
 
 // How much more than the estimate must fit before a deadline. What is admitted to a full queue is always close to the
 // limit, so without a margin half of it would be late; too large a one refuses what would have been in time. So it is

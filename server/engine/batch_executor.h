@@ -13,7 +13,6 @@
 #include "server/engine/inference.h"
 #include "server/engine/job.h"
 #include "server/engine/loop_gate.h"
-#include "server/engine/quarantine.h"
 #include "server/engine/runner_observer.h"
 #include "server/engine/warm_up.h"
 #include "server/model/model.h"
@@ -21,7 +20,7 @@
 
 namespace predictd {
 
-// Computes batches of one model version, ends their jobs, and learns from it: what batches cost, who sends what fails,
+// Computes batches of one model version, ends their jobs, and learns from it: what batches cost, and
 // whether they are cheap enough for an event loop. Thread-safe.
 class BatchExecutor {
  public:
@@ -29,37 +28,27 @@ class BatchExecutor {
   BatchExecutor(std::unique_ptr<Model> model, const Signature& signature, RunnerObserver& observer, const Clock& clock,
                 Duration loop_bound);
 
-  // Runs the jobs together, on this thread, and ends each of them. If the batch fails, its parts run, so that only who
-  // is to blame fails. The jobs may be in another order afterwards. Never throws: what there is no memory for ends with
-  // RESOURCE_EXHAUSTED.
-  void Run(absl::Span<std::shared_ptr<Job>> jobs) noexcept;
+  // Runs the jobs together, on this thread, and ends each of them, if that works. Otherwise none has ended, and what is
+  // returned says why: RESOURCE_EXHAUSTED if there was no memory.
+  absl::Status Run(absl::Span<const std::shared_ptr<Job>> jobs) noexcept;
 
   // As WarmUp in warm_up.h, on this thread.
   absl::StatusOr<WarmUpReport> WarmUp(const WarmUpOptions& options);
 
   const BatchCost& cost() const { return cost_; }
-  const LoopGate& loop_gate() const { return loop_gate_; }
+  bool MayRunOnLoop() const { return loop_gate_.MayRun(clock_); }
   DeadlineMargin& margin() { return margin_; }
   const DeadlineMargin& margin() const { return margin_; }
-  Quarantine& quarantine() { return quarantine_; }
 
  private:
-  using Jobs = absl::Span<std::shared_ptr<Job>>;
+  using Jobs = absl::Span<const std::shared_ptr<Job>>;
   using Outputs = absl::StatusOr<std::vector<Tensor>>;
 
-  // Runs them together; `failed` if they are part of a batch that failed. Returns whether it succeeded.
-  bool RunTogether(Jobs jobs, bool failed) noexcept;
-  // Finds out who of them is to blame.
-  void RunHalves(Jobs jobs) noexcept;
-  // As RunTogether, without those that have ended meanwhile or have no time left.
-  bool RunPart(Jobs jobs) noexcept;
-  // `stacked` is set when it is up to the model whether it works.
-  Outputs Compute(Jobs jobs, int64_t rows, bool& stacked) noexcept;
+  Outputs Compute(Jobs jobs, int64_t rows) noexcept;
   void Deliver(Jobs jobs, std::vector<Tensor> outputs, InferenceTimings timings) noexcept;
   // The job's part of the outputs of its batch, from that row on.
   absl::StatusOr<InferenceResult> ResultOf(const Job& job, Jobs batch, std::vector<Tensor>& outputs, int64_t first_row,
                                            InferenceTimings timings) const noexcept;
-  void Blame(const Job& job, bool failed) noexcept;
 
   const std::unique_ptr<Model> model_;
   const Signature& signature_;
@@ -70,7 +59,6 @@ class BatchExecutor {
   BatchCost cost_;
   LoopGate loop_gate_;
   DeadlineMargin margin_;
-  Quarantine quarantine_;
 };
 
 }  // namespace predictd

@@ -42,15 +42,6 @@ struct InferenceResult {
   InferenceTimings timings;
 };
 
-// Who sends a request, for telling callers apart while one of them sends what fails. Asked seldom, and only while its
-// caller is about to wait.
-class RequestOrigin {
- public:
-  virtual ~RequestOrigin() = default;
-  // The same for all requests of one caller. 0 is nobody in particular.
-  virtual uint64_t Id() const = 0;
-};
-
 // The status of work that was stopped; `where` it was ("the queue") is part of the message. Without memory for the
 // message there is none.
 absl::Status StopStatus(StopReason reason, absl::string_view where) noexcept;

@@ -42,10 +42,6 @@ class Job {
     int64_t bytes = 0;
     // Whether it may be set apart because no run would end before its deadline.
     bool refusable = true;
-    // Whether it shares no batch with requests of callers that are trusted, see Quarantine; and whose it is (0: nobody
-    // asked).
-    bool apart = false;
-    uint64_t origin = 0;
     // Null when it is in no queue.
     class JobGroup* group = nullptr;
     std::array<JobTree::Links, kJobTreeKinds> links;

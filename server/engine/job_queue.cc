@@ -9,8 +9,6 @@ namespace {
 
 // So many groups are kept when they are empty.
 constexpr size_t kFewGroups = 16;
-// Part of the key of a group whose jobs are kept apart: no extent is negative.
-constexpr int64_t kApart = -1;
 
 // Makes room first, so that the job is either in the list or still where it was.
 void MoveTo(std::vector<std::shared_ptr<Job>>& list, const auto& take_out) {
@@ -28,18 +26,10 @@ JobQueue::~JobQueue() {
   }
 }
 
-JobGroup* JobQueue::NextGroup(bool apart) const {
-  JobGroup* const next = order_.empty() ? nullptr : order_.top();
-  JobGroup* const next_apart = !apart || apart_order_.empty() ? nullptr : apart_order_.top();
-  if (next == nullptr || next_apart == nullptr) return next != nullptr ? next : next_apart;
-  return ByFirst::Less(*next_apart, *next) ? next_apart : next;
-}
-
-JobGroup& JobQueue::GroupFor(BatchKey key, bool apart) {
-  if (apart) key.push_back(kApart);
+JobGroup& JobQueue::GroupFor(BatchKey key) {
   const auto found = groups_.find(key);
   if (found != groups_.end()) return *found->second;
-  auto made = std::make_unique<JobGroup>(key, apart);
+  auto made = std::make_unique<JobGroup>(key);
   JobGroup& group = *groups_.emplace(std::move(key), std::move(made)).first->second;
   if (groups_.size() > 1 && !mixed_) {
     mixed_ = true;
@@ -49,20 +39,19 @@ JobGroup& JobQueue::GroupFor(BatchKey key, bool apart) {
 }
 
 void JobQueue::Push(std::shared_ptr<Job> job, BatchKey key, int64_t bytes, TimePoint now) {
-  Order& order = job->queued.apart ? apart_order_ : order_;
   // Once there is room in the heap and a group, nothing fails any more.
-  order.ReserveOneMore();
-  JobGroup& group = GroupFor(std::move(key), job->queued.apart);
+  order_.ReserveOneMore();
+  JobGroup& group = GroupFor(std::move(key));
   Job::Queued& queued = job->queued;
   queued.at = now;
   queued.order = {WaitingPlace(job->request.deadline, job->request.priority, now), next_sequence_++};
   queued.bytes = bytes;
   queued.group = &group;
   // The heap orders groups by their first jobs, which this one may change.
-  if (group.heap_index != kNotInHeap) order.Remove(group.heap_index);
+  if (group.heap_index != kNotInHeap) order_.Remove(group.heap_index);
   group.jobs.Insert(*job);
   if (mixed_) all_.Insert(*job);
-  order.Push(&group);
+  order_.Push(&group);
   ++size_;
   bytes_ += bytes;
   queued.self = std::move(job);
@@ -70,15 +59,14 @@ void JobQueue::Push(std::shared_ptr<Job> job, BatchKey key, int64_t bytes, TimeP
 
 std::shared_ptr<Job> JobQueue::Erase(Job& job) noexcept {
   JobGroup& group = *std::exchange(job.queued.group, nullptr);
-  Order& order = OrderOf(group);
-  order.Remove(group.heap_index);
+  order_.Remove(group.heap_index);
   group.jobs.Erase(job);
   if (mixed_) all_.Erase(job);
   --size_;
   bytes_ -= job.queued.bytes;
   if (!group.jobs.empty()) {
     // Into the room that it has just left.
-    order.Push(&group);
+    order_.Push(&group);
   } else if (groups_.size() > kFewGroups) {
     groups_.erase(group.key);
   }
@@ -92,7 +80,7 @@ bool JobQueue::Remove(Job& job) noexcept {
 }
 
 std::shared_ptr<Job> JobQueue::TakeFirst() noexcept {
-  JobGroup* const group = NextGroup(/*apart=*/true);
+  JobGroup* const group = NextGroup();
   return group == nullptr ? nullptr : Erase(*group->jobs.first());
 }
 
@@ -103,7 +91,7 @@ int64_t JobQueue::RowsAhead(const InferenceRequest& request, TimePoint now) cons
 }
 
 int64_t JobQueue::NextRows() const {
-  const JobGroup* const group = NextGroup(/*apart=*/true);
+  const JobGroup* const group = NextGroup();
   if (group == nullptr) return 0;
   return std::max(group->jobs.first()->request.rows, std::min(group->jobs.rows(), options_.max_rows));
 }
@@ -149,9 +137,9 @@ void JobQueue::TakeBatch(JobGroup& group, int64_t max_rows, TimePoint now, Durat
 JobQueue::Taken JobQueue::Take(TimePoint now, const TakeOptions& options) noexcept {
   Taken taken;
   try {
-    JobGroup* group = NextGroup(options.apart);
+    JobGroup* group = NextGroup();
     while (group != nullptr && SetApart(*group->jobs.first(), now, options.shortest_run, taken)) {
-      group = NextGroup(options.apart);
+      group = NextGroup();
     }
     if (group == nullptr) return taken;
     const Job& first = *group->jobs.first();

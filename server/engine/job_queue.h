@@ -17,11 +17,9 @@ namespace predictd {
 // Requests of one model version that can share a batch.
 class JobGroup {
  public:
-  JobGroup(BatchKey key, bool apart) : key(std::move(key)), apart(apart) {}
+  explicit JobGroup(BatchKey key) : key(std::move(key)) {}
 
   const BatchKey key;
-  // Whether its jobs are those that are kept apart.
-  const bool apart;
   JobTree jobs{JobTreeKind::kGroup};
   size_t heap_index = kNotInHeap;
 };
@@ -32,7 +30,7 @@ class JobGroup {
 // The order is the earliest deadline first within a priority, and a level of priority is worth some deadline
 // (WaitingPlace): so the urgent go first as long as the others have not waited for very long. A batch is made of the
 // first request and those after it that can share its batch; the first of the others keeps its place for the next
-// batch. Jobs that are kept apart share batches among themselves only.
+// batch.
 class JobQueue {
  public:
   struct Options {
@@ -58,8 +56,6 @@ class JobQueue {
     // One that is larger than everything may wait alone.
     return size_ < options_.capacity && (size_ == 0 || bytes_ + bytes <= options_.capacity_bytes);
   }
-  // Whether only jobs wait that are kept apart.
-  bool only_apart() const { return order_.empty(); }
 
   // If it throws (out of memory), the job is in no queue.
   void Push(std::shared_ptr<Job> job, BatchKey key, int64_t bytes, TimePoint now);
@@ -88,8 +84,6 @@ class JobQueue {
   struct TakeOptions {
     Duration shortest_run = Duration::zero();
     int64_t most_rows = std::numeric_limits<int64_t>::max();
-    // Whether those that are kept apart may have their turn.
-    bool apart = true;
   };
   // Never throws: without memory to note a job it stops, and what it has got so far is in Taken.
   Taken Take(TimePoint now, const TakeOptions& options) noexcept;
@@ -101,12 +95,10 @@ class JobQueue {
     }
     static size_t& Index(JobGroup& group) { return group.heap_index; }
   };
-  using Order = IndexedHeap<JobGroup*, ByFirst>;
 
-  Order& OrderOf(const JobGroup& group) { return group.apart ? apart_order_ : order_; }
-  // The group of the job whose turn it is; null if none may have it.
-  JobGroup* NextGroup(bool apart) const;
-  JobGroup& GroupFor(BatchKey key, bool apart);
+  // The group of the job whose turn it is; null if nothing waits.
+  JobGroup* NextGroup() const { return order_.empty() ? nullptr : order_.top(); }
+  JobGroup& GroupFor(BatchKey key);
   std::shared_ptr<Job> Erase(Job& job) noexcept;
   // Takes the group's first jobs, up to so many rows.
   void TakeBatch(JobGroup& group, int64_t max_rows, TimePoint now, Duration shortest_run, Taken& taken);
@@ -124,8 +116,7 @@ class JobQueue {
   // Not one of Abseil's maps: those are destroyed by an allocation that fails.
   std::unordered_map<BatchKey, std::unique_ptr<JobGroup>, absl::Hash<BatchKey>> groups_;
   // Those that are not empty.
-  Order order_;
-  Order apart_order_;
+  IndexedHeap<JobGroup*, ByFirst> order_;
   // All jobs, from when there has been a second group on: until then the group's tree says the same.
   JobTree all_{JobTreeKind::kQueue};
   bool mixed_ = false;

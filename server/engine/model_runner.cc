@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
 #include "server/engine/batch.h"
 #include "server/model/retry_advice.h"
 
@@ -24,6 +23,10 @@ class NoObserver final : public RunnerObserver {
 // One batch in so many may be as large as the model allows: what it costs is known anew.
 constexpr uint32_t kExploreEvery = 64;
 
+// So many batches that failed may wait while new ones have their turn. The more there are, the more callers are kept
+// waiting by those who make batches fail, and the less of the model's time goes into searching for these.
+constexpr size_t kMostFailed = 16;
+
 RunnerObserver& OrNone(RunnerObserver* observer) {
   static NoObserver none;
   return observer == nullptr ? none : *observer;
@@ -32,28 +35,6 @@ RunnerObserver& OrNone(RunnerObserver* observer) {
 JobQueue::Options ForSignature(JobQueue::Options options, const Signature& signature) {
   options.max_rows = signature.max_batch_size;
   return options;
-}
-
-// When to try again, of something that takes that long to go by.
-absl::Duration RetryDelay(Duration time) {
-  return std::clamp(absl::FromChrono(time), absl::Milliseconds(1), absl::Seconds(10));
-}
-
-absl::Status MissError(Duration time, Duration left) {
-  const auto rounded = [](Duration d) {
-    return absl::FormatDuration(absl::Trunc(absl::FromChrono(d), absl::Microseconds(100)));
-  };
-  const std::string message = absl::StrCat("the request would miss its deadline: an answer takes about ", rounded(time),
-                                           ", and ", rounded(left), " are left");
-  return WithRetryAfter(absl::ResourceExhaustedError(message), RetryDelay(time));
-}
-
-absl::Status MissStatus(Duration time, Duration left) noexcept {
-  try {
-    return MissError(time, left);
-  } catch (const std::bad_alloc&) {
-    return OutOfMemoryStatus();
-  }
 }
 
 }  // namespace
@@ -69,9 +50,8 @@ ModelRunner::ModelRunner(std::unique_ptr<Model> model, Signature signature, Opti
       executor_(std::move(model), signature_, observer_, clock, options.loop_bound),
       queue_(ForSignature(std::move(options.queue), signature_)) {}
 
-ModelRunner::Inference ModelRunner::Infer(InferenceRequest request, StopSource& stop, Admission admission,
-                                          const RequestOrigin* origin) {
-  return Inference(*this, std::move(request), stop, admission, origin);
+ModelRunner::Inference ModelRunner::Infer(InferenceRequest request, StopSource& stop, Admission admission) {
+  return Inference(*this, std::move(request), stop, admission);
 }
 
 bool ModelRunner::Inference::await_suspend(std::coroutine_handle<> waiter) {
@@ -79,15 +59,15 @@ bool ModelRunner::Inference::await_suspend(std::coroutine_handle<> waiter) {
   const std::shared_ptr<Job> job = job_;
   job->waiter.Prepare(waiter);
   on_stop_.emplace(stop_, [this] { runner_.OnStop(*job_, stop_.reason()); });
-  Enqueue(runner_.shared_from_this(), job, stop_, admission_, origin_);
+  Enqueue(runner_.shared_from_this(), job, stop_, admission_);
   return job->waiter.Suspended();
 }
 
 void ModelRunner::Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_ptr<Job>& job, const StopSource& stop,
-                          Admission admission, const RequestOrigin* origin) noexcept {
+                          Admission admission) noexcept {
   ModelRunner& runner = *self;
   try {
-    absl::StatusOr<bool> pushed = runner.Push(job, stop, admission, origin);
+    absl::StatusOr<bool> pushed = runner.Push(job, stop, admission);
     if (!pushed.ok()) {
       job->Complete(std::move(pushed).status());
     } else if (*pushed) {
@@ -106,23 +86,18 @@ void ModelRunner::Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_p
   }
 }
 
-absl::StatusOr<bool> ModelRunner::Push(const std::shared_ptr<Job>& job, const StopSource& stop, Admission admission,
-                                       const RequestOrigin* origin) {
+absl::StatusOr<bool> ModelRunner::Push(const std::shared_ptr<Job>& job, const StopSource& stop, Admission admission) {
   BatchKey key = KeyOf(job->request, signature_);
   const int64_t bytes = InputBytes(job->request);
   // Without a deadline only the advice on when to retry depends on it, and asking takes the lock that all share.
   const double workers = job->request.deadline == kNever ? 1 : scheduler_.WorkersFor(*this);
   const TimePoint now = clock_.Now();
-  if (origin != nullptr && executor_.quarantine().alarm(now)) {
-    job->queued.origin = origin->Id();
-    job->queued.apart = executor_.quarantine().KeepsApart(job->queued.origin);
-  }
   MutexLock lock(mutex_);
   // Stopped before it got here: OnStop found nothing to remove and ends the job, or has ended it.
   if (stop.stopped()) return false;
   // An idle model takes what comes: an estimate that is wrong would otherwise refuse everything, and never be put
   // right.
-  const bool idle = queue_.size() == 0 && running_until_.empty();
+  const bool idle = queue_.size() == 0 && failed_.empty() && running_until_.empty();
   job->queued.refusable = admission != Admission::kReplacement && !idle;
   if (job->queued.refusable) {
     absl::Status admitted = Admit(job->request, bytes, admission, workers, now);
@@ -134,8 +109,12 @@ absl::StatusOr<bool> ModelRunner::Push(const std::shared_ptr<Job>& job, const St
   return true;
 }
 
+bool ModelRunner::FailedIsNext() const {
+  return !failed_.empty() && (failed_turn_ || queue_.size() == 0 || failed_.size() >= kMostFailed);
+}
+
 void ModelRunner::NoteNextRows() {
-  next_rows_.store(queue_.NextRows(), std::memory_order_relaxed);
+  next_rows_.store(FailedIsNext() ? failed_.front().NextRows() : queue_.NextRows(), std::memory_order_relaxed);
 }
 
 absl::Status ModelRunner::Admit(const InferenceRequest& request, int64_t bytes, Admission admission, double workers,
@@ -156,7 +135,7 @@ absl::Status ModelRunner::Admit(const InferenceRequest& request, int64_t bytes, 
   }
   const Duration left = request.deadline - now;
   if (!executor_.margin().WouldMiss(time, left)) return absl::OkStatus();
-  return MissError(time, left);
+  return MissStatus(time, left);
 }
 
 int64_t ModelRunner::BatchRows() const {
@@ -197,26 +176,25 @@ Duration ModelRunner::StepCost() const {
 
 ModelRunner::Step ModelRunner::TakeStep(TimePoint now, Duration shortest_run) noexcept {
   const bool explore = steps_.fetch_add(1, std::memory_order_relaxed) % kExploreEvery == 0;
-  JobQueue::TakeOptions options = {.shortest_run = shortest_run,
-                                   .most_rows = explore ? signature_.max_batch_size : BatchRows()};
+  const JobQueue::TakeOptions options = {.shortest_run = shortest_run,
+                                         .most_rows = explore ? signature_.max_batch_size : BatchRows()};
   Step step;
   MutexLock lock(mutex_);
-  const TimePoint apart_from = apart_pace_.From(now, /*alone=*/queue_.only_apart());
-  options.apart = apart_from <= now;
-  step.taken = queue_.Take(now, options);
-  const std::vector<std::shared_ptr<Job>>& batch = step.taken.batch;
-  step.apart = !batch.empty() && batch.front()->queued.apart;
-  if (!batch.empty()) apart_pace_.OnTaken(step.apart, now);
-  const bool must_rest = !options.apart && queue_.only_apart();
-  step.more = queue_.size() > 0 && !must_rest;
-  // Never, if one of them runs: when that has ended, it says that there is more.
-  if (queue_.size() > 0 && must_rest) step.taken.look_again = std::min(step.taken.look_again, apart_from);
+  if (!FailedIsNext()) {
+    step.taken = queue_.Take(now, options);
+    step.batch = Bisection(std::move(step.taken.batch));
+  }
+  if (step.batch.empty() && !failed_.empty()) {
+    step.batch = std::move(failed_.front());
+    step.failed = true;
+    failed_.erase(failed_.begin());
+  }
+  failed_turn_ = !step.failed;
+  step.more = !failed_.empty() || (queue_.size() > 0 && step.taken.look_again == kNever);
   NoteNextRows();
-  if (batch.empty()) return step;
-  int64_t rows = 0;
-  for (const auto& job : batch) rows += job->request.rows;
+  if (step.batch.empty()) return step;
   try {
-    running_until_.push_back(now + executor_.cost().Estimate(rows));
+    running_until_.push_back(now + executor_.cost().Estimate(step.batch.NextRows()));
     step.until = running_until_.back();
   } catch (const std::bad_alloc&) {
     // Then those who come do not know of this batch.
@@ -229,32 +207,51 @@ void ModelRunner::RunStep() noexcept {
   const Duration shortest_run = executor_.cost().Estimate(1) / 2;
   Step step = TakeStep(now, shortest_run);
   const JobQueue::Taken& taken = step.taken;
-  observer_.OnQueuedChange(-static_cast<int64_t>(taken.batch.size() + taken.expired.size() + taken.hopeless.size()));
-  const bool waits = taken.look_again != kNever;
-  if (waits || step.more) Reschedule(!waits, taken.look_again);
+  observer_.OnQueuedChange(-static_cast<int64_t>(step.batch.size() + taken.expired.size() + taken.hopeless.size()));
+  if (taken.look_again != kNever) Reschedule(/*at_once=*/false, taken.look_again);
+  if (step.more) Reschedule(/*at_once=*/true, kNever);
   for (const auto& job : taken.expired) job->Complete(StopStatus(StopReason::kDeadline, "the queue"));
   for (const auto& job : taken.hopeless) {
     executor_.margin().OnMissed();
     job->Complete(MissStatus(2 * shortest_run, job->request.deadline - now));
   }
-  if (!taken.batch.empty()) RunBatch(step, now);
+  if (!step.batch.empty()) RunBatch(step, now);
 }
 
 void ModelRunner::RunBatch(Step& step, TimePoint now) noexcept {
-  for (const auto& job : step.taken.batch) observer_.OnDequeued(now - job->queued.at);
-  executor_.Run(absl::MakeSpan(step.taken.batch));
-  bool more = false;
+  const absl::Span<const std::shared_ptr<Job>> jobs = step.batch.Next(now);
+  if (!jobs.empty()) {
+    if (!step.failed) {
+      for (const auto& job : jobs) observer_.OnDequeued(now - job->queued.at);
+    }
+    absl::Status status = executor_.Run(jobs);
+    if (status.ok()) {
+      step.batch.OnWorked();
+    } else {
+      step.batch.OnFailed(std::move(status));
+    }
+  }
   {
-    const TimePoint ended = clock_.Now();
     MutexLock lock(mutex_);
     const auto noted = std::find(running_until_.begin(), running_until_.end(), step.until);
     if (noted != running_until_.end()) running_until_.erase(noted);
-    if (step.apart) {
-      apart_pace_.OnEnded(ended - now, ended);
-      more = queue_.size() > 0;
-    }
   }
-  if (more) Reschedule(/*at_once=*/true, kNever);
+  if (!step.batch.empty()) PutBack(step.batch);
+}
+
+void ModelRunner::PutBack(Bisection& batch) noexcept {
+  const auto size = static_cast<int64_t>(batch.size());
+  try {
+    MutexLock lock(mutex_);
+    failed_.push_back(std::move(batch));
+    observer_.OnQueuedChange(size);
+    NoteNextRows();
+  } catch (const std::bad_alloc&) {
+    // There was no room, and it is still here.
+    batch.EndAll(OutOfMemoryStatus());
+    return;
+  }
+  Reschedule(/*at_once=*/true, kNever);
 }
 
 void ModelRunner::Reschedule(bool at_once, TimePoint then) noexcept {
@@ -270,6 +267,15 @@ void ModelRunner::Reschedule(bool at_once, TimePoint then) noexcept {
 }
 
 void ModelRunner::RefuseAll() noexcept {
+  std::vector<Bisection> failed;
+  {
+    MutexLock lock(mutex_);
+    failed.swap(failed_);
+  }
+  for (Bisection& batch : failed) {
+    observer_.OnQueuedChange(-static_cast<int64_t>(batch.size()));
+    batch.EndAll(OutOfMemoryStatus());
+  }
   while (true) {
     std::shared_ptr<Job> job;
     {

@@ -14,8 +14,8 @@
 #include "server/async/stop.h"
 #include "server/async/worker_pool.h"
 #include "server/engine/admission.h"
-#include "server/engine/apart_pace.h"
 #include "server/engine/batch_executor.h"
+#include "server/engine/bisection.h"
 #include "server/engine/inference.h"
 #include "server/engine/job_queue.h"
 #include "server/engine/runner_observer.h"
@@ -26,7 +26,8 @@
 namespace predictd {
 
 // Runs one model version: its queue, and the steps that the worker pool takes from it. A free worker takes what waits,
-// so batches form while workers are busy and nothing waits for a batch. Thread-safe.
+// so batches form while workers are busy and nothing waits for a batch. Of a batch that fails the parts run, each in a
+// step of its own, so that only who is to blame fails and other models keep their turn. Thread-safe.
 class ModelRunner final : public WorkSource, public std::enable_shared_from_this<ModelRunner> {
  public:
   class Inference;
@@ -52,9 +53,8 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   //   the thread that stopped `stop`, at once, whatever the workers do, with its StopStatus;
   //   this thread, with RESOURCE_EXHAUSTED and advice on when to retry, if the queue is full, there is no memory or,
   //   beside others, the request would not be answered before its deadline.
-  // `stop` and `origin`, which may be null, outlive the await.
-  Inference Infer(InferenceRequest request, StopSource& stop, Admission admission = Admission::kIfRoom,
-                  const RequestOrigin* origin = nullptr);
+  // `stop` outlives the await.
+  Inference Infer(InferenceRequest request, StopSource& stop, Admission admission = Admission::kIfRoom);
 
   // Runs the model on zeros, on this thread, as WarmUp in warm_up.h.
   absl::StatusOr<WarmUpReport> WarmUp(const WarmUpOptions& options) { return executor_.WarmUp(options); }
@@ -62,17 +62,16 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   void RunStep() noexcept override;
   // Of the batch that would be taken now, from those that ran.
   Duration StepCost() const override;
-  bool MayRunOnLoop() const override { return executor_.loop_gate().open(); }
+  bool MayRunOnLoop() const override { return executor_.MayRunOnLoop(); }
 
   int64_t queued() const;
 
  private:
   // `self` keeps the runner while the caller, with its reference, may already be gone.
   static void Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_ptr<Job>& job, const StopSource& stop,
-                      Admission admission, const RequestOrigin* origin) noexcept;
+                      Admission admission) noexcept;
   // Whether the job waits now: not if it was stopped. Or why it is refused.
-  absl::StatusOr<bool> Push(const std::shared_ptr<Job>& job, const StopSource& stop, Admission admission,
-                            const RequestOrigin* origin);
+  absl::StatusOr<bool> Push(const std::shared_ptr<Job>& job, const StopSource& stop, Admission admission);
   void OnStop(Job& job, StopReason reason) noexcept;
   // Whether there is room for the request and time to answer it, with so many workers.
   absl::Status Admit(const InferenceRequest& request, int64_t bytes, Admission admission, double workers,
@@ -84,9 +83,11 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
 
   // What a step does.
   struct Step {
+    // From the queue; its batch is moved into `batch`.
     JobQueue::Taken taken;
-    // Whether the batch is one of those that are kept apart.
-    bool apart = false;
+    // A new one, or what is left of one that failed.
+    Bisection batch;
+    bool failed = false;
     // Whether there is more to do at once.
     bool more = false;
     // When its batch probably ends.
@@ -94,9 +95,12 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   };
   Step TakeStep(TimePoint now, Duration shortest_run) noexcept;
   void RunBatch(Step& step, TimePoint now) noexcept;
+  // Leaves what a run has left of a batch that failed to further steps.
+  void PutBack(Bisection& batch) noexcept;
   // Tells the pool of what waits, at once or then. If it has no memory to note that, nothing waits any more.
   void Reschedule(bool at_once, TimePoint then) noexcept;
   void RefuseAll() noexcept;
+  bool FailedIsNext() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteNextRows() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Signature signature_;
@@ -115,19 +119,16 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   JobQueue queue_ ABSL_GUARDED_BY(mutex_);
   // When each of the batches that run is expected to end.
   absl::InlinedVector<TimePoint, 16> running_until_ ABSL_GUARDED_BY(mutex_);
-  ApartPace apart_pace_ ABSL_GUARDED_BY(mutex_);
+  // Batches that failed, at most kMostFailed beside those that run. They and the queue take turns.
+  std::vector<Bisection> failed_ ABSL_GUARDED_BY(mutex_);
+  bool failed_turn_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 // The awaitable of ModelRunner::Infer. Lives in the frame of the coroutine that awaits it.
 class ModelRunner::Inference {
  public:
-  Inference(ModelRunner& runner, InferenceRequest request, StopSource& stop, Admission admission,
-            const RequestOrigin* origin = nullptr)
-      : runner_(runner),
-        job_(std::make_shared<Job>(std::move(request))),
-        stop_(stop),
-        admission_(admission),
-        origin_(origin) {}
+  Inference(ModelRunner& runner, InferenceRequest request, StopSource& stop, Admission admission)
+      : runner_(runner), job_(std::make_shared<Job>(std::move(request))), stop_(stop), admission_(admission) {}
   Inference(const Inference&) = delete;
   Inference& operator=(const Inference&) = delete;
 
@@ -140,7 +141,6 @@ class ModelRunner::Inference {
   const std::shared_ptr<Job> job_;
   StopSource& stop_;
   const Admission admission_;
-  const RequestOrigin* const origin_;
   std::optional<StopCallback> on_stop_;
 };
 

@@ -43,14 +43,12 @@ struct RowStream::Slot {
 };
 
 struct RowStream::State {
-  State(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options, StopSource& stop,
-        const RequestOrigin* origin)
+  State(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options, StopSource& stop)
       : runner(std::move(runner)),
         request(std::move(request)),
         options(options),
         window(Window(this->request, options)),
         stop(stop),
-        origin(origin),
         total((this->request.rows + options.chunk_rows - 1) / options.chunk_rows),
         slots(static_cast<size_t>(std::min(window, total))) {}
 
@@ -98,7 +96,6 @@ struct RowStream::State {
   const Options options;
   const int64_t window;
   StopSource& stop;
-  const RequestOrigin* const origin;
   const int64_t total;
 
   Mutex mutex;
@@ -121,8 +118,8 @@ bool RowStream::Wait::await_suspend(std::coroutine_handle<> waiter) noexcept {
 }
 
 RowStream::RowStream(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options,
-                     StopSource& stop, const RequestOrigin* origin)
-    : state_(std::make_shared<State>(std::move(runner), std::move(request), options, stop, origin)) {
+                     StopSource& stop)
+    : state_(std::make_shared<State>(std::move(runner), std::move(request), options, stop)) {
   Launch(state_, Admission::kIfRoom);
   for (int64_t i = 1; i < state_->window; ++i) Launch(state_, Admission::kIfSpare);
 }
@@ -191,7 +188,7 @@ Task<> RowStream::RunChunk(std::shared_ptr<State> state, Slot& slot, Admission a
     chunk.inputs = state->runner->signature().batched ? SliceRows(state->request.inputs, first_row, chunk.rows)
                                                       : state->request.inputs;
     // Gone before the stream hears of the end: after that the stop source may be gone.
-    ModelRunner::Inference inference(*state->runner, std::move(chunk), state->stop, admission, state->origin);
+    ModelRunner::Inference inference(*state->runner, std::move(chunk), state->stop, admission);
     result = co_await inference;
   } catch (const std::exception&) {
     result = StatusOfException();

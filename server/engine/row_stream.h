@@ -32,9 +32,8 @@ class RowStream {
     absl::StatusOr<InferenceResult> result;
   };
 
-  // Starts the first chunks. `stop` and `origin`, which may be null, outlive the stream.
-  RowStream(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options, StopSource& stop,
-            const RequestOrigin* origin = nullptr);
+  // Starts the first chunks. `stop` outlives the stream.
+  RowStream(std::shared_ptr<ModelRunner> runner, InferenceRequest request, const Options& options, StopSource& stop);
 
   int64_t total_chunks() const;
 

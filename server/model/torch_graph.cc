@@ -62,6 +62,7 @@ constexpr std::string_view kKnown[] = {
     "aten::div_",
     "aten::dropout",
     "aten::elu",
+    "aten::elu_",
     "aten::embedding",
     "aten::empty",
     "aten::eq",
@@ -78,6 +79,7 @@ constexpr std::string_view kKnown[] = {
     "aten::gather",
     "aten::ge",
     "aten::gelu",
+    "aten::glu",
     "aten::group_norm",
     "aten::gt",
     "aten::hardsigmoid",
@@ -89,10 +91,12 @@ constexpr std::string_view kKnown[] = {
     "aten::layer_norm",
     "aten::le",
     "aten::leaky_relu",
+    "aten::leaky_relu_",
     "aten::len",
     "aten::linear",
     "aten::log",
     "aten::log1p",
+    "aten::log_sigmoid",
     "aten::log_softmax",
     "aten::logical_and",
     "aten::logical_not",
@@ -107,6 +111,8 @@ constexpr std::string_view kKnown[] = {
     "aten::mean",
     "aten::min",
     "aten::minimum",
+    "aten::mish",
+    "aten::mish_",
     "aten::mm",
     "aten::mul",
     "aten::mul_",
@@ -117,6 +123,7 @@ constexpr std::string_view kKnown[] = {
     "aten::ones_like",
     "aten::permute",
     "aten::pow",
+    "aten::prelu",
     "aten::reciprocal",
     "aten::relu",
     "aten::relu6",
@@ -128,8 +135,11 @@ constexpr std::string_view kKnown[] = {
     "aten::rsub",
     "aten::scaled_dot_product_attention",
     "aten::select",
+    "aten::selu",
+    "aten::selu_",
     "aten::sigmoid",
     "aten::silu",
+    "aten::silu_",
     "aten::sin",
     "aten::size",
     "aten::slice",
@@ -158,6 +168,7 @@ constexpr std::string_view kKnown[] = {
     "aten::unsqueeze_",
     "aten::var",
     "aten::view",
+    "aten::warn",
     "aten::zeros",
     "aten::zeros_like",
     "prim::Constant",
@@ -197,12 +208,18 @@ bool HasTensors(const c10::Type& type) {
   return std::any_of(contained.begin(), contained.end(), [](const auto& inner) { return HasTensors(*inner); });
 }
 
+bool IsOfTensors(const torch::jit::Value* value) {
+  return HasTensors(*value->type());
+}
+
+bool TakesTensors(const Node& node) {
+  return std::any_of(node.inputs().begin(), node.inputs().end(), IsOfTensors);
+}
+
 // Comparing two lists of tensors is the same operator as comparing numbers, and looks at all elements.
 bool MakesNumberOfTensor(const Node& node) {
   if (!node.kind().is_aten() || Contains(kAboutTensors, node)) return false;
-  const auto has_tensors = [](const torch::jit::Value* value) { return HasTensors(*value->type()); };
-  return std::any_of(node.inputs().begin(), node.inputs().end(), has_tensors) &&
-         !std::all_of(node.outputs().begin(), node.outputs().end(), has_tensors);
+  return TakesTensors(node) && !std::all_of(node.outputs().begin(), node.outputs().end(), IsOfTensors);
 }
 
 bool IsKnown(const Node& node) {
@@ -212,6 +229,8 @@ bool IsKnown(const Node& node) {
   }
   // With one argument it finds elements.
   if (node.kind() == c10::Symbol::fromQualString("aten::where")) return node.inputs().size() == 3;
+  // Writes text. Turning a tensor into that looks at all elements.
+  if (node.kind() == c10::Symbol::fromQualString("aten::warn")) return !TakesTensors(node);
   return Contains(kKnown, node) && !MakesNumberOfTensor(node);
 }
 

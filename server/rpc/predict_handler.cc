@@ -5,7 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/hash/hash.h"
 #include "server/engine/row_stream.h"
 #include "server/rpc/generation_handler.h"
 #include "server/rpc/message_bytes.h"
@@ -16,16 +15,6 @@ namespace predictd {
 namespace {
 
 using std::chrono::steady_clock;
-
-// The connection that a call came on: all that tells callers apart.
-class Connection final : public RequestOrigin {
- public:
-  explicit Connection(const grpc::ServerContext& context) : context_(context) {}
-  uint64_t Id() const override { return absl::HashOf(context_.peer()); }
-
- private:
-  const grpc::ServerContext& context_;
-};
 
 // What runs the request, of which the call is told. If that is nothing, decoding ends here.
 absl::StatusOr<RequestTarget> Aim(Call& call, TimePoint started, const v1::PredictRequest& request,
@@ -107,9 +96,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffe
   }
 
   decoded->inference.deadline = call.deadline();
-  const Connection origin(call.context());
-  ModelRunner::Inference inference =
-      decoded->runner->Infer(std::move(decoded->inference), call.stop(), Admission::kIfRoom, &origin);
+  ModelRunner::Inference inference = decoded->runner->Infer(std::move(decoded->inference), call.stop());
   absl::StatusOr<InferenceResult> result = co_await inference;
   if (!result.ok()) co_return result.status();
 
@@ -141,9 +128,7 @@ Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, St
   if (!decoded.ok()) co_return decoded.status();
 
   decoded->predict.inference.deadline = call.deadline();
-  const Connection origin(call.context());
-  RowStream rows(decoded->predict.runner, std::move(decoded->predict.inference), decoded->options, call.stop(),
-                 &origin);
+  RowStream rows(decoded->predict.runner, std::move(decoded->predict.inference), decoded->options, call.stop());
   absl::Status status;
   try {
     status = co_await SendRows(call, *decoded, rows, writer);

@@ -45,10 +45,6 @@ class Queue {
   }
 
   Job& job(char name) { return *jobs_[names_.find(name)]; }
-  std::shared_ptr<Job> TakeOut(char name) {
-    queue.Remove(job(name));
-    return jobs_[names_.find(name)];
-  }
 
   // "abc", or "abc -d" if d has expired, or "abc ?d" if d is hopeless.
   std::string Take(int now, int shortest_run = 0, int64_t most_rows = 1'000) {
@@ -272,20 +268,6 @@ TEST(JobQueueTest, RowsOfTheNextBatchAreThoseOfTheFirstGroup) {
   queue.queue.Take(At(0), {});
   queue.queue.Take(At(0), {});
   EXPECT_EQ(queue.queue.NextRows(), 0);
-}
-
-TEST(JobQueueTest, JobsThatAreKeptApartShareBatchesAmongThemselves) {
-  Queue queue({{'a'}, {'b'}, {'c'}, {'d'}, {'e'}});
-  for (char apart : {'b', 'd'}) {
-    const std::shared_ptr<Job> job = queue.TakeOut(apart);
-    job->queued.apart = true;
-    queue.queue.Push(job, {1}, /*bytes=*/1, At(0));
-  }
-  EXPECT_FALSE(queue.queue.only_apart());
-  EXPECT_EQ(queue.Take(0), "ace");
-  EXPECT_TRUE(queue.queue.only_apart());
-  EXPECT_TRUE(queue.queue.Take(At(0), {.apart = false}).batch.empty()) << "it is not their turn";
-  EXPECT_EQ(queue.Take(0), "bd");
 }
 
 TEST(JobQueueTest, QueueThatGoesLetsItsJobsGo) {

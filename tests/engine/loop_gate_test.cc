@@ -18,6 +18,14 @@ using std::chrono::microseconds;
 // What may run on an event loop: here, the thread that ends a burst.
 class LoopGateTest : public RunnerTest {
  protected:
+  // Failures take far longer than a loop is held.
+  LoopGateTest()
+      : RunnerTest([this](absl::Span<const Tensor> inputs) {
+          absl::StatusOr<std::vector<Tensor>> outputs = FailOnNegative(inputs);
+          if (!outputs.ok()) clock_.Advance(100 * kLoopBound);
+          return outputs;
+        }) {}
+
   // Whether the request was answered on this thread.
   bool RunsHere(ModelRunner& runner, InferenceRequest request) {
     AwaitSleepingWorker(pool_);
@@ -126,6 +134,37 @@ TEST_F(LoopGateTest, ARunThatWasKeptFromComputingIsForgiven) {
   EXPECT_TRUE(runner->MayRunOnLoop());
 }
 
+TEST_F(LoopGateTest, ARunThatFailsKeepsTheModelOffTheLoopForAWhile) {
+  const auto runner = MakeRunner(ClosedSignature());
+  EXPECT_TRUE(runner->WarmUp({}).ok());
+  for (int i = 0; i < 10; ++i) {
+    clock_.Advance(LoopGate::kRestAfterFailure);
+    ASSERT_TRUE(runner->MayRunOnLoop()) << "however long failures take";
+    const PendingInference bad(*runner, OneRow(-1));
+    EXPECT_FALSE(bad.Await().ok());
+    EXPECT_FALSE(runner->MayRunOnLoop());
+  }
+  clock_.Advance(LoopGate::kRestAfterFailure - Duration(1));
+  EXPECT_FALSE(runner->MayRunOnLoop());
+}
+
+TEST_F(LoopGateTest, ABatchThatFailedIsSearchedOnAWorker) {
+  const auto runner = MakeRunner(ClosedSignature());
+  EXPECT_TRUE(runner->WarmUp({}).ok());
+  AwaitSleepingWorker(pool_);
+  std::unique_ptr<PendingInference> good;
+  std::unique_ptr<PendingInference> bad;
+  {
+    const WorkerPool::WakeupBatch burst(pool_);
+    good = std::make_unique<PendingInference>(*runner, OneRow(1));
+    bad = std::make_unique<PendingInference>(*runner, OneRow(-1));
+  }
+  EXPECT_TRUE(good->Await().ok());
+  EXPECT_FALSE(bad->Await().ok());
+  EXPECT_NE(good->thread(), std::this_thread::get_id());
+  EXPECT_NE(bad->thread(), std::this_thread::get_id());
+}
+
 // A model that needs a microsecond for each row.
 class MicrosecondRowTest : public RunnerTest {
  protected:
@@ -146,20 +185,22 @@ TEST_F(MicrosecondRowTest, TheLargestBatchDecidesAndNotWhatIsSent) {
 }
 
 TEST(LoopGateUnitTest, WhatIsShutOnOneThreadStaysShut) {
+  const ManualClock clock;
   LoopGate gate(microseconds(50));
-  EXPECT_FALSE(gate.open());
+  EXPECT_FALSE(gate.MayRun(clock));
   gate.OnWarmedUp(microseconds(50));
-  EXPECT_TRUE(gate.open());
+  EXPECT_TRUE(gate.MayRun(clock));
   gate.OnWarmedUp(microseconds(51));
-  EXPECT_FALSE(gate.open());
+  EXPECT_FALSE(gate.MayRun(clock));
   gate.OnWarmedUp(microseconds(1));
-  EXPECT_FALSE(gate.open());
+  EXPECT_FALSE(gate.MayRun(clock));
 }
 
 TEST(LoopGateUnitTest, WithoutABoundItNeverOpens) {
+  const ManualClock clock;
   LoopGate gate(Duration::zero());
   gate.OnWarmedUp(Duration::zero());
-  EXPECT_FALSE(gate.open());
+  EXPECT_FALSE(gate.MayRun(clock));
 }
 
 }  // namespace

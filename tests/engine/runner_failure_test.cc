@@ -48,9 +48,69 @@ TEST_F(RunnerFailureTest, TheOneThatIsToBlameIsFoundByHalving) {
       calls.push_back(std::make_unique<PendingInference>(*runner, OneRow(i == bad ? -1 : 1)));
     model_.Release();
     for (size_t i = 0; i < 64; ++i) EXPECT_EQ(calls[i]->Await().ok(), i != bad) << i;
-    // The batch, then for each of six halvings one run or two.
-    EXPECT_LE(model_.batch_rows().size() - before - 1, 13U) << bad;
+    // The batch, six halves, perhaps the last one alone, and those of whom nothing was known.
+    EXPECT_LE(model_.batch_rows().size() - before - 1, 9U) << bad;
   }
+}
+
+TEST_F(RunnerFailureTest, ABatchThatFailsAsAWholeRunsBoundedlyOften) {
+  const auto runner = MakeRunner();
+  const auto occupant = OccupyWorker(*runner);
+  std::vector<std::unique_ptr<PendingInference>> calls;
+  for (int i = 0; i < 64; ++i) calls.push_back(std::make_unique<PendingInference>(*runner, OneRow(-1)));
+  model_.Release();
+  for (const auto& call : calls) EXPECT_EQ(call->AwaitStatus(), absl::InternalError("negative element"));
+  EXPECT_LE(model_.batch_rows().size() - 1, 64U + 3 * 7);
+}
+
+TEST_F(RunnerFailureTest, OtherModelsHaveTheirTurnBetweenThePartsOfABatchThatFailed) {
+  const auto runner = MakeRunner();
+  FakeModel other_model;
+  const auto other =
+      std::make_shared<ModelRunner>(other_model.Make(), FloatSignature(), ModelRunner::Options{}, pool_, clock_);
+  const auto occupant = OccupyWorker(*runner);
+  std::vector<std::unique_ptr<PendingInference>> calls;
+  for (int i = 0; i < 64; ++i) calls.push_back(std::make_unique<PendingInference>(*runner, OneRow(-1)));
+  model_.ReleaseOne();
+  model_.AwaitRuns(2);
+  const PendingInference call(*other, OneRow(1));
+  EXPECT_FALSE(call.ended());
+  // The batch fails; its first half may be next, but not all of its parts.
+  model_.ReleaseOne();
+  model_.ReleaseOne();
+  EXPECT_TRUE(call.Await().ok());
+  model_.Release();
+  for (const auto& bad : calls) EXPECT_FALSE(bad->Await().ok());
+}
+
+TEST_F(RunnerFailureTest, WhatWaitsHasItsTurnBetweenThePartsOfABatchThatFailed) {
+  const auto runner = MakeRunner();
+  const auto occupant = OccupyWorker(*runner);
+  std::vector<std::unique_ptr<PendingInference>> calls;
+  for (int i = 0; i < 64; ++i) calls.push_back(std::make_unique<PendingInference>(*runner, OneRow(-1)));
+  model_.ReleaseOne();
+  model_.AwaitRuns(2);
+  const PendingInference call(*runner, OneRow(1));
+  for (int i = 0; i < 3; ++i) model_.ReleaseOne();
+  EXPECT_TRUE(call.Await().ok());
+  model_.Release();
+  for (const auto& bad : calls) EXPECT_FALSE(bad->Await().ok());
+  const std::vector<int64_t> rows = model_.batch_rows();
+  EXPECT_EQ(std::vector<int64_t>(rows.begin(), rows.begin() + 5), (std::vector<int64_t>{1, 64, 32, 1, 16}));
+}
+
+TEST_F(RunnerFailureTest, BatchesThatFailedDoNotKeepASmallOneFromWaitingForOthers) {
+  const ModelRunner::Options options = {.queue = {.max_delay = std::chrono::seconds(1)}, .observer = &observer_};
+  const auto runner =
+      std::make_shared<ModelRunner>(model_.Make(), FloatSignature(/*max_batch_size=*/4), options, pool_, clock_);
+  model_.Block();
+  std::vector<std::unique_ptr<PendingInference>> calls;
+  for (int i = 0; i < 4; ++i) calls.push_back(std::make_unique<PendingInference>(*runner, OneRow(-1)));
+  model_.AwaitRuns(1);
+  const PendingInference waits(*runner, OneRow(1));
+  model_.Release();
+  for (const auto& bad : calls) EXPECT_FALSE(bad->Await().ok());
+  EXPECT_FALSE(waits.ended());
 }
 
 TEST_F(RunnerFailureTest, SeveralThatAreToBlameFailAlone) {

@@ -18,9 +18,7 @@ namespace predictd {
 // cancels it if it has not ended. Thread-safe.
 class PendingInference {
  public:
-  PendingInference(ModelRunner& runner, InferenceRequest request, Admission admission = Admission::kIfRoom,
-                   uint64_t origin = 0)
-      : origin_(origin) {
+  PendingInference(ModelRunner& runner, InferenceRequest request, Admission admission = Admission::kIfRoom) {
     Detach(Run(*this, runner, std::move(request), admission));
   }
   ~PendingInference() {
@@ -58,7 +56,7 @@ class PendingInference {
   static Task<> Run(PendingInference& self, ModelRunner& runner, InferenceRequest request, Admission admission) {
     absl::StatusOr<InferenceResult> result;
     {
-      ModelRunner::Inference inference(runner, std::move(request), self.stop_, admission, &self.origin_);
+      ModelRunner::Inference inference(runner, std::move(request), self.stop_, admission);
       result = co_await inference;
     }
     MutexLock lock(self.mutex_);
@@ -68,16 +66,6 @@ class PendingInference {
     self.ended_.NotifyAll();
   }
 
-  class Origin final : public RequestOrigin {
-   public:
-    explicit Origin(uint64_t id) : id_(id) {}
-    uint64_t Id() const override { return id_; }
-
-   private:
-    const uint64_t id_;
-  };
-
-  const Origin origin_;
   StopSource stop_;
   mutable Mutex mutex_;
   mutable CondVar ended_;
