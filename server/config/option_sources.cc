@@ -97,7 +97,7 @@ std::string Show(const toml::node& node) {
 
 // The value as a flag would have it, or nothing if it is of another kind.
 std::optional<std::string> ToText(const toml::node& node, OptionKind kind) {
-  const auto text = node.value_exact<std::string>();
+  auto text = node.value_exact<std::string>();
   const auto number = node.value_exact<int64_t>();
   switch (kind) {
     case OptionKind::kText:

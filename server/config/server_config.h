@@ -38,8 +38,8 @@ struct ServerConfig {
   absl::Duration max_deadline = absl::ZeroDuration();
   int64_t max_message_bytes = int64_t{64} << 20;
   int max_concurrent_streams = 1000;
-  // Bytes of calls, requests and answers that all callers together may make the server hold. 0: a sixteenth of the memory
-  // that there is.
+  // Bytes of calls, requests and answers that all callers together may make the server hold. 0: a sixteenth of the
+  // memory that there is.
   int64_t request_memory = 0;
   // Health watches and reflection streams at a time.
   int64_t max_endless_calls = 4096;

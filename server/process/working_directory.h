@@ -8,8 +8,8 @@
 namespace predictd {
 
 // Goes to "/" if the folder that the process was started in has been removed, and remembers it: an initialiser of
-// LibTorch's mathematics ends the process when it finds none. So this is to be called before those of the libraries, and
-// makes system calls only.
+// LibTorch's mathematics ends the process when it finds none. So this is to be called before those of the libraries,
+// and makes system calls only.
 void LeaveRemovedWorkingDirectory();
 
 bool WorkingDirectoryWasRemoved();

@@ -8,8 +8,8 @@
 #include <chrono>
 #include <utility>
 
-#include "server/telemetry/otel_log.h"
 #include "server/telemetry/log_limiter.h"
+#include "server/telemetry/otel_log.h"
 
 namespace predictd {
 namespace {

@@ -50,9 +50,9 @@ TEST(StepQueueThreadsTest, EveryCoroutineEndsOnceWhateverHappensAtTheSameTime) {
   WorkerPool pool({.workers = 2});
   const auto queue =
       std::make_shared<StepQueue>(StepQueue::Options{.share = {.max_concurrency = 1}, .capacity = 50}, pool);
-  Ends ends(kThreads * kEach);
-  std::vector<StopSource> stops(kThreads * kEach);
-  std::vector<std::atomic<bool>> entered(kThreads * kEach);
+  Ends ends(size_t{kThreads} * kEach);
+  std::vector<StopSource> stops(size_t{kThreads} * kEach);
+  std::vector<std::atomic<bool>> entered(size_t{kThreads} * kEach);
   {
     std::vector<std::jthread> threads;
     for (int t = 0; t < kThreads; ++t) {

@@ -60,7 +60,7 @@ class HttpServerTest : public testing::Test {
   HttpServerTest() {
     auto server = HttpServer::Start({ListenAddress::Kind::kIpv4, "127.0.0.1", 0},
                                     {{"/page", [] { return HttpResponse{.body = "the page"}; }},
-                                     {"/large", [] { return HttpResponse{.body = std::string(20'000'000, 'x')}; }},
+                                     {"/large", [] { return HttpResponse{.body = std::string(8'000'000, 'x')}; }},
                                      {"/memory", []() -> HttpResponse { throw std::bad_alloc(); }}});
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -99,8 +99,8 @@ TEST_F(HttpServerTest, ARequestMayComeByteByByte) {
 
 TEST_F(HttpServerTest, AnAnswerIsWholeHoweverLargeItIsAndWhateverElseWasSent) {
   const std::string answer = Ask("GET /large HTTP/1.1\r\n\r\n" + std::string(100'000, 'y'));
-  EXPECT_THAT(answer.substr(0, 200), HasSubstr("Content-Length: 20000000\r\n"));
-  EXPECT_EQ(answer.size() - answer.find("\r\n\r\n") - 4, 20'000'000U);
+  EXPECT_THAT(answer.substr(0, 200), HasSubstr("Content-Length: 8000000\r\n"));
+  EXPECT_EQ(answer.size() - answer.find("\r\n\r\n") - 4, 8'000'000U);
 }
 
 TEST_F(HttpServerTest, HeadersWithoutEndAreRefusedAtTheirLimit) {
@@ -130,7 +130,7 @@ TEST_F(HttpServerTest, WhoDoesNotReadTheAnswerCostsOthersNothingAndNotMuchMemory
   }
   ExpectPageAtOnce();
   // 20 of 20 MB do not fit: the first were cut off.
-  EXPECT_LT(lazy.front()->ReadAll().size(), 20'000'000U);
+  EXPECT_LT(lazy.front()->ReadAll().size(), 8'000'000U);
 }
 
 TEST_F(HttpServerTest, StopsAtOnceWhateverItsConnectionsDo) {

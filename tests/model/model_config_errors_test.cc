@@ -209,7 +209,8 @@ TEST(ModelConfigErrorsTest, KeyOfANumberAtTheEdgesIsNamed) {
   for (const std::string& value : bad) {
     for (const std::string& wrong : keys) {
       std::string text = "kind = \"generator\"\n[generator]\nend_token_ids = [2]\n";
-      for (const std::string& key : keys) text += key + " = " + (key == wrong ? value : "8") + "\n";
+      for (const std::string& key : keys)
+        text.append(key).append(" = ").append(key == wrong ? value : "8").append("\n");
       const absl::Status status = ModelConfig::Parse(text).status();
       EXPECT_EQ(status.message().substr(0, 10 + wrong.size()), "generator." + wrong) << value << ": " << status;
     }

@@ -139,7 +139,7 @@ TEST(RequestScanTest, WhatAModelCanUseIsAccepted) {
   EXPECT_TRUE(Scan(kText + Field(7, Field(3, Field(1, std::string(100, '\1'))))).ok());
   EXPECT_TRUE(Scan(kText + Field(7, Repeat(Field(12, "\x08\1"), 200))).ok());
   // Elements of a tensor have no limit of their own, packed or not.
-  EXPECT_TRUE(Scan(kTensors + Field(4, Field(7, std::string(10'000'000, '\1')))).ok());
+  EXPECT_TRUE(Scan(kTensors + Field(4, Field(7, std::string(8'000'000, '\1')))).ok());
   EXPECT_TRUE(Scan(kTensors + Field(4, Repeat("\x28\1", 1'000'000))).ok());
   EXPECT_TRUE(Scan("").ok()) << "the request without a model is refused by who parses it";
 }
