@@ -42,8 +42,9 @@ inline InferenceRequest OneRow(float value, TimePoint deadline = kNever) {
   return FloatRequest(Floats({1, 1}, {value}), deadline);
 }
 
-// INTERNAL if any element is negative, else the inputs.
+// INTERNAL if any element is negative, else the inputs. Strings never are.
 inline absl::StatusOr<std::vector<Tensor>> FailOnNegative(absl::Span<const Tensor> inputs) {
+  if (inputs[0].dtype() == DType::kBytes) return FakeModel::Echo(inputs);
   for (float value : Values(inputs[0])) {
     if (value < 0) return absl::InternalError("negative element");
   }
