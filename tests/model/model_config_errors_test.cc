@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "server/model/model_config.h"
 
 namespace predictd {
@@ -216,7 +217,7 @@ TEST(ModelConfigErrorsTest, KeyOfANumberAtTheEdgesIsNamed) {
     }
     for (const std::string key : {"queue_capacity", "weight"}) {
       if (key == "weight" && value == "1.0") continue;
-      const absl::Status status = ModelConfig::Parse(key + " = " + value).status();
+      const absl::Status status = ModelConfig::Parse(absl::StrCat(key, " = ", value)).status();
       EXPECT_EQ(status.message().substr(0, key.size()), key) << value << ": " << status;
     }
   }
