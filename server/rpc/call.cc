@@ -65,8 +65,6 @@ absl::Status Call::Admit() {
   if (environment_.draining.load(std::memory_order_acquire) && !method_->while_draining()) {
     return WithRetryAfter(absl::UnavailableError("the server shuts down"), kDrainRetry);
   }
-  // Whether the server lives must be known above all when it is full; its requests are small, and end at once.
-  if (method_->while_draining()) return absl::OkStatus();
   if (method_->endless() &&
       environment_.endless_calls.load(std::memory_order_relaxed) > environment_.max_endless_calls) {
     return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("there are ", environment_.max_endless_calls,
@@ -77,6 +75,8 @@ absl::Status Call::Admit() {
 }
 
 absl::Status Call::Hold(int64_t bytes) {
+  // Whether the server lives must be known above all when it is full; requests and answers of that are a few bytes.
+  if (method_->while_draining()) return absl::OkStatus();
   const int64_t limit = environment_.memory.limit();
   if (memory_.bytes() + bytes > limit) {
     return absl::ResourceExhaustedError(absl::StrCat("the call would hold ", memory_.bytes() + bytes,
