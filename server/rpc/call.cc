@@ -74,6 +74,14 @@ absl::Status Call::Admit() {
   return Hold(kCallBytes);
 }
 
+absl::Status Call::CheckMessageSize() const {
+  const auto bytes = static_cast<int64_t>(message_.Length());
+  const int64_t most = method_->max_request_bytes();
+  if (bytes <= most) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the request has ", bytes, " bytes, and ", method_->name(), " takes at most ", most));
+}
+
 absl::Status Call::Hold(int64_t bytes) {
   // Whether the server lives must be known above all when it is full; requests and answers of that are a few bytes.
   if (method_->while_draining()) return absl::OkStatus();

@@ -50,6 +50,8 @@ class Call : public CallLink {
   class Reading;
   Reading Read();
   grpc::ByteBuffer& message() { return message_; }
+  // RESOURCE_EXHAUSTED if the message is larger than the method's may be.
+  absl::Status CheckMessageSize() const;
 
   // `co_await call.Send(bytes, start)`: starts an operation that sends so many bytes, with a tag, and waits until the
   // transport has taken them; whether it has. From any thread; continues on the loop.

@@ -1,6 +1,5 @@
 #include "server/rpc/reflection_handler.h"
 
-#include "absl/strings/str_cat.h"
 #include "server/engine/inference.h"
 #include "server/rpc/message_bytes.h"
 #include "server/rpc/reflection.h"
@@ -13,11 +12,7 @@ Task<absl::Status> HandleReflection(Call& call, StreamWriter& writer, const std:
     if (!co_await reading) {
       co_return call.stop().stopped() ? StopStatus(call.stop().reason(), "the stream") : absl::OkStatus();
     }
-    const auto bytes = static_cast<int64_t>(call.message().Length());
-    if (bytes > call.method().max_request_bytes()) {
-      co_return absl::ResourceExhaustedError(absl::StrCat(
-          "the request has ", bytes, " bytes, and reflection takes at most ", call.method().max_request_bytes()));
-    }
+    if (absl::Status status = call.CheckMessageSize(); !status.ok()) co_return status;
     auto message = ParseMessage<grpc::reflection::v1::ServerReflectionRequest>(call.message());
     if (!message.ok()) co_return message.status();
     absl::StatusOr<grpc::ByteBuffer> response = SerializeMessage(Reflect(**message, services));

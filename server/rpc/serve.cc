@@ -5,7 +5,6 @@
 #include <utility>
 #include <variant>
 
-#include "absl/strings/str_cat.h"
 #include "server/engine/inference.h"
 #include "server/rpc/call.h"
 #include "server/rpc/stream_writer.h"
@@ -20,11 +19,8 @@ constexpr int kWaiting = 8;
 absl::Status TakeRequest(Call& call, bool arrived) {
   if (!arrived && call.stop().stopped()) return StopStatus(call.stop().reason(), "the request's arrival");
   if (!arrived) return absl::InvalidArgumentError("the call has no request");
-  const auto bytes = static_cast<int64_t>(call.message().Length());
-  const int64_t most = call.method().max_request_bytes();
-  if (bytes <= most) return call.Hold(bytes);
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the request has ", bytes, " bytes, and ", call.method().name(), " takes at most ", most));
+  if (absl::Status status = call.CheckMessageSize(); !status.ok()) return status;
+  return call.Hold(static_cast<int64_t>(call.message().Length()));
 }
 
 // What the method's handler answers: the last message, if there is one, or the status to end with.
