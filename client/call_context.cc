@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 
 namespace predictd {
+inline namespace client {
 namespace {
 
 constexpr char kTraceparent[] = "traceparent";
@@ -54,4 +55,5 @@ absl::Status CallContext::Finish(const grpc::Status& status, CallInfo* info) con
   return result;
 }
 
+}  // namespace client
 }  // namespace predictd

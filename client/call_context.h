@@ -14,12 +14,13 @@
 #include "client/call_options.h"
 
 namespace predictd {
+inline namespace client {
 
-// Owns the grpc::ClientContext of a call, applies its options, and turns its end into a status and a CallInfo. Owned by
-// the call (Client or PredictionStream), used by one thread; cancelling is for any thread.
+// Owns the grpc::ClientContext of a call, applies the call's options, and turns its end into a status and a CallInfo.
+// Owned by the call (Client or PredictionStream) and used by one thread; any thread may cancel.
 class CallContext {
  public:
-  // Metadata that gRPC does not allow: INVALID_ARGUMENT.
+  // INVALID_ARGUMENT for metadata that gRPC does not allow.
   static absl::StatusOr<std::unique_ptr<CallContext>> Create(const Metadata& client_metadata,
                                                              const CallOptions& options,
                                                              absl::Duration default_deadline);
@@ -27,12 +28,12 @@ class CallContext {
   CallContext(const CallContext&) = delete;
   CallContext& operator=(const CallContext&) = delete;
 
-  // For the generated stub's call.
+  // The context to pass to the generated stub.
   grpc::ClientContext* grpc() { return &grpc_; }
 
   void Cancel() { grpc_.TryCancel(); }
 
-  // The call ended with `status`. Fills `info` unless null.
+  // Call this when the call has ended with `status`. Fills `info` unless it is null.
   absl::Status Finish(const grpc::Status& status, CallInfo* info) const;
 
  private:
@@ -43,6 +44,7 @@ class CallContext {
   grpc::ClientContext grpc_;
 };
 
+}  // namespace client
 }  // namespace predictd
 
 #endif  // PREDICTD_CLIENT_CALL_CONTEXT_H_

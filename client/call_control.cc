@@ -3,9 +3,10 @@
 #include <grpcpp/client_context.h>
 
 namespace predictd {
+inline namespace client {
 
 void CallControl::Cancel() {
-  // Under the lock, so that no call can end and vanish meanwhile.
+  // Holds the lock, so that no call can end and disappear meanwhile.
   absl::MutexLock lock(&mutex_);
   cancelled_ = true;
   for (grpc::ClientContext* call : calls_) call->TryCancel();
@@ -27,4 +28,5 @@ void CallControl::Detach(grpc::ClientContext* call) {
   calls_.erase(call);
 }
 
+}  // namespace client
 }  // namespace predictd

@@ -1,4 +1,4 @@
-// A handle to stop calls from outside.
+// A handle with which others can stop calls.
 #ifndef PREDICTD_CLIENT_CALL_CONTROL_H_
 #define PREDICTD_CLIENT_CALL_CONTROL_H_
 
@@ -11,17 +11,18 @@ class ClientContext;
 }
 
 namespace predictd {
+inline namespace client {
 
-// Cancels every call that was started with it (CallOptions::control), those that run and those to come. Shared by who
-// makes the calls and who stops them: another thread, or one that waits for a signal. Any thread may call it, but not a
-// signal handler.
+// Cancels every call that was started with it (CallOptions::control), those that are running and those that follow.
+// Shared by the thread that makes the calls and whoever stops them, such as another thread or one that waits for a
+// signal. Any thread may use it, but not a signal handler.
 class CallControl {
  public:
   CallControl() = default;
   CallControl(const CallControl&) = delete;
   CallControl& operator=(const CallControl&) = delete;
 
-  // The calls end with CANCELLED soon after, unless they have ended already. Does not block; a second time does
+  // The calls end with CANCELLED soon after, unless they have already ended. Does not block; calling it again does
   // nothing.
   void Cancel();
 
@@ -39,6 +40,7 @@ class CallControl {
   absl::flat_hash_set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mutex_);
 };
 
+}  // namespace client
 }  // namespace predictd
 
 #endif  // PREDICTD_CLIENT_CALL_CONTROL_H_

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 
 namespace predictd {
+inline namespace client {
 
 absl::Status CheckMetadata(const Metadata& metadata) {
   for (const auto& [key, value] : metadata) {
@@ -28,4 +29,5 @@ absl::Status CheckMetadata(const Metadata& metadata) {
   return absl::OkStatus();
 }
 
+}  // namespace client
 }  // namespace predictd

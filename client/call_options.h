@@ -11,18 +11,21 @@
 #include "client/call_metadata.h"
 
 namespace predictd {
+inline namespace client {
 
 struct CallOptions {
-  // From the call's start. Default: the client's. InfiniteDuration: none, the server's own limit remains.
+  // Counts from the call's start. The default is the client's deadline; InfiniteDuration means none, but the server's
+  // own limit remains.
   std::optional<absl::Duration> deadline = std::nullopt;
-  // Sent after the client's own.
+  // Sent after the client's own metadata.
   Metadata metadata = {};
-  // W3C trace context, as in "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01". Default: none is sent.
+  // The W3C trace context, such as "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01". By default none is sent.
   std::string traceparent = {};
-  // Lets others cancel the call. Default: nobody can.
+  // Lets others cancel the call. By default nobody can.
   std::shared_ptr<CallControl> control = nullptr;
 };
 
+}  // namespace client
 }  // namespace predictd
 
 #endif  // PREDICTD_CLIENT_CALL_OPTIONS_H_

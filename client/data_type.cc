@@ -1,6 +1,7 @@
 #include "client/data_type.h"
 
 namespace predictd {
+inline namespace client {
 
 absl::string_view DataTypeName(v1::DataType type) {
   constexpr absl::string_view kPrefix = "DATA_TYPE_";
@@ -14,4 +15,5 @@ std::size_t DataTypeWidth(v1::DataType type) {
   return width;
 }
 
+}  // namespace client
 }  // namespace predictd

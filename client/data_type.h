@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "absl/strings/string_view.h"
@@ -11,14 +12,15 @@
 #include "predictd/v1/tensor.pb.h"
 
 namespace predictd {
+inline namespace client {
 
 // "FP32", "BYTES", ...; "?" for a type that this client does not know.
 absl::string_view DataTypeName(v1::DataType type);
 
-// Bytes of one element in the raw encoding; 0 for BYTES (variable) and for unknown types.
+// The number of bytes of one element in the raw encoding; 0 for BYTES (variable) and for unknown types.
 std::size_t DataTypeWidth(v1::DataType type);
 
-// The protocol's type of a C++ element type.
+// The protocol's type for a C++ element type.
 template <typename T>
 inline constexpr v1::DataType kDataTypeOf = v1::DATA_TYPE_UNSPECIFIED;
 template <>
@@ -48,11 +50,24 @@ inline constexpr v1::DataType kDataTypeOf<float> = v1::DATA_TYPE_FP32;
 template <>
 inline constexpr v1::DataType kDataTypeOf<double> = v1::DATA_TYPE_FP64;
 
+// The element whose raw encoding begins at `bytes`. For BOOL every byte but 0 is true, as in NumPy: a C++ bool that was
+// copied from another byte than 0 and 1 would be neither.
+template <typename T>
+T LoadElement(const char* bytes) {
+  if constexpr (std::is_same_v<T, bool>) {
+    return *bytes != 0;
+  } else {
+    T element{};
+    std::memcpy(&element, bytes, sizeof(T));
+    return element;
+  }
+}
+
 template <typename T>
 inline constexpr bool kIsHalfWidth = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 
-// Calls visit(std::type_identity<T>{}) with the C++ type of a fixed-width element type, and returns true.
-// BYTES and unknown types: returns false without a call.
+// Calls visit(std::type_identity<T>{}) with the C++ type of a fixed-width element type, and returns true. For BYTES and
+// unknown types it returns false without calling.
 template <typename Visitor>
 bool VisitFixedWidth(v1::DataType type, Visitor&& visit) {
   switch (type) {
@@ -87,6 +102,7 @@ bool VisitFixedWidth(v1::DataType type, Visitor&& visit) {
   }
 }
 
+}  // namespace client
 }  // namespace predictd
 
 #endif  // PREDICTD_CLIENT_DATA_TYPE_H_

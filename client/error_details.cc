@@ -7,6 +7,7 @@
 #include "google/rpc/error_details.pb.h"
 
 namespace predictd {
+inline namespace client {
 namespace {
 
 void AddDetails(const google::rpc::Status& status, ErrorDetails& details) {
@@ -52,4 +53,5 @@ std::string CodeName(absl::StatusCode code) {
   return name.empty() ? absl::StrCat(static_cast<int>(code)) : name;
 }
 
+}  // namespace client
 }  // namespace predictd

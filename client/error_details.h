@@ -1,4 +1,4 @@
-// What a failed call says beyond its code: the google.rpc messages behind a status.
+// What a failed call says besides its code: the google.rpc messages behind a status.
 #ifndef PREDICTD_CLIENT_ERROR_DETAILS_H_
 #define PREDICTD_CLIENT_ERROR_DETAILS_H_
 
@@ -12,6 +12,7 @@
 #include "google/rpc/status.pb.h"
 
 namespace predictd {
+inline namespace client {
 
 // One thing that is wrong with a request.
 struct FieldViolation {
@@ -26,22 +27,22 @@ struct ErrorDetails {
   absl::StatusCode code = absl::StatusCode::kUnknown;
   std::string message = {};
   std::vector<FieldViolation> field_violations = {};
-  // When to try again, if the server says; see retry_forbidden for "never".
+  // When to retry, if the server says so; see retry_forbidden for "never".
   std::optional<absl::Duration> retry_after = std::nullopt;
   bool retry_forbidden = false;
 };
 
-// The details inside a google.rpc.Status, as RowsResult.error holds it. Types that this client does not know are left
-// out.
+// The details in a google.rpc.Status, such as RowsResult.error. Types that this client does not know are left out.
 ErrorDetails DetailsOf(const google::rpc::Status& status);
 
-// The details of a call that ended with `status`: from the trailer `grpc-status-details-bin` (its bytes; empty if there
-// was none), and from `grpc-retry-pushback-ms` (its text; empty if there was none), which wins over RetryInfo.
+// The details of a call that ended with `status`: from the bytes of the trailer `grpc-status-details-bin` and from the
+// text of `grpc-retry-pushback-ms`, which takes precedence over RetryInfo. A trailer that was not sent is empty.
 ErrorDetails DetailsOf(const absl::Status& status, absl::string_view details_bin, absl::string_view pushback);
 
-// "INVALID_ARGUMENT"; the number for a code that has no name.
+// The code's name, such as "INVALID_ARGUMENT", or the number of a code that has no name.
 std::string CodeName(absl::StatusCode code);
 
+}  // namespace client
 }  // namespace predictd
 
 #endif  // PREDICTD_CLIENT_ERROR_DETAILS_H_

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 namespace predictd {
+inline namespace client {
 
 // IEEE 754 binary16.
 struct Half {
@@ -16,14 +17,16 @@ struct BFloat16 {
   std::uint16_t bits = 0;
 };
 
-// Exact.
+// These conversions are exact.
 float ToFloat(Half value);
 float ToFloat(BFloat16 value);
 
-// Round to nearest even; beyond the range: infinity; NaN stays NaN.
-Half ToHalf(float value);
-BFloat16 ToBFloat16(float value);
+// These round to nearest even, and only once: a value that is rounded to a float on its way may end up one step off.
+// Beyond the range the result is infinity, and NaN stays NaN.
+Half ToHalf(double value);
+BFloat16 ToBFloat16(double value);
 
+}  // namespace client
 }  // namespace predictd
 
 #endif  // PREDICTD_CLIENT_HALF_FLOAT_H_

@@ -2,12 +2,11 @@
 
 #include <utility>
 
-#include "predictd/v1/prediction_service.grpc.pb.h"  // How the reader parses its messages.
-
 namespace predictd {
+inline namespace client {
 
 PredictionStream::PredictionStream(std::unique_ptr<CallContext> context,
-                                   std::unique_ptr<grpc::ClientReader<v1::PredictStreamResponse>> reader)
+                                   std::unique_ptr<grpc::ClientReaderInterface<v1::PredictStreamResponse>> reader)
     : context_(std::move(context)), reader_(std::move(reader)) {}
 
 PredictionStream::~PredictionStream() {
@@ -33,4 +32,5 @@ absl::Status PredictionStream::Finish(CallInfo* info) {
   return *status_;
 }
 
+}  // namespace client
 }  // namespace predictd

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 
 namespace predictd {
+inline namespace client {
 namespace {
 
 // Reads the header from left to right.
@@ -27,7 +28,7 @@ class Cursor {
     return true;
   }
 
-  // A token; empty if none comes next.
+  // Reads a token; empty if none comes next.
   std::string Token() {
     rest_ = absl::StripLeadingAsciiWhitespace(rest_);
     std::size_t length = 0;
@@ -37,7 +38,7 @@ class Cursor {
     return token;
   }
 
-  // A token or a quoted string.
+  // Reads a token or a quoted string.
   std::string Value() {
     if (!Take('"')) return Token();
     std::string value;
@@ -50,7 +51,7 @@ class Cursor {
     return value;
   }
 
-  // Skips to just behind the next `,` that is not quoted, or to the end.
+  // Skips to just after the next `,` that is not quoted, or to the end.
   void SkipEntry() {
     while (!rest_.empty()) {
       if (rest_.front() == '"') {
@@ -105,4 +106,5 @@ const TimingMetric* FindTiming(const std::vector<TimingMetric>& timings, absl::s
   return nullptr;
 }
 
+}  // namespace client
 }  // namespace predictd

@@ -1,4 +1,4 @@
-// The trailer `server-timing`: where a call's time went on the server.
+// The trailer `server-timing`: how much time a call took in each stage on the server.
 #ifndef PREDICTD_CLIENT_SERVER_TIMING_H_
 #define PREDICTD_CLIENT_SERVER_TIMING_H_
 
@@ -10,8 +10,9 @@
 #include "absl/time/time.h"
 
 namespace predictd {
+inline namespace client {
 
-// One entry of W3C Server-Timing, as in `forward;dur=0.31` or `batch;desc="8"`.
+// One entry of W3C Server-Timing, such as `forward;dur=0.31` or `batch;desc="8"`.
 struct TimingMetric {
   std::string name;
   std::optional<absl::Duration> duration;
@@ -20,13 +21,14 @@ struct TimingMetric {
   bool operator==(const TimingMetric&) const = default;
 };
 
-// The entries in the order in which they were sent. What does not follow the syntax is left out, and so are
-// parameters other than `dur` and `desc`, as W3C wants it.
+// The entries in the order in which they were sent. As W3C requires, entries that do not follow the syntax are left
+// out, and so are parameters other than `dur` and `desc`.
 std::vector<TimingMetric> ParseServerTiming(absl::string_view header);
 
-// The first entry of that name, or null.
+// The first entry with that name, or null.
 const TimingMetric* FindTiming(const std::vector<TimingMetric>& timings, absl::string_view name);
 
+}  // namespace client
 }  // namespace predictd
 
 #endif  // PREDICTD_CLIENT_SERVER_TIMING_H_

@@ -5,6 +5,7 @@
 #include "absl/strings/str_join.h"
 
 namespace predictd {
+inline namespace client {
 
 absl::StatusOr<std::int64_t> ElementCount(absl::Span<const std::int64_t> shape) {
   return ByteCount(shape, 1);
@@ -33,4 +34,5 @@ std::string ShapeText(absl::Span<const std::int64_t> shape) {
   return absl::StrCat("[", absl::StrJoin(shape, ","), "]");
 }
 
+}  // namespace client
 }  // namespace predictd

@@ -1,6 +1,7 @@
 #include "client/tensor_builder.h"
 
 namespace predictd {
+inline namespace client {
 namespace {
 
 v1::Tensor Header(absl::string_view name, v1::DataType type, absl::Span<const std::int64_t> shape) {
@@ -32,4 +33,5 @@ absl::StatusOr<v1::Tensor> MakeBytesTensor(absl::string_view name, absl::Span<co
   return Checked(std::move(tensor));
 }
 
+}  // namespace client
 }  // namespace predictd

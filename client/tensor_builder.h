@@ -18,17 +18,18 @@
 #include "predictd/v1/tensor.pb.h"
 
 namespace predictd {
+inline namespace client {
 
-// A tensor of little-endian bytes in C order. A length that disagrees with shape and type, a negative extent, an
-// unknown type: INVALID_ARGUMENT.
+// A tensor of little-endian bytes in C order. INVALID_ARGUMENT for a length that disagrees with the shape and type, a
+// negative extent, or an unknown type.
 absl::StatusOr<v1::Tensor> MakeRawTensor(absl::string_view name, v1::DataType type,
                                          absl::Span<const std::int64_t> shape, std::string bytes);
 
-// A tensor of strings of bytes, with the same errors.
+// A tensor of byte strings, with the same errors.
 absl::StatusOr<v1::Tensor> MakeBytesTensor(absl::string_view name, absl::Span<const std::int64_t> shape,
                                            absl::Span<const std::string> values);
 
-// A tensor of numbers in C order, raw, with the same errors:
+// A raw tensor of numbers in C order, with the same errors:
 //   MakeTensor<float>("image", {1, 1, 8, 8}, pixels)
 template <typename T>
 absl::StatusOr<v1::Tensor> MakeTensor(absl::string_view name, absl::Span<const std::int64_t> shape,
@@ -39,7 +40,8 @@ absl::StatusOr<v1::Tensor> MakeTensor(absl::string_view name, absl::Span<const s
   return MakeRawTensor(name, kDataTypeOf<T>, shape, std::move(bytes));
 }
 
-// The elements of a tensor in either encoding. Another element type than T, or a malformed tensor: INVALID_ARGUMENT.
+// The elements of a tensor in either encoding. INVALID_ARGUMENT if the element type is not T, or if the tensor is
+// malformed.
 template <typename T>
 absl::StatusOr<std::vector<T>> TensorValues(v1::Tensor tensor) {
   static_assert(kDataTypeOf<T> != v1::DATA_TYPE_UNSPECIFIED, "not an element type of the protocol");
@@ -51,13 +53,12 @@ absl::StatusOr<std::vector<T>> TensorValues(v1::Tensor tensor) {
   std::vector<T> values;
   values.reserve(tensor.raw().size() / sizeof(T));
   for (std::size_t at = 0; at < tensor.raw().size(); at += sizeof(T)) {
-    T value{};
-    std::memcpy(&value, tensor.raw().data() + at, sizeof(T));
-    values.push_back(value);
+    values.push_back(LoadElement<T>(tensor.raw().data() + at));
   }
   return values;
 }
 
+}  // namespace client
 }  // namespace predictd
 
 #endif  // PREDICTD_CLIENT_TENSOR_BUILDER_H_

@@ -10,11 +10,12 @@
 #include "client/shape.h"
 
 namespace predictd {
+inline namespace client {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "the raw encoding is copied as it lies in memory");
 
-// The typed field of each element type.
+// The typed field for each element type.
 template <typename T>
 auto* TypedField(v1::Tensor& tensor) {
   if constexpr (std::is_same_v<T, bool>) {
@@ -59,7 +60,7 @@ auto ToTyped(T element) {
 std::int64_t TypedValueCount(const v1::Tensor& tensor) {
   return std::int64_t{tensor.bool_values_size()} + tensor.int_values_size() + tensor.int64_values_size() +
          tensor.uint_values_size() + tensor.uint64_values_size() + tensor.float_values_size() +
-         tensor.double_values_size() + tensor.bytes_values_size();
+         tensor.double_values_size() + tensor.bytes_values_size() + tensor.string_values_size();
 }
 
 absl::Status Malformed(const v1::Tensor& tensor, absl::string_view what) {
@@ -67,7 +68,7 @@ absl::Status Malformed(const v1::Tensor& tensor, absl::string_view what) {
                                                  ShapeText(tensor.shape()), " ", what));
 }
 
-// The number of elements that the shape asks for, if `held` is that number.
+// OK if `held` is the number of elements that the shape requires.
 absl::Status CheckCount(const v1::Tensor& tensor, std::int64_t held) {
   const absl::StatusOr<std::int64_t> wanted = ElementCount(tensor.shape());
   if (!wanted.ok()) return wanted.status();
@@ -76,13 +77,15 @@ absl::Status CheckCount(const v1::Tensor& tensor, std::int64_t held) {
 }
 
 absl::Status BytesToRaw(v1::Tensor& tensor) {
-  if (absl::Status count = CheckCount(tensor, tensor.bytes_values_size()); !count.ok()) return count;
+  const auto& elements = tensor.string_values().empty() ? tensor.bytes_values() : tensor.string_values();
+  if (absl::Status count = CheckCount(tensor, elements.size()); !count.ok()) return count;
   std::string raw;
-  for (const std::string& element : tensor.bytes_values()) {
+  for (const std::string& element : elements) {
     if (element.size() > std::numeric_limits<std::uint32_t>::max()) return Malformed(tensor, "has too long an element");
     AppendBytesElement(element, raw);
   }
   tensor.clear_bytes_values();
+  tensor.clear_string_values();
   tensor.set_raw(std::move(raw));
   return absl::OkStatus();
 }
@@ -124,9 +127,7 @@ absl::Status RawToValues(v1::Tensor& tensor) {
   auto& values = *TypedField<T>(tensor);
   values.Reserve(static_cast<int>(held));
   for (std::size_t i = 0; i < held; ++i) {
-    T element{};
-    std::memcpy(&element, raw.data() + i * sizeof(T), sizeof(T));
-    values.Add(ToTyped(element));
+    values.Add(ToTyped(LoadElement<T>(raw.data() + i * sizeof(T))));
   }
   tensor.clear_raw();
   return absl::OkStatus();
@@ -152,7 +153,8 @@ absl::Status EncodeRaw(v1::Tensor& tensor) {
   if (!tensor.raw().empty() && typed > 0) return Malformed(tensor, "holds both raw and typed elements");
   if (!tensor.raw().empty()) return CheckRaw(tensor);
   if (tensor.dtype() == v1::DATA_TYPE_BYTES) {
-    if (typed != tensor.bytes_values_size()) return Malformed(tensor, "has elements in a field of another type");
+    if (typed != tensor.bytes_values_size() && typed != tensor.string_values_size())
+      return Malformed(tensor, "has elements in a field of another type");
     return BytesToRaw(tensor);
   }
   absl::Status result = Malformed(tensor, "has an unknown type");
@@ -165,7 +167,7 @@ absl::Status EncodeRaw(v1::Tensor& tensor) {
 
 absl::Status EncodeTyped(v1::Tensor& tensor) {
   if (TypedValueCount(tensor) > 0) {
-    // Through the bytes of a copy: that checks everything.
+    // Encoding a copy as raw checks everything.
     v1::Tensor copy = tensor;
     return EncodeRaw(copy);
   }
@@ -196,4 +198,5 @@ absl::StatusOr<std::vector<absl::string_view>> SplitBytesElements(absl::string_v
   return elements;
 }
 
+}  // namespace client
 }  // namespace predictd

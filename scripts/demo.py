@@ -8,6 +8,7 @@ With --serve it shows nothing, leaves the server running and prints commands to 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -106,6 +107,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--serve", action="store_true", help="leave the server running until Ctrl-C")
     arguments = parser.parse_args()
+    assert isinstance(sys.stdout, io.TextIOWrapper)
     sys.stdout.reconfigure(line_buffering=True, errors="replace")
     raise_on_signals()
     try:

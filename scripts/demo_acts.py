@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy
 
@@ -36,7 +37,7 @@ class Answers:
     probabilities: numpy.ndarray
 
 
-def answers(outputs: Sequence[dict]) -> Answers:
+def answers(outputs: Sequence[dict[str, Any]]) -> Answers:
     """From the outputs of an answer in JSON."""
     by_name = {output["name"]: output for output in outputs}
     labels = numpy.array(by_name["label"]["int64_values"], dtype=numpy.int64)
@@ -79,7 +80,9 @@ class Acts:
 
     def models(self) -> None:
         stage = self.stage
-        stage.act("The models", "Two versions of a digit reader, a language model, and a model that is slow on purpose.")
+        stage.act(
+            "The models", "Two versions of a digit reader, a language model, and a model that is slow on purpose."
+        )
         stage.output(succeeded(stage.predictctl("models")).stdout)
         listed = succeeded(stage.predictctl("--json", "models")).json()["response"]["models"]
         states = {
@@ -89,7 +92,12 @@ class Acts:
         }
         stage.table([("MODEL/VERSION", "RUN BY", "STATE"), *((name, *state) for name, state in states.items())])
         ready = [name for name, (_, state) in states.items() if state == "READY"]
-        expected = {"digits/1": "torchscript", "digits/2": "aotinductor", "slow/1": "torchscript", "smollm2/1": "torchscript"}
+        expected = {
+            "digits/1": "torchscript",
+            "digits/2": "aotinductor",
+            "slow/1": "torchscript",
+            "smollm2/1": "torchscript",
+        }
         right = all(states.get(name) == (backend, "READY") for name, backend in expected.items())
         stage.claim(right, f"{', '.join(sorted(ready))} are ready, TorchScript and AOTInductor side by side")
         stage.summarize("models", f"{len(ready)} of {len(states)} versions ready")
@@ -123,7 +131,9 @@ class Acts:
             "these answers, and compared with what PyTorch itself got when the model was exported. Times count from "
             "the start of predictctl; rows/s are those of the call.",
         )
-        rows = [("VERSION", "ROWS", "RESULTS", "FIRST AFTER", "ALL AFTER", "ROWS/S", "RIGHT", "ACCURACY", "PYTORCH")]
+        rows: list[tuple[str, ...]] = [
+            ("VERSION", "ROWS", "RESULTS", "FIRST AFTER", "ALL AFTER", "ROWS/S", "RIGHT", "ACCURACY", "PYTORCH")
+        ]
         equal = True
         for version in VERSIONS:
             row, right = self._stream_heldout(version)
@@ -131,10 +141,10 @@ class Acts:
             equal = equal and right == self.pytorch["versions"][version]["correct"]
         stage.table(rows, right="12345678")
         total = len(self.labels)
-        right = {version: int((self.streamed[version].labels == self.labels).sum()) for version in VERSIONS}
-        equal = equal and right["1"] == right["2"] and total == self.pytorch["samples"]
-        accuracy = right["2"] / total
-        figure = f"{accuracy:.4f} ({right['2']} of {total})"
+        counts = {version: int((self.streamed[version].labels == self.labels).sum()) for version in VERSIONS}
+        equal = equal and counts["1"] == counts["2"] and total == self.pytorch["samples"]
+        accuracy = counts["2"] / total
+        figure = f"{accuracy:.4f} ({counts['2']} of {total})"
         stage.claim(equal, f"held-out accuracy {figure}: equal for both versions, and equal to PyTorch's own")
         stage.summarize("held-out accuracy", f"{figure}, both versions, equal to PyTorch's own")
 
@@ -370,7 +380,7 @@ class Acts:
         first_s = end_s = 0.0
         results = rows = 0
         code = ""
-        timings: dict = {}
+        timings: dict[str, Any] = {}
         for event in events(child):
             if "rows" in event:
                 end_s = time.monotonic() - start
@@ -425,7 +435,7 @@ class Acts:
         shades = " ░▒▓█" if self.stage.unicode else " .+#@"
         return shades[round(float(value) / 16 * 4)] * 2
 
-    def _range(self, documents: Sequence[dict], timing: str, batch: int) -> str:
+    def _range(self, documents: Sequence[dict[str, Any]], timing: str, batch: int) -> str:
         values = [document["timings"][timing] for document in documents if int(document["timings"]["batch"]) == batch]
         least, most = f"{min(values):.1f}", f"{max(values):.1f}"
         return f"{least} ms" if least == most else f"{least} to {most} ms"

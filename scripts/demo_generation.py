@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from demo_stage import PREDICTCTL, DemoError, Result, Server, Stage, events, wait_until
 
@@ -22,7 +23,7 @@ class Answer:
     text: str = ""
     tokens: int = 0
 
-    def take(self, event: dict) -> None:
+    def take(self, event: dict[str, Any]) -> None:
         delta = event.get("delta", {})
         self.text += delta.get("text", "")
         self.tokens += len(delta.get("tokens", []))
@@ -37,7 +38,9 @@ class GenerationActs:
 
     def chat(self) -> None:
         stage = self.stage
-        stage.act("A chat", "SmolLM2, a language model of 135 million weights. The second question needs the first answer.")
+        stage.act(
+            "A chat", "SmolLM2, a language model of 135 million weights. The second question needs the first answer."
+        )
         # Asked in fewer words, this model begins nearly as often in French, and rounding decides.
         questions = ["What is the name of the capital of France?", "And of Italy?"]
         result = self._chat(questions)
@@ -64,7 +67,9 @@ class GenerationActs:
         steps = server.metric("generator_step_sequences_count") - steps
         tokens = server.metric("generator_step_sequences_sum") - tokens
         complete = all(answer.tokens > TOKENS // 2 for answer in answers)
-        stage.claim(complete, f"{' and '.join(str(answer.tokens) for answer in answers)} tokens, as they were generated")
+        stage.claim(
+            complete, f"{' and '.join(str(answer.tokens) for answer in answers)} tokens, as they were generated"
+        )
         stage.claim(tokens > 1.2 * steps, f"{tokens:.0f} of them took {steps:.0f} steps: {tokens / steps:.2f} a step")
         stage.summarize("two answers at once", f"{tokens / steps:.2f} tokens a step")
 
@@ -72,7 +77,9 @@ class GenerationActs:
         stage, server = self.stage, self.server
         stage.act("A caller who hangs up", f"Ctrl-C after {HANG_UP_AFTER} tokens of an answer that may have 1,500.")
         before = server.metric("generator_tokens_total")
-        child = stage.start(*self._generate("Write a very long story.", "--ignore-end", "--max-tokens", "1500"), comment="Ctrl-C")
+        child = stage.start(
+            *self._generate("Write a very long story.", "--ignore-end", "--max-tokens", "1500"), comment="Ctrl-C"
+        )
         answer = Answer()
         for event in events(child):
             answer.take(event)
@@ -92,7 +99,9 @@ class GenerationActs:
             computed == later < 1500,
             f"its slot was free {free_ms:.0f} ms after Ctrl-C; {computed:.0f} tokens were computed, and none since",
         )
-        stage.summarize("caller who hung up", f"{computed:.0f} of 1,500 tokens computed, slot free after {free_ms:.0f} ms")
+        stage.summarize(
+            "caller who hung up", f"{computed:.0f} of 1,500 tokens computed, slot free after {free_ms:.0f} ms"
+        )
 
     def _generate(self, prompt: str, *options: str) -> list[str]:
         return [PREDICTCTL, "--json", "generate", MODEL, prompt, "--chat", *(options or GREEDY)]

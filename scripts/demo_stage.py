@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 # Everything is run in ROOT, so that the commands that are printed are those that were run.
@@ -43,7 +44,7 @@ class Result:
     stdout: str
     stderr: str
 
-    def json(self) -> dict:
+    def json(self) -> Any:
         """The document that `predictctl --json` or grpcurl printed."""
         try:
             return json.loads(self.stdout)
@@ -127,7 +128,7 @@ class Server:
     def _serving(self) -> bool:
         self._alive()
         check = [GRPCURL, "-plaintext", self.address, "grpc.health.v1.Health/Check"]
-        answer = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S)
+        answer = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S, check=False)
         return '"SERVING"' in answer.stdout
 
     def _alive(self) -> bool:
@@ -157,7 +158,7 @@ class Stage:
         self.failed_claims: list[str] = []
         self.summary = [("WHAT", "MEASURED")]
         self.address = ""
-        self._children: list[subprocess.Popen] = []
+        self._children: list[subprocess.Popen[str]] = []
         self._act = 0
         self._act_holds = True
 
@@ -243,7 +244,7 @@ class Stage:
     def grpcurl(self, *arguments: str) -> Result:
         return self._run([GRPCURL, *arguments], "")
 
-    def start(self, *argv: str, show: bool = True, comment: str = "", stdin: str = "") -> subprocess.Popen:
+    def start(self, *argv: str, show: bool = True, comment: str = "", stdin: str = "") -> subprocess.Popen[str]:
         """Starts a command whose output is to be read while it runs. `stdin` is a few lines that it finds there."""
         if show:
             self.command(["printf", stdin.replace("\n", "\\n"), "|", *argv] if stdin else argv, comment)
@@ -257,17 +258,19 @@ class Stage:
             text=True,
         )
         self._children.append(child)
-        if stdin:
+        if child.stdin is not None:
             child.stdin.write(stdin)
             child.stdin.close()
             child.stdin = None
         return child
 
-    def finish(self, child: subprocess.Popen) -> Result:
+    def finish(self, child: subprocess.Popen[str]) -> Result:
         try:
             stdout, stderr = child.communicate(timeout=COMMAND_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            raise DemoError(f"{Path(child.args[0]).name} did not end within {COMMAND_TIMEOUT_S} s") from None
+            argv = child.args
+            assert isinstance(argv, Sequence)
+            raise DemoError(f"{Path(str(argv[0])).name} did not end within {COMMAND_TIMEOUT_S} s") from None
         self._children.remove(child)
         return Result(child.returncode, stdout, stderr)
 
@@ -286,7 +289,7 @@ class Stage:
         return f"${ADDRESS_VARIABLE}" if self.address and word == self.address else shlex.quote(word)
 
 
-def events(child: subprocess.Popen) -> Iterator[dict]:
+def events(child: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
     """The events of a `predictctl --json stream`, as they come."""
     assert child.stdout is not None
     for line in child.stdout:

@@ -19,6 +19,7 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 from model_folder import TensorSpec, fingerprint, is_current, model_toml, write_atomically, write_stamp, write_text
 
@@ -39,7 +40,7 @@ CHECKED_BATCHES = (1, 2, 7, 64)
 LEAST_ACCURACY = 0.97
 
 
-def export(folder: Path) -> dict:
+def export(folder: Path) -> dict[str, Any]:
     """Trains and exports into `folder`; returns what accuracy.json holds."""
     with tempfile.TemporaryDirectory(prefix="predictd-inductor-") as compiler_cache:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = compiler_cache
@@ -48,7 +49,7 @@ def export(folder: Path) -> dict:
         return _export(folder)
 
 
-def _export(folder: Path) -> dict:
+def _export(folder: Path) -> dict[str, Any]:
     import numpy
     import torch
     from sklearn.datasets import load_digits
@@ -125,7 +126,7 @@ def _export(folder: Path) -> dict:
         )
 
     heldout_x, heldout_y = torch.from_numpy(heldout_images), torch.from_numpy(heldout_labels)
-    accuracy: dict = {"samples": len(heldout_y), "versions": {}}
+    accuracy: dict[str, Any] = {"samples": len(heldout_y), "versions": {}}
     with torch.inference_mode():
         eager_label = model(heldout_x)[1]
         runners = {

@@ -6,9 +6,10 @@ OUT/1/model.pt             TorchScript; scripts/generator_export/decoder.py says
 OUT/1/tokenizer.json       or tokenizer.model, if the tokenizer is SentencePiece's
 OUT/1/chat_template.json   the chat template's syntax tree, beside chat_template.jinja, if the model has one
 
-Sources are GGUF files and Hugging Face folders (config.json, *.safetensors, tokenizer.json, tokenizer_config.json) of
-Llama, Mistral, Qwen2, Qwen3 and what is built like them. Does nothing when the files are there and neither the source
-nor this program has changed since. What cannot be exported is one line on stderr, and the exit code 1.
+Sources are GGUF files, split ones too, and Hugging Face folders (config.json, *.safetensors or pytorch_model*.bin, and
+a tokenizer) of Llama, Mistral, Qwen2, Qwen3 and what is built like them. Does nothing when the files are there and
+neither the source nor this program has changed since. predictd itself reads what was made before it counts as made.
+What was left out of a source is a note on stderr; what cannot be exported is one line there, and the exit code 1.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from generator_export.errors import ExportError
+from generator_export.gguf_file import parts_of_gguf
 from generator_export.options import KERNELS_VARIABLE, FolderOptions, default_kernels
+from generator_export.server_check import SERVER_VARIABLE, find_server
 from generator_export.smollm2 import smollm2_gguf
 from model_folder import STAMP, fingerprint, is_current, write_stamp
 
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from generator_export.source import Source
 
 SCRIPTS = Path(__file__).resolve().parent
+NO_TEMPLATE = "none"
 CHECK_TEXT = SCRIPTS.parent / "tests" / "generation" / "data" / "perplexity.txt"
 
 
@@ -40,6 +45,7 @@ def export(arguments: argparse.Namespace) -> None:
         version=arguments.version,
         slots=arguments.slots,
         max_length=arguments.max_length,
+        chat_template=_chat_template(arguments.chat_template),
         fused=arguments.operators == "fused",
         weights=arguments.weights,
         cache=arguments.cache,
@@ -54,10 +60,15 @@ def export(arguments: argparse.Namespace) -> None:
     from generator_export.folder import write_generator
 
     (folder / STAMP).unlink(missing_ok=True)
-    loaded = _read(source)
-    written = write_generator(loaded, folder, options)
+    loaded = _read(source, options.max_length)
+    server = find_server()
+    if server is None:
+        _note(f"not checked by the server: there is no predictd in build/bin, by ${SERVER_VARIABLE} or on the path")
+    written = write_generator(loaded, folder, options, server)
     if written.misfit:
-        print(f"note: uses LibTorch's own operators: {written.misfit}", file=sys.stderr)
+        _note(f"uses LibTorch's own operators: {written.misfit}")
+    for note in written.notes:
+        _note(note)
     for name in written.files:
         print(f"{folder / name}: {(folder / name).stat().st_size:,} bytes")
     for line in written.losses:
@@ -67,20 +78,35 @@ def export(arguments: argparse.Namespace) -> None:
     write_stamp(folder, expected)
 
 
-def _read(source: Path) -> Source:
-    if source.is_dir():
-        from generator_export.safetensors_source import read_huggingface
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
 
-        return read_huggingface(source)
+
+def _chat_template(wanted: str | None) -> str | None:
+    """The template that is in the file; none is an empty one."""
+    if wanted is None or wanted == NO_TEMPLATE:
+        return "" if wanted else None
+    try:
+        return Path(wanted).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(f"{wanted}: {error}: --chat-template takes a file with a Jinja template, or none") from None
+
+
+def _read(source: Path, max_length: int | None) -> Source:
+    if source.is_dir():
+        from generator_export.huggingface_source import read_huggingface
+
+        return read_huggingface(source, max_length)
     from generator_export.gguf_source import read_gguf
 
-    return read_gguf(source)
+    return read_gguf(source, max_length)
 
 
 def _check(source: Source, version: Path, weights: str | None) -> None:
     """`weights` are those of the project's own operators, if it uses them."""
-    from generator_export.check import FOUR_BITS, FUSED, PLAIN, compare
     from tokenizers import Tokenizer
+
+    from generator_export.check import FOUR_BITS, FUSED, PLAIN, compare
 
     if not (version / "tokenizer.json").exists():
         raise ExportError(f"{version}: --check needs a tokenizer.json")
@@ -96,7 +122,7 @@ def _fingerprint(source: Path, options: FolderOptions) -> str:
     """Changes with this program, with the operators, whose layout of the weights the files have, and with the name,
     size or time of a file of the source."""
     program = fingerprint(Path(__file__), *sorted((SCRIPTS / "generator_export").glob("*.py")))
-    files = sorted(source.iterdir()) if source.is_dir() else [source]
+    files = sorted(source.iterdir()) if source.is_dir() else parts_of_gguf(source)
     parts = [program, repr(options)]
     if options.fused and options.kernels.exists():
         parts.append(hashlib.sha256(options.kernels.read_bytes()).hexdigest())
@@ -123,6 +149,11 @@ def _arguments() -> argparse.Namespace:
         "--max-length",
         type=_positive,
         help="positions of a sequence, prompt and answer together; default 2048, or the model's context if less",
+    )
+    parser.add_argument(
+        "--chat-template",
+        metavar="FILE",
+        help="Jinja that puts chats into words, in the place of the source's own; none: the model takes no chats",
     )
     parser.add_argument(
         "--operators",
@@ -161,6 +192,19 @@ def main() -> int:
         export(arguments)
     except ExportError as error:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print(f"{Path(sys.argv[0]).name}: there is not enough memory for the model", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:  # noqa: BLE001
+        # What nobody thought of, in a file that nobody thought of: still one line, with where to look.
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        place = f"{Path(frame.filename).name}, line {frame.lineno}"
+        print(f"{Path(sys.argv[0]).name}: the model cannot be exported ({place}): {text}", file=sys.stderr)
         return 1
     return 0
 

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model_folder import (
     TensorSpec,
@@ -23,6 +24,9 @@ from model_folder import (
     write_stamp,
     write_text,
 )
+
+if TYPE_CHECKING:
+    import torch
 
 FILES = ("model.toml", "1/model.pt")
 SEED = 7
@@ -55,8 +59,8 @@ def export_types(folder: Path) -> None:
         folder,
         module,
         "Returns its inputs, one of each numeric dtype.",
-        [TensorSpec(f"{name}_in", dtype, [-1, 3]) for name, dtype in zip(names, NUMERIC_DTYPES)],
-        [TensorSpec(f"{name}_out", dtype, [-1, 3]) for name, dtype in zip(names, NUMERIC_DTYPES)],
+        [TensorSpec(f"{name}_in", dtype, [-1, 3]) for name, dtype in zip(names, NUMERIC_DTYPES, strict=True)],
+        [TensorSpec(f"{name}_out", dtype, [-1, 3]) for name, dtype in zip(names, NUMERIC_DTYPES, strict=True)],
     )
 
 
@@ -89,6 +93,7 @@ def export_slow(folder: Path) -> None:
             # 128x128 products that one thread of a present-day server core computes in a millisecond.
             self.steps_per_millisecond = 25
             # An orthogonal matrix: products of any length stay finite.
+            self.rotation: torch.Tensor
             self.register_buffer("rotation", torch.linalg.qr(torch.randn(128, 128))[0])
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -200,10 +205,10 @@ def _save_attention(folder: Path, description: str, padded: bool) -> None:
             )
 
     # What fills up is a token and a bias as good as any: an answer that is right has not looked at them.
-    to_buckets = {"pad_to": (4, 16, 64), "pad_value": 3}
-    like_tokens = {"pad_like": "tokens", "pad_value": 5}
-    mask = {"mask_of": "tokens"}
-    cut_back = {"unpad": "tokens"}
+    to_buckets: dict[str, TomlValue] = {"pad_to": (4, 16, 64), "pad_value": 3}
+    like_tokens: dict[str, TomlValue] = {"pad_like": "tokens", "pad_value": 5}
+    mask: dict[str, TomlValue] = {"mask_of": "tokens"}
+    cut_back: dict[str, TomlValue] = {"unpad": "tokens"}
     none: dict[str, TomlValue] = {}
     _save(
         folder,
@@ -349,7 +354,7 @@ EXPORTERS: dict[str, Callable[[Path], None]] = {
 
 def _save(
     folder: Path,
-    module: object,
+    module: torch.nn.Module,
     description: str,
     inputs: list[TensorSpec],
     outputs: list[TensorSpec],
@@ -357,7 +362,7 @@ def _save(
 ) -> None:
     import torch
 
-    scripted = torch.jit.script(module.eval())
+    scripted: torch.jit.ScriptModule = torch.jit.script(module.eval())
     write_atomically(folder / "1" / "model.pt", lambda partial: scripted.save(str(partial)))
     _write_toml(folder, description, inputs, outputs, **settings)
 
@@ -382,9 +387,7 @@ def main() -> None:
     start = time.monotonic()
     current = fingerprint(Path(__file__))
     wanted = [arguments.only] if arguments.only else list(EXPORTERS)
-    stale = [
-        name for name in wanted if arguments.force or not is_current(arguments.models_dir / name, current, FILES)
-    ]
+    stale = [name for name in wanted if arguments.force or not is_current(arguments.models_dir / name, current, FILES)]
     if stale:
         import torch
 

@@ -24,6 +24,31 @@ note() {
   printf 'note: %s\n' "$*" >&2
 }
 
+# free_space FOLDER: the megabytes that are free where the folder is.
+free_space() {
+  df --output=avail -B 1000000 "$1" | tail -n 1 | tr -d ' '
+}
+
+# need_space FOLDER MEGABYTES WHAT: ends the script if there is less.
+need_space() {
+  local free
+  free=$(free_space "$1")
+  ((free >= $2)) || fail "$1 has $free MB free, and $3 takes $2 MB"
+}
+
+# out_of_space LOG: whether a command failed for want of space. Its log may be where there was no space for it.
+out_of_space() {
+  grep -q 'No space left on device' "$1" || (($(free_space "$ROOT") == 0))
+}
+
+# write_stamp FILE LINE...: says that something is complete. The file is there with all its lines, or is not.
+write_stamp() {
+  local file=$1
+  shift
+  printf '%s\n' "$@" >"$file.new"
+  mv "$file.new" "$file"
+}
+
 # Says how many steps follow.
 steps() {
   STEP=0
@@ -39,6 +64,10 @@ step() {
   local log=$LOGS/$1.log reason
   reason=$(tail -n 1 "$log")
   if [[ $reason == 'error: '* ]]; then fail "${reason#error: }"; fi
+  if out_of_space "$log"; then
+    fail "$2 failed: no space left on device ($ROOT has $(free_space "$ROOT") MB free, ${TMPDIR:-/tmp} has" \
+      "$(free_space "${TMPDIR:-/tmp}") MB free)"
+  fi
   tail -n 30 "$log" >&2
   fail "$2 failed; all of its output is in ${log#"$ROOT"/}"
 }
@@ -54,7 +83,7 @@ try_step() {
   if [[ -t 1 ]]; then
     tick "$line" "$log" "$started" &
     TICKER=$!
-    trap stop_ticker EXIT
+    trap at_exit EXIT
   fi
   # Not `if (...)` nor `(...) || ...`: bash ignores `set -e` in everything below a tested command.
   set +e
@@ -79,13 +108,18 @@ skip_step() {
   printf '[%d/%d] %s: up to date\n' "$STEP" "$STEPS" "$1"
 }
 
-# Rewrites the current line once a second, with the progress that ninja reports in the log.
+# Rewrites the current line once a second, with the progress that ninja reports in the log, as long as the script lives.
 tick() {
   local line=$1 log=$2 started=$3 progress
-  while sleep 1; do
+  while sleep 1 && kill -0 $$ 2>/dev/null; do
     progress=$(tail -n 1 "$log" | grep -oE '^\[[0-9]+/[0-9]+\]' || true)
     printf '\r\e[K%s... %s%d s' "$line" "${progress:+$progress }" $((SECONDS - started))
   done
+}
+
+# What is left to do when the script ends; scripts may have more.
+at_exit() {
+  stop_ticker
 }
 
 stop_ticker() {

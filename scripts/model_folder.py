@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import json
 import platform
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from pathlib import Path
 
 STAMP = ".export-stamp"
 
-TomlValue = bool | int | str | Sequence[int]
+TomlValue = bool | int | float | str | Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     # A folder, because torch derives from the file's name what it writes and what it calls things inside.
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as partial:
         write(Path(partial, path.name))
-        os.replace(Path(partial, path.name), path)
+        Path(partial, path.name).replace(path)
+
+
+def move_into_place(made: Path, place: Path) -> None:
+    """From one name to another on the same file system, at once."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    made.replace(place)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -61,11 +67,12 @@ def toml_value(value: TomlValue) -> str:
     """The value as TOML has it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
+    if isinstance(value, int | float):
+        return repr(value)
     if not isinstance(value, str):
         return f"[{', '.join(str(item) for item in value)}]"
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    # JSON writes a text as TOML does, but for one character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def fingerprint(*sources: Path) -> str:

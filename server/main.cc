@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 
 #include <exception>
+#include <iostream>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -10,6 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "server/config/server_config.h"
+#include "server/model_check.h"
+#include "server/process/shared_library.h"
 #include "server/process/standard_descriptors.h"
 #include "server/process/stop_signals.h"
 #include "server/process/working_directory.h"
@@ -25,10 +28,12 @@ LogOptions MakeLogOptions(const ServerConfig& config) {
   if (config.log_level == "debug") options.level = LogLevel::kDebug;
   if (config.log_level == "warn") options.level = LogLevel::kWarning;
   if (config.log_level == "error") options.level = LogLevel::kError;
+  options.capture_stderr = true;
   return options;
 }
 
-// A connection is an open file, and the limit that a process starts with is meant for programs that use select.
+// Raises the limit of open files: each connection is an open file, and the limit that a process starts with is meant
+// for programs that use select.
 void RaiseFileLimit() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -36,16 +41,28 @@ void RaiseFileLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// The paths among the options, each with its name. Relative ones are made absolute.
+// Makes the relative paths among the options absolute.
 absl::Status MakePathsAbsolute(ServerConfig& config) {
   const std::pair<const char*, std::string*> paths[] = {{"--model-repository", &config.model_repository},
                                                         {"--port-file", &config.port_file},
                                                         {"--metrics-port-file", &config.metrics_port_file},
-                                                        {"--trace-file", &config.trace_file}};
+                                                        {"--trace-file", &config.trace_file},
+                                                        {"--unpack-dir", &config.unpack_dir}};
   for (const auto& [option, path] : paths) {
     if (absl::Status status = MakeAbsolute(*path); !status.ok()) {
       return absl::Status(status.code(), absl::StrCat(option, ": ", status.message()));
     }
+  }
+  return absl::OkStatus();
+}
+
+// The operators that models call must be there before the models are read.
+absl::Status LoadOperators(ServerConfig& config) {
+  for (std::string& file : config.operator_libraries) {
+    absl::Status status = MakeAbsolute(file);
+    if (status.ok()) status = LoadSharedLibrary(file);
+    if (status.ok()) continue;
+    return absl::Status(status.code(), absl::StrCat("--operator-library: ", status.message()));
   }
   return absl::OkStatus();
 }
@@ -56,7 +73,7 @@ absl::Status Start(ServerConfig& config, StopSignals& signals) {
   return RunServer(config, signals);
 }
 
-// What must come before the initialisers of the libraries, which may open files, and want a working directory.
+// Does what must come before the initialisers of the libraries, which may open files and need a working directory.
 void BeforeLibraries(int /*argc*/, char** /*argv*/, char** /*environment*/) {
   OpenStandardDescriptors();
   LeaveRemovedWorkingDirectory();
@@ -64,20 +81,35 @@ void BeforeLibraries(int /*argc*/, char** /*argv*/, char** /*environment*/) {
 
 [[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)(int, char**, char**) = BeforeLibraries;
 
+// Prints to standard output or standard error what --check-model found. Returns the exit code.
+int Check(const std::string& folder) {
+  const absl::StatusOr<std::string> found = CheckModel(folder);
+  if (found.ok()) {
+    std::cout << folder << ": " << *found << "\n";
+    return 0;
+  }
+  std::cerr << folder << ": " << found.status().message() << "\n";
+  return 1;
+}
+
 int Main(int argc, const char* const* argv) {
   absl::Status status;
+  int failed = 1;
   try {
     StopSignals signals;
     int exit_code = 0;
     std::optional<ServerConfig> config = ParseServerConfig(argc, argv, exit_code);
     if (!config.has_value()) return exit_code;
+    if (!config->check_model.empty()) return Check(config->check_model);
     RaiseFileLimit();
-    // gRPC locks absl::Mutex on every call, and Debian's build looks for deadlocks at each.
+    // gRPC locks absl::Mutex on every call, and Debian's build looks for deadlocks each time.
     absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     InitLogging(MakeLogOptions(*config));
-    status = Start(*config, signals);
+    status = LoadOperators(*config);
+    if (!status.ok()) failed = 2;
+    if (status.ok()) status = Start(*config, signals);
   } catch (const std::system_error& error) {
-    // What is thrown for want of a thread says only that a resource is unavailable.
+    // The error that is thrown for want of a thread only says that a resource is unavailable.
     const bool thread = error.code() == std::errc::resource_unavailable_try_again;
     status = absl::ResourceExhaustedError(absl::StrCat(thread ? "a thread could not be started: " : "", error.what()));
   } catch (const std::exception& error) {
@@ -88,7 +120,7 @@ int Main(int argc, const char* const* argv) {
     Log(LogLevel::kError, "cannot start", {{"cause", std::string_view(cause.data(), cause.size())}});
   }
   ShutdownLogging();
-  return status.ok() ? 0 : 1;
+  return status.ok() ? 0 : failed;
 }
 
 }  // namespace

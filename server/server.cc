@@ -5,57 +5,79 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "server/async/reaper.h"
 #include "server/async/step_queue.h"
 #include "server/async/worker_pool.h"
+#include "server/backends.h"
+#include "server/config/cpu_limit.h"
 #include "server/config/memory_limit.h"
-#include "server/engine/catalog.h"
-#include "server/engine/loader.h"
 #include "server/files/atomic_file.h"
-#include "server/generator_loading.h"
-#include "server/generator_metrics.h"
-#include "server/kernels/kernels.h"
+#include "server/files/private_folder.h"
+#include "server/kernels/kernel_set.h"
+#include "server/load_report.h"
+#include "server/model/memory_plan.h"
 #include "server/model/repository.h"
-#include "server/model/torch_model.h"
 #include "server/process/thread_limit.h"
-#include "server/response_cache_metrics.h"
 #include "server/rpc/rpc_server.h"
-#include "server/runner_metrics.h"
+#include "server/services/methods.h"
+#include "server/serving/catalog.h"
+#include "server/serving/generator_loading.h"
+#include "server/serving/generator_metrics.h"
+#include "server/serving/loader.h"
+#include "server/serving/model_memory.h"
+#include "server/serving/ready_condition.h"
+#include "server/serving/response_cache_metrics.h"
+#include "server/serving/runner_loading.h"
+#include "server/serving/runner_metrics.h"
 #include "server/telemetry/drop_metrics.h"
 #include "server/telemetry/log.h"
 #include "server/telemetry/metrics.h"
 #include "server/telemetry/metrics_server.h"
 #include "server/telemetry/tracing.h"
-#include "server/telemetry/utf8.h"
+#include "server/text/utf8.h"
+#include "server/torch/threads.h"
 
 namespace predictd {
 namespace {
 
-// What batches may cost to be run by an event loop at the end of a burst: about as much as waking a worker and coming
-// back, and the bound that this adds to the loops' lag.
+// How long a batch may take to be run by an event loop at the end of a burst. This is about the time to wake a worker
+// and come back, and the most that it adds to the loops' lag.
 constexpr Duration kMaxInlineCost = std::chrono::microseconds(200);
 
-// Those of gRPC, which starts them as it likes, and those of the server that are not counted by options: loader,
+// The threads of gRPC, which starts them as it likes, and those of the server that no option counts: loader, reaper,
 // metrics and spans.
-constexpr int kFurtherThreads = 16;
+constexpr int kFurtherThreads = 17;
 
-int Cores() {
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+// Logs what thread counts and models are sized by.
+void LogMachine(const CpuLimit& cpus, int64_t memory) {
+  const std::string bytes = BytesName(memory);
+  std::vector<Field> fields = {{"cores", cpus.cores}, {"allowed_cores", cpus.allowed}, {"memory", bytes}};
+  if (cpus.quota.has_value()) fields.push_back({"cpu_quota", *cpus.quota});
+  Log(LogLevel::kInfo, "what the process may use", fields);
 }
 
-// What callers may make the server hold. Room for a few of the largest requests in any case.
+// How many bytes callers may make the server hold. There is room for a few of the largest requests in any case.
 int64_t RequestMemory(const ServerConfig& config) {
   if (config.request_memory > 0) return config.request_memory;
   return std::max(AvailableMemory() / 16, 8 * config.max_message_bytes);
 }
 
-// Of a configured time, where zero is for ever.
+// Plans what models may take: the memory that is neither taken already nor reserved for calls. On a small machine calls
+// may take more than their sixteenth, because a few large requests must fit, but they hardly ever do.
+MemoryPlan PlanMemory(const ServerConfig& config) {
+  const int64_t limit = AvailableMemory();
+  const int64_t calls = config.request_memory > 0 ? std::min(config.request_memory, limit / 4) : limit / 16;
+  return {limit, OwnMemory() + calls};
+}
+
+// Converts a configured time, in which zero means for ever.
 Duration TimeLimit(absl::Duration configured) {
   return configured > absl::ZeroDuration() ? Duration(absl::ToChronoNanoseconds(configured)) : Duration::max();
 }
@@ -71,6 +93,7 @@ TraceOptions MakeTraceOptions(const ServerConfig& config) {
   options.sample_ratio = config.trace_sample_ratio;
   options.max_forced_per_second = config.trace_max_forced_per_second;
   options.service_version = PREDICTD_VERSION;
+  options.export_timeout = config.trace_timeout;
   return options;
 }
 
@@ -84,30 +107,57 @@ absl::Status WritePort(const std::string& file, int port) {
   return WriteFileAtomically(file, absl::StrCat(port, "\n"));
 }
 
-// Says in log and health what the loader found out.
-void ReportLoaded(const Catalog& catalog, RpcServer& rpc, const ServedModel& model, const ServedVersion& version,
-                  const absl::Status& status, absl::string_view note) {
-  const absl::string_view text = status.ok() ? note : status.message();
-  const Field fields[] = {{"model", model.name()},
-                          {"version", version.entry().version},
-                          {status.ok() ? "note" : "cause", std::string_view(text.data(), text.size())}};
-  if (status.ok()) {
-    Log(LogLevel::kInfo, "model ready", absl::MakeConstSpan(fields, note.empty() ? 2 : 3));
-  } else {
-    Log(LogLevel::kError, "model could not be loaded", fields);
+// Returns the folder in which packages are unpacked, after removing what killed servers left there.
+std::string UnpackDir(const ServerConfig& config) {
+  const char* const temporary = std::getenv("TMPDIR");
+  std::string folder = config.unpack_dir;
+  if (folder.empty()) folder = temporary != nullptr && *temporary != '\0' ? temporary : "/tmp";
+  const int removed = RemoveLeftFolders(folder);
+  if (removed > 0) {
+    Log(LogLevel::kInfo, "removed what servers that were killed had unpacked",
+        {{"path", folder}, {"folders", removed}});
   }
-  rpc.health().Set(model.name(), model.ready());
-  if (!catalog.loading()) {
-    rpc.health().Set("", true);
-    Log(LogLevel::kInfo, "all models are loaded: serving");
+  return folder;
+}
+
+std::shared_ptr<ResponseCache> MakeCache(std::shared_ptr<ResponseCacheObserver> observer, const ModelConfig& config,
+                                         const Clock& clock) {
+  struct Observed {
+    Observed(std::shared_ptr<ResponseCacheObserver> observer, const ResponseCache::Options& options, const Clock& clock)
+        : observer(std::move(observer)), cache(options, clock) {}
+    const std::shared_ptr<ResponseCacheObserver> observer;
+    ResponseCache cache;
+  };
+  const ResponseCache::Options options = {.capacity_bytes = static_cast<size_t>(config.response_cache_bytes),
+                                          .observer = observer.get()};
+  const auto observed = std::make_shared<Observed>(std::move(observer), options, clock);
+  return {observed, &observed->cache};
+}
+
+// Reads a model that so many threads may run.
+absl::StatusOr<std::unique_ptr<Model>> LoadModel(const ServedVersion& version, int runners,
+                                                 const std::string& unpack_dir) {
+  const VersionEntry& entry = version.entry();
+  // Should there be too little memory for the model all the same, this is the last line of the log.
+  Log(LogLevel::kInfo, "loading a model",
+      {{"file", entry.file.string()}, {"size", BytesName(WeightBytes(entry.file))}});
+  return entry.backend->load(entry.file, version.config(), {.runners = runners, .unpack_dir = unpack_dir});
+}
+
+// Has everything loaded that is not, by name and the newest version first.
+void LoadAll(const CatalogSnapshot& models, Loader& loader) {
+  for (const auto& [name, model] : models.models()) {
+    for (const auto& version : model->versions()) {
+      if (version->state() == VersionState::kLoading) loader.Load(version);
+    }
   }
 }
 
-// What runs for nobody any more may take so long to end by itself.
+// How long a run whose calls have all ended may take to end by itself.
 constexpr absl::Duration kLastRun = absl::Seconds(1);
 
-// All calls have ended, but a model still runs or is read, which nothing can interrupt: it may take minutes. So the
-// process ends around it.
+// Ends the process around a model that still runs or is read although all calls have ended: nothing can interrupt that,
+// and it may take minutes.
 [[noreturn]] void LeaveNow(Tracer& tracer, const RpcEnvironment& environment) {
   if (!tracer.Shutdown(absl::Seconds(5)).ok()) Log(LogLevel::kWarning, "some spans could not be exported");
   Log(LogLevel::kWarning, "stopped without waiting for a model that still runs or is being loaded",
@@ -116,10 +166,10 @@ constexpr absl::Duration kLastRun = absl::Seconds(1);
   std::_Exit(0);
 }
 
-// Whether no caller can be told of the model: protobuf has no strings that are not UTF-8, and an answer with one is
-// unreadable as a whole.
+// Returns whether no caller can be told of the model: protobuf has no strings that are not UTF-8, and an answer with
+// one is unreadable as a whole.
 bool IsUnspeakable(const ModelEntry& entry) {
-  if (ToValidUtf8(entry.name, entry.name.size()) == entry.name) return false;
+  if (IsUtf8(entry.name)) return false;
   Log(LogLevel::kError, "a model's folder is left out: its name is not UTF-8",
       {{"model", absl::CHexEscape(entry.name)}});
   return true;
@@ -128,20 +178,14 @@ bool IsUnspeakable(const ModelEntry& entry) {
 }  // namespace
 
 absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
+  for (const std::string& warning : config.warnings) Log(LogLevel::kWarning, warning);
   Log(LogLevel::kInfo, "reading the model repository", {{"path", config.model_repository}});
-  absl::StatusOr<std::vector<ModelEntry>> entries = ScanRepository(config.model_repository);
-  if (!entries.ok()) return entries.status();
-  std::erase_if(*entries, IsUnspeakable);
-  for (const ModelEntry& entry : *entries) {
-    if (entry.status.ok()) continue;
-    const absl::string_view cause = entry.status.message();
-    Log(LogLevel::kError, "model has no valid configuration",
-        {{"model", entry.name}, {"cause", std::string_view(cause.data(), cause.size())}});
-  }
-  if (entries->empty())
-    Log(LogLevel::kWarning, "the model repository has no models", {{"path", config.model_repository}});
+  absl::StatusOr<ModelRepository> repository = ScanRepository(config.model_repository, Backends());
+  if (!repository.ok()) return repository.status();
+  std::erase_if(repository->models, IsUnspeakable);
+  LogRepository(config.model_repository, *repository);
 
-  // In the order in which they depend on each other; destroyed in the opposite order.
+  // They stand in the order in which they depend on each other, and are destroyed in the opposite order.
   MetricsRegistry registry;
   RunnerMetrics runner_metrics(registry);
   GeneratorMetrics generator_metrics(registry);
@@ -159,15 +203,14 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   }
 
   const SteadyClock clock;
-  const auto make_cache = [&](const ModelEntry& model, int64_t version) {
-    const ResponseCache::Options options = {.capacity_bytes = static_cast<size_t>(model.config.response_cache_bytes),
-                                            .observer = &cache_metrics.ForVersion(model.name, version)};
-    return std::make_shared<ResponseCache>(options, clock);
-  };
-  Catalog catalog(*std::move(entries), make_cache);
-  const int workers = config.workers > 0 ? config.workers : std::max(1, Cores() / config.intra_op_threads);
+  const CpuLimit cpus = FindCpuLimit();
+  MemoryPlan memory_plan = PlanMemory(config);
+  ModelMemory model_memory(memory_plan);
+  LogMachine(cpus, memory_plan.limit());
+  LimitTorchThreads(cpus.cores);
+  const int workers = config.workers > 0 ? config.workers : std::max(1, cpus.cores / config.intra_op_threads);
   const auto init_thread = [threads = config.intra_op_threads] { InitTorchThread(threads); };
-  const int loops = config.loops > 0 ? config.loops : std::max(1, Cores() / 2);
+  const int loops = config.loops > 0 ? config.loops : std::max(1, cpus.cores / 2);
   if (absl::Status status = CheckThreadLimit(workers + loops + kFurtherThreads); !status.ok()) return status;
   WorkerPool pool({.workers = workers,
                    .on_start = init_thread,
@@ -175,6 +218,16 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
                    .on_exception = [](const char* what) {
                      Log(LogLevel::kError, "a worker's step ended with an exception", {{"cause", what}});
                    }});
+  Reaper reaper;
+  // The pool lets go of its models before the reaper is gone, even if an exception ends this function.
+  const absl::Cleanup stop_pool = [&pool] { pool.Stop(); };
+  Catalog catalog(
+      repository->models, reaper,
+      {.subject = [&](const std::string& model) { return MakeModelSubject(rpc_metrics.calls(), model); },
+       .cache = [&](const std::string& model, const ModelConfig& config,
+                    int64_t version) { return MakeCache(cache_metrics.ForVersion(model, version), config, clock); }});
+  absl::StatusOr<ReadyCondition> ready = ReadyCondition::Create(config.ready, *catalog.snapshot());
+  if (!ready.ok()) return absl::InvalidArgumentError(absl::StrCat("--ready: ", ready.status().message()));
 
   RpcEnvironment environment(RequestMemory(config));
   environment.default_deadline = config.default_deadline;
@@ -185,57 +238,74 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   environment.max_concurrent_streams = config.max_concurrent_streams;
   environment.max_endless_calls = config.max_endless_calls;
   environment.log_requests = ParseLogRequests(config.log_requests);
+  environment.server_timing = config.server_timing == "all";
   environment.tracer = tracer->get();
   environment.metrics = &rpc_metrics;
   environment.decoding = std::make_shared<StepQueue>(StepQueue::Options{}, pool);
+  MethodTable methods(rpc_metrics);
+  AddServices(catalog, {.max_message_bytes = config.max_message_bytes, .stream_window = config.stream_window}, methods);
   signals.BeginServing();
   absl::StatusOr<std::unique_ptr<RpcServer>> started =
       RpcServer::Start({.listen = config.listen,
                         .max_connections = config.max_connections,
                         .max_connections_per_peer = config.max_connections_per_peer,
                         .connection_idle_timeout = config.connection_idle_timeout,
+                        .max_connection_age = config.max_connection_age,
+                        .max_connection_age_grace = config.max_connection_age_grace,
                         .transport_memory = AvailableMemory() / 4,
                         .loops = loops,
                         .max_message_bytes = config.max_message_bytes,
-                        .max_concurrent_streams = config.max_concurrent_streams,
-                        .stream_window = config.stream_window},
-                       environment, catalog, pool, init_thread);
+                        .max_concurrent_streams = config.max_concurrent_streams},
+                       environment, std::move(methods), pool, init_thread);
   if (!started.ok()) return started.status();
   RpcServer& rpc = **started;
-  rpc.health().Set("", !catalog.loading());
-  for (const auto& [name, model] : catalog.models()) rpc.health().Set(name, false);
+  LoadReport report(catalog, *std::move(ready), config.ready, rpc.health());
   if (absl::Status status = WritePort(config.port_file, rpc.port()); !status.ok()) return status;
   Log(LogLevel::kInfo, "listening",
-      {{"address", config.listen}, {"port", rpc.port()}, {"workers", workers}, {"kernels", BestKernels().name}});
+      {{"address", config.listen},
+       {"port", rpc.port()},
+       {"workers", workers},
+       {"loops", loops},
+       {"kernels", KernelSetName(BestKernelSet())}});
 
+  const std::string unpack_dir = UnpackDir(config);
   {
+    const RunnerResources runner_resources = {
+        .pool = pool,
+        .reaper = reaper,
+        .clock = clock,
+        .memory = memory_plan,
+        .load =
+            [&](const ServedVersion& version) {
+              init_thread();
+              // Loops run cheap models, too.
+              return LoadModel(version, workers + loops, unpack_dir);
+            },
+        .observer =
+            [&](const ServedVersion& version) { return runner_metrics.ForVersion(version.model(), version.number()); },
+        .gauge = &model_memory,
+        .loop_bound = kMaxInlineCost};
+    const GeneratorResources generator_resources = {.pool = pool,
+                                                    .reaper = reaper,
+                                                    .intra_op_threads = config.intra_op_threads,
+                                                    .clock = clock,
+                                                    .memory = memory_plan,
+                                                    .backends = Backends(),
+                                                    .observer = [&](const ServedVersion& version) {
+                                                      return generator_metrics.ForVersion(version.model(),
+                                                                                          version.number());
+                                                    }};
     Loader loader(
-        catalog, pool,
-        // Loops run cheap models, too.
-        [runners = workers + loops, init_thread](const VersionEntry& version, const ModelConfig& config) {
-          init_thread();
-          return LoadTorchModel(version, config.signature,
-                                {.runners = runners, .allow_parallel_regions = config.allow_parallel_regions});
+        [&](ServedVersion& version, const std::atomic<bool>& stopping,
+            LoadFindings& findings) -> absl::StatusOr<Servable> {
+          if (version.config().generator.has_value()) return LoadGenerator(version, generator_resources, stopping);
+          return LoadRunner(version, runner_resources, stopping, findings);
         },
-        [&](const ServedModel& model, const ServedVersion& version, std::unique_ptr<Model> loaded) {
-          const ModelConfig& config = model.config();
-          const ModelRunner::Options options = {
-              .queue = {.capacity = static_cast<size_t>(config.queue_capacity),
-                        .capacity_bytes = config.queue_bytes,
-                        .max_delay = absl::ToChronoNanoseconds(config.max_queue_delay),
-                        .preferred_rows = config.preferred_batch_sizes},
-              .share = {.weight = config.weight, .max_concurrency = static_cast<int>(config.max_concurrency)},
-              .observer = &runner_metrics.ForVersion(model.name(), version.entry().version),
-              .loop_bound = kMaxInlineCost};
-          return std::make_shared<ModelRunner>(std::move(loaded), config.signature, options, pool, clock);
+        [&](const ServedVersion& version, const absl::Status& status, const LoadFindings& findings) {
+          report.OnLoaded(version, status, findings);
         },
-        [&](const ServedModel& model, const ServedVersion& version, const std::atomic<bool>& stopping) {
-          GeneratorObserver& observer = generator_metrics.ForVersion(model.name(), version.entry().version);
-          return LoadGenerator(model.config(), version.entry(), pool, config.intra_op_threads, observer, clock,
-                               stopping);
-        },
-        [&](const ServedModel& model, const ServedVersion& version, const absl::Status& status,
-            absl::string_view note) { ReportLoaded(catalog, rpc, model, version, status, note); });
+        reaper);
+    LoadAll(*catalog.snapshot(), loader);
 
     signals.WaitForStop();
     rpc.health().SetNotServing();

@@ -7,9 +7,9 @@
 
 namespace predictd {
 
-// The composition root: builds everything, serves until a signal says stop, then drains and takes it down in order
-// (server/README.md). Returns an error if it could not start, or throws one. Called once, from the main thread; logging
-// is on.
+// The composition root: builds everything, serves until a signal says stop, then drains and takes everything down in
+// order (server/README.md). Returns or throws an error if it could not start. Called once, from the main thread, with
+// logging started.
 absl::Status RunServer(const ServerConfig& config, StopSignals& signals);
 
 }  // namespace predictd

@@ -1,5 +1,7 @@
 """Asks a generator, and prints its answer as it comes. Needs `pip install grpcio grpcio-reflection`.
 
+For example:
+
     python client/examples/chat.py localhost:8500 smollm2 "Why is the sky blue?"
 """
 

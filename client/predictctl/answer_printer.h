@@ -1,4 +1,4 @@
-// Answers on the screen, while they are generated.
+// Shows answers on the screen while they are generated.
 #ifndef PREDICTD_CLIENT_PREDICTCTL_ANSWER_PRINTER_H_
 #define PREDICTD_CLIENT_PREDICTCTL_ANSWER_PRINTER_H_
 
@@ -14,25 +14,26 @@
 
 namespace predictd {
 
-// Shows the events of one generation: the text on `context.out`, what it took on `context.err`; or all as lines of
-// JSON. Of several answers, which come mixed, one is shown after the other. Used by one thread; `context` outlives it.
+// Shows the events of one generation: the text on `context.out` and the statistics on `context.err`, or everything as
+// lines of JSON. Several answers arrive interleaved, and are shown one after the other. Used by one thread; `context`
+// must outlive it.
 class AnswerPrinter {
  public:
-  // For so many answers, at least one.
+  // `answers` is their number, at least one.
   AnswerPrinter(const CommandContext& context, std::size_t answers);
 
-  // A piece of an answer that was not asked for: INVALID_ARGUMENT.
+  // INVALID_ARGUMENT for a piece of an answer that was not requested.
   absl::Status OnEvent(const v1::PredictStreamResponse& event);
 
-  // After the last event; also shows what has come of answers whose turn it was not yet.
+  // Call this after the last event; it also shows what has arrived of answers that were not shown yet.
   void OnEnd(const absl::Status& status, const CallInfo& info);
 
-  // What has come of the first answer.
+  // What has arrived of the first answer.
   const std::string& first_text() const { return answers_.front().text(); }
 
  private:
   void Add(const v1::GenerationDelta& delta);
-  // As much as can be shown: of the current answer, and of the next ones when it is complete.
+  // Shows as much as possible: of the current answer, and of the next ones when it is complete.
   void ShowWhatCame();
   void ShowCurrent();
   void GoOnToNext();

@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <cstddef>
-#include <cstring>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -15,9 +14,7 @@ namespace {
 
 template <typename T>
 T Load(const char* elements, std::int64_t index) {
-  T value{};
-  std::memcpy(&value, elements + static_cast<std::size_t>(index) * sizeof(T), sizeof(T));
-  return value;
+  return LoadElement<T>(elements + static_cast<std::size_t>(index) * sizeof(T));
 }
 
 template <typename T>

@@ -10,9 +10,9 @@
 
 namespace predictd {
 
-// One index for each extent of the first dimension, counted over the others as if they were one; of a tensor with one
-// dimension, a single index. As in NumPy the first of equals wins, and NaN counts as the largest. Scalars, BYTES, rows
-// without elements, a tensor that is not raw and well formed: INVALID_ARGUMENT.
+// Returns one index for each extent of the first dimension, counted over the other dimensions as if they were one; for
+// a tensor with one dimension, a single index. As in NumPy, the first of equal values wins, and NaN counts as the
+// largest. INVALID_ARGUMENT for scalars, BYTES, rows without elements, and a tensor that is not raw and well formed.
 absl::StatusOr<std::vector<std::int64_t>> ArgMaxOfRows(const v1::Tensor& tensor);
 
 }  // namespace predictd

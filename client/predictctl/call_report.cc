@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 
 namespace predictd {
@@ -12,12 +13,28 @@ std::string Milliseconds(absl::Duration duration) {
   return absl::StrFormat("%.2f ms", absl::ToDoubleMilliseconds(duration));
 }
 
+// Whether the message only says what is wrong with the first field, as predictd's messages do.
+bool RepeatsFields(const ErrorDetails& error) {
+  if (error.field_violations.empty()) return false;
+  const FieldViolation& first = error.field_violations.front();
+  absl::string_view rest = error.message;
+  if (!absl::ConsumePrefix(&rest, absl::StrCat(first.field, ": ", first.description))) return false;
+  return rest.empty() || rest == absl::StrCat(" (and ", error.field_violations.size() - 1, " more)");
+}
+
 }  // namespace
 
 std::string ErrorText(const ErrorDetails& error, const std::string& indent) {
-  std::string text = absl::StrCat(CodeName(error.code), error.message.empty() ? "" : ": ", error.message, "\n");
+  std::string text = CodeName(error.code);
+  if (!RepeatsFields(error)) {
+    absl::StrAppend(&text, error.message.empty() ? "" : ": ", error.message, "\n");
+  } else {
+    // A single violation goes into the first line.
+    absl::StrAppend(&text, error.field_violations.size() == 1 ? ": " : "\n");
+  }
   for (const FieldViolation& violation : error.field_violations) {
-    absl::StrAppend(&text, indent, violation.field, ": ", violation.description, "\n");
+    const bool in_first_line = text.back() != '\n';
+    absl::StrAppend(&text, in_first_line ? "" : indent, violation.field, ": ", violation.description, "\n");
   }
   if (error.retry_forbidden) absl::StrAppend(&text, indent, "do not try again\n");
   if (error.retry_after.has_value()) {

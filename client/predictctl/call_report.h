@@ -9,8 +9,8 @@
 
 namespace predictd {
 
-// "INVALID_ARGUMENT: message", a line for each wrong field and one with the advice on trying again; each line after the
-// first starts with `indent`, and all end with a newline.
+// "INVALID_ARGUMENT: message", then a line for each wrong field and one with the advice on retrying. Each line after
+// the first starts with `indent`, and all end with a newline. A message that only repeats a field is left out.
 std::string ErrorText(const ErrorDetails& error, const std::string& indent);
 
 // "queue 0.04 ms, forward 0.31 ms, batch 8, round trip 0.90 ms", without a newline.

@@ -10,15 +10,16 @@
 
 namespace predictd {
 
-// Where the questions come from, a line each.
+// Where the questions come from, one on each line.
 struct ChatInput {
   std::istream& in;
-  // A person types them: gets a prompt, and may go on after a call that failed.
+  // Whether a person types the questions, who then gets a prompt and may continue after a call that failed.
   bool is_terminal;
 };
 
 // Runs the command until there are no more lines, and returns the exit status. Aims `interrupts` at the answer that is
-// being given; between answers they end the process.
+// being generated; between answers an interrupt clears
+// the line that a person types, and otherwise ends the process.
 int RunChat(const CommandContext& context, const ChatArguments& arguments, const ChatInput& input,
             Interrupts& interrupts);
 

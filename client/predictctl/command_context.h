@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <ostream>
+#include <string>
 
 #include "absl/status/status.h"
 #include "client/call_info.h"
@@ -12,7 +13,7 @@
 
 namespace predictd {
 
-// Borrowed from main for the length of a command.
+// Borrowed from main for the duration of a command.
 struct CommandContext {
   const Client& client;
   const CommonArguments& arguments;
@@ -22,19 +23,21 @@ struct CommandContext {
   bool out_is_terminal = false;
   bool err_is_terminal = false;
 
-  // For the command's main call.
+  // The options for the command's main call.
   CallOptions MainCall() const;
 
-  // For a call that prepares the main one. It has a deadline of its own, so that the main call has all of --deadline.
+  // The options for a call that prepares the main one. It has its own deadline, so that the main call has all of
+  // --deadline.
   CallOptions SideCall() const;
 
-  // Tells the user that a call failed, on `err`, and returns the exit status.
-  int ReportCall(const absl::Status& status, const CallInfo& info) const;
+  // Tells the user on `err` that a call failed, and returns the exit status. With --json, `out` already says so, so
+  // nothing is repeated on the same terminal. `hint` says what to do about a FAILED_PRECONDITION.
+  int ReportCall(const absl::Status& status, const CallInfo& info, const std::string& hint = "") const;
 
-  // The same for a call without which there is nothing else to print: with --json, `out` gets {"error": ...}.
-  int FailCall(const absl::Status& status, const CallInfo& info) const;
+  // The same for a call without which nothing else can be printed: with --json, `out` gets {"error": ...}.
+  int FailCall(const absl::Status& status, const CallInfo& info, const std::string& hint = "") const;
 
-  // The same for what went wrong here.
+  // The same for a local error.
   int ReportLocal(const absl::Status& status) const;
 };
 

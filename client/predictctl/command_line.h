@@ -3,6 +3,7 @@
 #define PREDICTD_CLIENT_PREDICTCTL_COMMAND_LINE_H_
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -14,24 +15,34 @@
 #include "client/predictctl/generation_arguments.h"
 #include "client/predictctl/output_file.h"
 #include "client/predictctl/row_range.h"
+#include "client/predictctl/tls_arguments.h"
 
 namespace predictd {
 
-// Of every command.
+// Long enough for any text that somebody waits for.
+inline constexpr absl::Duration kTextDeadline = absl::Minutes(10);
+
+// The arguments of every command.
 struct CommonArguments {
   std::string address = "127.0.0.1:8500";
-  // Of the command's main call. InfiniteDuration: none, which is the default of generate and chat.
+  // For the command's main call, and in a chat for each answer. InfiniteDuration means none. generate and chat have
+  // another default, kTextDeadline.
   absl::Duration deadline = absl::Seconds(30);
+  // How often a connection that is silent during a call is probed. InfiniteDuration means never.
+  absl::Duration keepalive_time = absl::Seconds(20);
+  // The most bytes of a message, in either direction. The default is gRPC's own limit.
+  std::int64_t max_message_bytes = std::numeric_limits<std::int32_t>::max();
   Metadata headers = {};
   bool json = false;
+  TlsArguments tls = {};
 };
 
-// predictctl models [NAME]
+// predictctl models [NAME], or model NAME.
 struct ModelsArguments {
   std::string name = {};  // Empty: all.
 };
 
-// How tensors travel.
+// How tensors are encoded.
 enum class Encoding { kRaw, kTyped };
 
 // predictctl predict MODEL, and the part of stream that is the same.
@@ -44,6 +55,9 @@ struct PredictArguments {
   std::vector<std::string> outputs = {};
   std::string request_id = {};
   Encoding encoding = Encoding::kRaw;
+  bool cast = false;
+  std::optional<std::int64_t> priority = std::nullopt;
+  bool no_cache = false;
   bool argmax = false;
   bool full = false;
   std::vector<OutputFile> files = {};
@@ -62,8 +76,8 @@ struct CommandLine {
   std::variant<ModelsArguments, PredictArguments, StreamArguments, GenerateArguments, ChatArguments> command;
 };
 
-// Reads the arguments and the environment variable PREDICTD_ADDRESS. Help that was asked for goes to `out`, what is
-// wrong to `err`; then there is nothing to run, and the result is the exit status.
+// Reads the arguments and the environment variable PREDICTD_ADDRESS. Requested help goes to `out` and errors go to
+// `err`; in both cases there is nothing to run, and the result is the exit status.
 std::variant<CommandLine, int> ParseCommandLine(int argc, const char* const* argv, std::ostream& out,
                                                 std::ostream& err);
 

@@ -13,7 +13,8 @@ void AddMessage(v1::Chat& chat, const std::string& role, const std::string& cont
 
 }  // namespace
 
-Conversation::Conversation(std::optional<std::string> system) : system_(std::move(system)) {}
+Conversation::Conversation(std::optional<std::string> system, TemplateArguments template_arguments)
+    : system_(std::move(system)), template_arguments_(std::move(template_arguments)) {}
 
 void Conversation::SetSystem(std::optional<std::string> system) {
   system_ = std::move(system);
@@ -28,11 +29,18 @@ void Conversation::Add(const std::string& question, const std::string& answer) {
   AddMessage(turns_, "assistant", answer);
 }
 
+int Conversation::DropOlderHalf() {
+  const int dropped = (turns() + 1) / 2;
+  turns_.mutable_messages()->DeleteSubrange(0, 2 * dropped);
+  return dropped;
+}
+
 v1::Chat Conversation::Ask(const std::string& question) const {
   v1::Chat chat;
   if (system_.has_value()) AddMessage(chat, "system", *system_);
   chat.MergeFrom(turns_);
   AddMessage(chat, "user", question);
+  *chat.mutable_template_arguments() = template_arguments_;
   return chat;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "client/predictctl/template_arguments.h"
 #include "predictd/v1/generation.pb.h"
 
 namespace predictd {
@@ -12,9 +13,10 @@ namespace predictd {
 // A system message, if there is one, and the questions and answers so far. A plain value.
 class Conversation {
  public:
-  explicit Conversation(std::optional<std::string> system);
+  // `template_arguments` are sent with every question.
+  explicit Conversation(std::optional<std::string> system, TemplateArguments template_arguments = {});
 
-  // For the questions to come; none: without.
+  // Sets or removes the system message for the questions that follow.
   void SetSystem(std::optional<std::string> system);
 
   // Forgets all questions and answers.
@@ -22,11 +24,19 @@ class Conversation {
 
   void Add(const std::string& question, const std::string& answer);
 
-  // What the model is asked: all that was said, and a further question.
+  // How many questions with their answers there are.
+  int turns() const { return turns_.messages_size() / 2; }
+
+  // Forgets the older half of them, at least one if there is one, and returns how many those were. One by one would
+  // leave a full context full: the next answer would have no room.
+  int DropOlderHalf();
+
+  // The chat to send: everything that was said, and a further question.
   v1::Chat Ask(const std::string& question) const;
 
  private:
   std::optional<std::string> system_;
+  TemplateArguments template_arguments_;
   v1::Chat turns_;
 };
 

@@ -1,17 +1,27 @@
 #include "client/predictctl/element_reader.h"
 
+#include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/data_type.h"
+#include "client/predictctl/terminal_text.h"
+#include "client/predictctl/utf8.h"
 #include "client/tensor_encoding.h"
 
 namespace predictd {
 namespace {
+
+// The beginning of `bytes`, cut between two characters.
+absl::string_view WholeCharacters(absl::string_view bytes, std::int64_t longest) {
+  if (static_cast<std::int64_t>(bytes.size()) <= longest) return bytes;
+  auto end = static_cast<std::size_t>(longest);
+  for (int i = 0; i < 3 && end > 0 && (bytes[end] & 0xc0) == 0x80; ++i) --end;
+  return bytes.substr(0, end);
+}
 
 template <typename T>
 std::string Format(T value) {
@@ -24,6 +34,25 @@ std::string Format(T value) {
   } else {
     return absl::StrCat(value);
   }
+}
+
+// Quoted like a C string, except that characters that are not control characters stay as they are.
+std::string Quoted(absl::string_view bytes, std::int64_t longest) {
+  const absl::string_view shown = WholeCharacters(bytes, longest);
+  std::string text = "\"";
+  for (std::size_t at = 0; at < shown.size();) {
+    const std::size_t size = std::max<std::size_t>(CharacterBytes(shown.substr(at)), 1);
+    const absl::string_view character = shown.substr(at, size);
+    if (size > 1) {
+      text.append(TerminalText(character));
+    } else {
+      text.append(absl::CHexEscape(character));
+    }
+    at += size;
+  }
+  text.push_back('"');
+  if (shown.size() < bytes.size()) absl::StrAppend(&text, " and ", bytes.size() - shown.size(), " bytes");
+  return text;
 }
 
 }  // namespace
@@ -39,15 +68,13 @@ absl::StatusOr<ElementReader> ElementReader::Create(const v1::Tensor& tensor) {
   return reader;
 }
 
-std::string ElementReader::Text(std::int64_t index) const {
+std::string ElementReader::Text(std::int64_t index, std::int64_t longest) const {
   const auto at = static_cast<std::size_t>(index);
   std::string text;
   const bool fixed = VisitFixedWidth(tensor_->dtype(), [&]<typename T>(std::type_identity<T>) {
-    T value{};
-    std::memcpy(&value, tensor_->raw().data() + at * sizeof(T), sizeof(T));
-    text = Format(value);
+    text = Format(LoadElement<T>(tensor_->raw().data() + at * sizeof(T)));
   });
-  return fixed ? text : absl::StrCat("\"", absl::CHexEscape(bytes_[at]), "\"");
+  return fixed ? text : Quoted(bytes_[at], longest);
 }
 
 }  // namespace predictd

@@ -1,8 +1,9 @@
-// Single elements of a tensor, as text.
+// Single elements of a tensor as text.
 #ifndef PREDICTD_CLIENT_PREDICTCTL_ELEMENT_READER_H_
 #define PREDICTD_CLIENT_PREDICTCTL_ELEMENT_READER_H_
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -12,14 +13,15 @@
 
 namespace predictd {
 
-// Reads the elements of a tensor, which it points into. A short-lived value.
+// Reads the elements of a tensor, to which it points. A short-lived value.
 class ElementReader {
  public:
-  // A tensor that is not raw, or not well formed: INVALID_ARGUMENT.
+  // INVALID_ARGUMENT for a tensor that is not raw or not well formed.
   static absl::StatusOr<ElementReader> Create(const v1::Tensor& tensor);
 
-  // For people: up to 5 digits of a float; quoted and escaped BYTES. 0 <= index < number of elements.
-  std::string Text(std::int64_t index) const;
+  // The element for people: up to 5 digits of a float; the first `longest` bytes of a BYTES element in quotes, as text
+  // where they are text. 0 <= index < number of elements.
+  std::string Text(std::int64_t index, std::int64_t longest = std::numeric_limits<std::int64_t>::max()) const;
 
  private:
   explicit ElementReader(const v1::Tensor& tensor) : tensor_(&tensor) {}

@@ -1,4 +1,4 @@
-// What predictctl's exit status says to scripts.
+// What predictctl's exit status means to scripts.
 #ifndef PREDICTD_CLIENT_PREDICTCTL_EXIT_CODE_H_
 #define PREDICTD_CLIENT_PREDICTCTL_EXIT_CODE_H_
 
@@ -7,16 +7,16 @@
 namespace predictd {
 
 inline constexpr int kExitOk = 0;
-// Wrong usage, an input that cannot be read, an output that cannot be written.
+// Wrong usage, an input that cannot be read, or an output that cannot be written.
 inline constexpr int kExitLocalError = 2;
-// A stream ended well, but some rows were answered with an error.
+// A stream ended successfully, but some rows were answered with an error.
 inline constexpr int kExitRowsFailed = 3;
-// Plus the number of the gRPC code of a failed call: 13 for INVALID_ARGUMENT, 24 for UNAVAILABLE.
+// The number of the failed call's gRPC code is added: 13 for INVALID_ARGUMENT, 24 for UNAVAILABLE.
 inline constexpr int kExitCallFailed = 10;
 // SIGINT or SIGTERM, as a shell reports it.
 inline constexpr int kExitInterrupted = 130;
 
-// Of a call that ended with `status`; `interrupted` if predictctl itself cancelled it.
+// The exit status for a call that ended with `status`; `interrupted` if predictctl itself cancelled it.
 int ExitCodeOfCall(const absl::Status& status, bool interrupted);
 
 }  // namespace predictd

@@ -14,7 +14,8 @@ written out, as in \x1b.)";
 
 constexpr char kChatFooter[] =
     R"(Each line of standard input is a question. Ctrl-C stops an answer; what has come of it stays in the conversation.
-Ctrl-C at the prompt, or Ctrl-D, ends the chat. Where standard input is not a terminal, so does a call that fails.
+Ctrl-C at the prompt clears the line, Ctrl-D ends the chat. Where standard input is not a terminal, Ctrl-C and a call
+that fails end it. At the limit of the model's context the oldest questions and answers are forgotten, which is said.
 /help tells the commands that a line may hold.)";
 
 template <typename Value>
@@ -40,15 +41,20 @@ void AddGeneration(CLI::App& app, GenerationArguments& arguments) {
   app.add_option("MODEL", arguments.model, "The model")->required();
   AddValue(app, "--system", arguments.system, "TEXT", "What the model is told before the conversation");
   AddValue(app, "--max-tokens", arguments.max_tokens, "N", "The most tokens of an answer [as many as fit]");
-  AddValue(app, "--temperature", arguments.temperature, "X", "0 takes the likeliest token; 0 to 100 [1]");
-  AddValue(app, "--top-k", arguments.top_k, "N", "Choose among so many of the likeliest tokens; 0: all [0]");
-  AddValue(app, "--top-p", arguments.top_p, "X", "Choose among the likeliest tokens with so much probability [1]");
-  AddValue(app, "--min-p", arguments.min_p, "X", "Leave out what is below this part of the likeliest token [0]");
-  AddValue(app, "--repetition-penalty", arguments.repetition_penalty, "X", "Divides logits of what was there [1]");
-  AddValue(app, "--presence-penalty", arguments.presence_penalty, "X", "Taken off logits of what was generated [0]");
-  AddValue(app, "--frequency-penalty", arguments.frequency_penalty, "X", "The same for each time it was [0]");
+  AddValue(app, "--temperature", arguments.temperature, "X", "0 takes the likeliest token; 0 to 100 [the model's]");
+  AddValue(app, "--top-k", arguments.top_k, "N", "Choose among so many of the likeliest tokens; 0: all [the model's]");
+  AddValue(app, "--top-p", arguments.top_p, "X", "Choose among the likeliest with so much probability [the model's]");
+  AddValue(app, "--min-p", arguments.min_p, "X",
+           "Leave out what is below this part of the likeliest token [the model's]");
+  AddValue(app, "--repetition-penalty", arguments.repetition_penalty, "X",
+           "Divides logits of what was there [the model's]");
+  AddValue(app, "--presence-penalty", arguments.presence_penalty, "X",
+           "Taken off logits of what was generated [the model's]");
+  AddValue(app, "--frequency-penalty", arguments.frequency_penalty, "X", "The same for each time it was [the model's]");
   AddSeed(app, arguments.seed);
   AddRepeatable(app, "--stop", arguments.stop, "TEXT", "Ends the answer, and is not part of it; may be repeated");
+  AddRepeatable(app, "--template-arg", arguments.template_arguments, "NAME=JSON",
+                "A variable of the chat template, as enable_thinking=false; may be repeated");
   app.add_flag("--ignore-end", arguments.ignore_end, "Go on where the model would end its answer");
   AddValue(app, "--n", arguments.n, "N", "Answers to give, 1 to 16; a chat goes on from the first [1]");
   AddValue(app, "--logprobs", arguments.logprobs, "N", "Print each token's log probability, and N alternatives");

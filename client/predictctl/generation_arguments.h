@@ -13,7 +13,7 @@ class App;
 
 namespace predictd {
 
-// Which model answers, and how. What is not set, the request leaves to the server.
+// Which model answers, and how. Options that are not set are left to the server.
 struct GenerationArguments {
   std::string model = {};
   std::int64_t version = 0;
@@ -29,6 +29,8 @@ struct GenerationArguments {
   std::optional<double> frequency_penalty = std::nullopt;
   std::optional<std::uint64_t> seed = std::nullopt;
   std::vector<std::string> stop = {};
+  // Each is NAME=JSON.
+  std::vector<std::string> template_arguments = {};
   bool ignore_end = false;
   std::optional<std::int32_t> n = std::nullopt;
   std::optional<std::int32_t> logprobs = std::nullopt;
@@ -37,9 +39,9 @@ struct GenerationArguments {
 // predictctl generate MODEL [PROMPT]
 struct GenerateArguments {
   GenerationArguments generation = {};
-  // As on the command line: "-", or none, is standard input.
+  // As on the command line: "-" or no prompt means standard input.
   std::optional<std::string> prompt = std::nullopt;
-  // The prompt is the user's message in a chat; so it is with a system message, too.
+  // Whether the prompt is the user's message in a chat. It also is if there is a system message or a template variable.
   bool chat = false;
 };
 
@@ -48,7 +50,7 @@ struct ChatArguments {
   GenerationArguments generation = {};
 };
 
-// Add the commands' options, whose values the arguments get; these must outlive the parsing.
+// These add the commands' options and store their values in the arguments, which must outlive the parsing.
 void AddGenerate(CLI::App& app, GenerateArguments& arguments);
 void AddChat(CLI::App& app, ChatArguments& arguments);
 

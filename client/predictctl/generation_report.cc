@@ -27,7 +27,9 @@ std::string UsageText(const v1::GenerationUsage& usage, const std::vector<v1::Fi
   if (usage.cached_prompt_tokens() > 0) absl::StrAppend(&text, ", ", usage.cached_prompt_tokens(), " of them cached");
   absl::StrAppend(&text, "; ", usage.generated_tokens(), " generated");
   if (usage.generated_tokens() > 0) {
-    absl::StrAppendFormat(&text, "; first after %.0f ms", usage.time_to_first_token_seconds() * 1000);
+    const google::protobuf::Duration& first = usage.time_to_first_token();
+    absl::StrAppendFormat(&text, "; first after %.0f ms",
+                          1e3 * static_cast<double>(first.seconds()) + 1e-6 * first.nanos());
   }
   if (usage.tokens_per_second() > 0) absl::StrAppendFormat(&text, "; %.1f tokens/s", usage.tokens_per_second());
   absl::StrAppend(&text,

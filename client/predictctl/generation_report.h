@@ -1,4 +1,4 @@
-// What a generation took and chose, for people.
+// The statistics and the tokens of a generation, for people.
 #ifndef PREDICTD_CLIENT_PREDICTCTL_GENERATION_REPORT_H_
 #define PREDICTD_CLIENT_PREDICTCTL_GENERATION_REPORT_H_
 
@@ -14,7 +14,7 @@ namespace predictd {
 // newline, with the finish reason of each answer.
 std::string UsageText(const v1::GenerationUsage& usage, const std::vector<v1::FinishReason>& finish_reasons);
 
-// A table of tokens with their log probabilities and those of the likeliest.
+// A table of tokens with their log probabilities and those of the likeliest tokens.
 std::string LogprobsText(const google::protobuf::RepeatedPtrField<v1::GeneratedToken>& tokens);
 
 }  // namespace predictd

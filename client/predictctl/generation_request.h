@@ -1,4 +1,4 @@
-// From options to a request for text.
+// Turns options into a request for text.
 #ifndef PREDICTD_CLIENT_PREDICTCTL_GENERATION_REQUEST_H_
 #define PREDICTD_CLIENT_PREDICTCTL_GENERATION_REQUEST_H_
 
@@ -7,7 +7,8 @@
 
 namespace predictd {
 
-// Without a prompt yet, and with what was given only: the server knows the defaults and the limits.
+// A request that has no prompt yet, and sets only the options that were given: the server knows the defaults and the
+// limits.
 v1::PredictStreamRequest GenerationRequestOf(const GenerationArguments& arguments);
 
 }  // namespace predictd

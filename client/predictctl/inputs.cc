@@ -1,10 +1,7 @@
 #include "client/predictctl/inputs.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
-#include <cstring>
-#include <fstream>
 #include <iterator>
 #include <utility>
 
@@ -14,7 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "client/predictctl/cast.h"
+#include "client/predictctl/file.h"
 #include "client/predictctl/json_tensor.h"
+#include "client/predictctl/json_text.h"
 #include "client/predictctl/npy.h"
 
 namespace predictd {
@@ -26,20 +26,21 @@ absl::Status Annotated(absl::string_view where, const absl::Status& status) {
   return absl::InvalidArgumentError(absl::StrCat(where, ": ", status.message()));
 }
 
-absl::StatusOr<std::string> ReadFile(const std::string& path, std::istream& standard_input) {
-  if (path == kStandardInput) {
-    return std::string(std::istreambuf_iterator<char>(standard_input), std::istreambuf_iterator<char>());
+// Reads files, of which one may be standard input.
+class Sources {
+ public:
+  explicit Sources(std::istream& standard_input) : standard_input_(standard_input) {}
+
+  absl::StatusOr<std::string> Read(const std::string& path) {
+    if (path != kStandardInput) return ReadFile(path);
+    if (std::exchange(was_read_, true)) return absl::InvalidArgumentError("standard input was already read");
+    return std::string(std::istreambuf_iterator<char>(standard_input_), std::istreambuf_iterator<char>());
   }
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::string content;
-  char block[1 << 16];
-  while (file.read(block, sizeof(block)) || file.gcount() > 0)
-    content.append(block, static_cast<std::size_t>(file.gcount()));
-  // A folder can be opened, but not read.
-  if (file.eof()) return content;
-  return absl::InvalidArgumentError(absl::StrCat("cannot read '", path, "': ", std::strerror(errno)));
-}
+
+ private:
+  std::istream& standard_input_;
+  bool was_read_ = false;
+};
 
 // "[NAME=]SOURCE". No name can start like a source does.
 struct Spec {
@@ -50,27 +51,46 @@ struct Spec {
 Spec SplitSpec(const std::string& spec) {
   const std::size_t equals = spec.find('=');
   const bool starts_as_source = !spec.empty() && absl::StrContains("@[{\"-0123456789", spec.substr(0, 1));
-  if (equals == std::string::npos || starts_as_source) return {"", spec};
-  return {spec.substr(0, equals), spec.substr(equals + 1)};
+  Spec split{"", spec};
+  if (equals != std::string::npos && !starts_as_source) split = {spec.substr(0, equals), spec.substr(equals + 1)};
+  if (split.source == kStandardInput) split.source = "@-";
+  return split;
 }
 
-absl::StatusOr<Input> ReadInput(const std::string& text, std::istream& standard_input) {
+// JSON from a file, or an error that names the format of the file.
+absl::StatusOr<nlohmann::json> ParseJsonFile(const std::string& content) {
+  if (absl::StripAsciiWhitespace(content).empty()) return absl::InvalidArgumentError("there is nothing in it");
+  if (std::string format = ForeignFormat(content); !format.empty()) return absl::InvalidArgumentError(format);
+  return ParseJson(content, NonFinite::kAsStrings);
+}
+
+absl::StatusOr<Input> ReadInput(const std::string& text, Sources& sources) {
   const Spec spec = SplitSpec(text);
-  std::string content = spec.source;
-  if (absl::StartsWith(spec.source, "@")) {
-    const std::string path = spec.source.substr(1);
-    absl::StatusOr<std::string> read = ReadFile(path, standard_input);
-    if (!read.ok()) return read.status();
-    if (LooksLikeNpy(*read) || absl::EndsWith(path, ".npy")) {
-      absl::StatusOr<v1::Tensor> tensor = ParseNpy(*read);
-      if (!tensor.ok()) return Annotated(path, tensor.status());
-      return Input{spec.name, *std::move(tensor)};
-    }
-    content = *std::move(read);
+  if (!absl::StartsWith(spec.source, "@")) {
+    absl::StatusOr<nlohmann::json> json = ParseJson(spec.source, NonFinite::kAsStrings);
+    if (json.ok()) return Input{spec.name, *std::move(json)};
+    // Somebody who forgets the @ has most likely written the name of a file.
+    if (!absl::EndsWith(spec.source, ".npy") && !absl::EndsWith(spec.source, ".json")) return json.status();
+    return absl::InvalidArgumentError(absl::StrCat("not JSON; a file is written @", spec.source));
   }
-  absl::StatusOr<nlohmann::json> json = ParseJson(content);
+  const std::string path = spec.source.substr(1);
+  absl::StatusOr<std::string> read = sources.Read(path);
+  if (!read.ok()) return read.status();
+  if (LooksLikeNpy(*read) || (absl::EndsWith(path, ".npy") && !read->empty() && ForeignFormat(*read).empty())) {
+    absl::StatusOr<v1::Tensor> tensor = ParseNpy(*read);
+    if (!tensor.ok()) return tensor.status();
+    return Input{spec.name, *std::move(tensor)};
+  }
+  absl::StatusOr<nlohmann::json> json = ParseJsonFile(*read);
   if (!json.ok()) return json.status();
   return Input{spec.name, *std::move(json)};
+}
+
+// The spec as an error shows it: JSON may be long.
+std::string ShownSpec(const std::string& text) {
+  constexpr std::size_t kLongest = 40;
+  if (text.size() <= kLongest || absl::StartsWith(SplitSpec(text).source, "@")) return text;
+  return absl::StrCat(text.substr(0, kLongest), "...");
 }
 
 const v1::TensorSpec* FindSpec(const v1::Model& model, const std::string& name) {
@@ -85,7 +105,7 @@ std::string InputNames(const v1::Model& model) {
   });
 }
 
-absl::StatusOr<v1::Tensor> ResolveInput(Input input, const v1::Model& model) {
+absl::StatusOr<v1::Tensor> ResolveInput(Input input, const v1::Model& model, bool cast) {
   if (input.name.empty()) {
     if (model.inputs_size() != 1) {
       return absl::InvalidArgumentError(absl::StrCat("model '", model.name(), "' has the inputs ", InputNames(model),
@@ -93,20 +113,21 @@ absl::StatusOr<v1::Tensor> ResolveInput(Input input, const v1::Model& model) {
     }
     input.name = model.inputs(0).name();
   }
-  v1::Tensor tensor;
-  if (const auto* json = std::get_if<nlohmann::json>(&input.value)) {
+  const auto* json = std::get_if<nlohmann::json>(&input.value);
+  absl::StatusOr<v1::Tensor> tensor;
+  if (json == nullptr && !cast) {
+    tensor = std::get<v1::Tensor>(std::move(input.value));
+  } else {
     const v1::TensorSpec* spec = FindSpec(model, input.name);
     if (spec == nullptr) {
       return absl::InvalidArgumentError(
           absl::StrCat("model '", model.name(), "' has no input '", input.name, "', only ", InputNames(model)));
     }
-    absl::StatusOr<v1::Tensor> converted = TensorFromJson(*json, spec->dtype());
-    if (!converted.ok()) return Annotated(absl::StrCat("input '", input.name, "'"), converted.status());
-    tensor = *std::move(converted);
-  } else {
-    tensor = std::get<v1::Tensor>(std::move(input.value));
+    tensor = json != nullptr ? TensorFromJson(*json, spec->dtype(), cast)
+                             : CastTensor(std::get<v1::Tensor>(std::move(input.value)), spec->dtype());
   }
-  tensor.set_name(input.name);
+  if (!tensor.ok()) return Annotated(absl::StrCat("input '", input.name, "'"), tensor.status());
+  tensor->set_name(input.name);
   return tensor;
 }
 
@@ -114,17 +135,18 @@ absl::StatusOr<v1::Tensor> ResolveInput(Input input, const v1::Model& model) {
 
 absl::StatusOr<std::vector<Input>> ReadInputs(const std::vector<std::string>& specs,
                                               const std::vector<std::string>& objects, std::istream& standard_input) {
+  Sources sources(standard_input);
   std::vector<Input> inputs;
   for (const std::string& spec : specs) {
-    absl::StatusOr<Input> input = ReadInput(spec, standard_input);
-    if (!input.ok()) return Annotated(absl::StrCat("--input ", spec.substr(0, 40)), input.status());
+    absl::StatusOr<Input> input = ReadInput(spec, sources);
+    if (!input.ok()) return Annotated(absl::StrCat("--input ", ShownSpec(spec)), input.status());
     inputs.push_back(*std::move(input));
   }
   for (const std::string& path : objects) {
     const std::string where = absl::StrCat("--json-input ", path);
-    const absl::StatusOr<std::string> text = ReadFile(path, standard_input);
+    const absl::StatusOr<std::string> text = sources.Read(path);
     if (!text.ok()) return Annotated(where, text.status());
-    absl::StatusOr<nlohmann::json> object = ParseJson(*text);
+    absl::StatusOr<nlohmann::json> object = ParseJsonFile(*text);
     if (!object.ok()) return Annotated(where, object.status());
     if (!object->is_object()) {
       return absl::InvalidArgumentError(absl::StrCat(where, ": expected an object of input names and nested arrays"));
@@ -141,14 +163,15 @@ bool NeedSignature(const std::vector<Input>& inputs) {
 }
 
 absl::StatusOr<std::vector<v1::Tensor>> ResolveInputs(std::vector<Input> inputs, const v1::Model& model,
-                                                      const std::optional<RowRange>& rows) {
+                                                      const std::optional<RowRange>& rows, bool cast) {
   std::vector<v1::Tensor> tensors;
   for (Input& input : inputs) {
-    absl::StatusOr<v1::Tensor> tensor = ResolveInput(std::move(input), model);
+    absl::StatusOr<v1::Tensor> tensor = ResolveInput(std::move(input), model, cast);
     if (!tensor.ok()) return tensor.status();
     if (rows.has_value()) {
-      const absl::Status sliced = SliceRows(*rows, *tensor);
-      if (!sliced.ok()) return Annotated(absl::StrCat("input '", tensor->name(), "'"), sliced);
+      absl::StatusOr<v1::Tensor> kept = RowsOf(*rows, *tensor);
+      if (!kept.ok()) return Annotated(absl::StrCat("input '", tensor->name(), "'"), kept.status());
+      tensor = std::move(kept);
     }
     tensors.push_back(*std::move(tensor));
   }

@@ -2,9 +2,20 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+
+#include "absl/time/clock.h"
 #include "client/predictctl/exit_code.h"
 
 namespace predictd {
+namespace {
+
+// How long a call that SIGTERM has cancelled may take to end and to say so.
+constexpr absl::Duration kGrace = absl::Seconds(2);
+
+}  // namespace
 
 InterruptWatcher::InterruptWatcher(Interrupts& interrupts) : interrupts_(interrupts) {
   sigemptyset(&signals_);
@@ -22,10 +33,24 @@ InterruptWatcher::~InterruptWatcher() {
 }
 
 void InterruptWatcher::Watch() {
-  int signal = 0;
-  while (sigwait(&signals_, &signal) == 0 && !stopping_) {
+  absl::Time end = absl::InfiniteFuture();
+  while (true) {
+    const int signal = NextSignal(end);
+    if (stopping_) return;
+    if (signal == 0) _exit(kExitInterrupted);
     const bool cancelling = signal == SIGTERM ? interrupts_.Terminate() : interrupts_.Interrupt();
     if (!cancelling) _exit(kExitInterrupted);
+    if (signal == SIGTERM) end = absl::Now() + kGrace;
+  }
+}
+
+int InterruptWatcher::NextSignal(absl::Time end) const {
+  while (true) {
+    const timespec left = absl::ToTimespec(std::max(end - absl::Now(), absl::ZeroDuration()));
+    const int signal =
+        end == absl::InfiniteFuture() ? sigwaitinfo(&signals_, nullptr) : sigtimedwait(&signals_, nullptr, &left);
+    if (signal > 0) return signal;
+    if (errno == EAGAIN) return 0;
   }
 }
 

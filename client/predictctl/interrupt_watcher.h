@@ -7,13 +7,15 @@
 #include <atomic>
 #include <thread>
 
+#include "absl/time/time.h"
 #include "client/predictctl/interrupts.h"
 
 namespace predictd {
 
-// While it lives, SIGINT and SIGTERM cancel what `interrupts` are aimed at, and end the process at once if there is
-// nothing (left) to cancel. Owned by main; made before any other thread, as these inherit that they do not take the
-// signals.
+// While it lives, SIGINT and SIGTERM cancel the calls at which `interrupts` are aimed, and end the process at once if
+// there is nothing (left) to cancel. After SIGTERM the process also ends, after a few seconds, if it has not ended by
+// itself: it may be writing to a pipe that nobody reads. Owned by main, which must create it before any other thread,
+// because new threads inherit the mask that blocks these signals.
 class InterruptWatcher {
  public:
   explicit InterruptWatcher(Interrupts& interrupts);
@@ -23,6 +25,8 @@ class InterruptWatcher {
 
  private:
   void Watch();
+  // The next signal, or 0 if none has come until `end`.
+  int NextSignal(absl::Time end) const;
 
   Interrupts& interrupts_;
   sigset_t signals_;

@@ -7,11 +7,20 @@ namespace predictd {
 void Interrupts::Aim(std::shared_ptr<CallControl> control) {
   absl::MutexLock lock(&mutex_);
   control_ = std::move(control);
+  clear_ = nullptr;
+}
+
+void Interrupts::AimAtPrompt(std::function<void()> clear) {
+  absl::MutexLock lock(&mutex_);
+  control_ = nullptr;
+  clear_ = std::move(clear);
 }
 
 bool Interrupts::Interrupt() {
   absl::MutexLock lock(&mutex_);
-  return Cancel();
+  if (clear_ == nullptr) return Cancel();
+  clear_();
+  return true;
 }
 
 bool Interrupts::Terminate() {

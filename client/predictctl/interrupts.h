@@ -2,6 +2,7 @@
 #ifndef PREDICTD_CLIENT_PREDICTCTL_INTERRUPTS_H_
 #define PREDICTD_CLIENT_PREDICTCTL_INTERRUPTS_H_
 
+#include <functional>
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
@@ -10,17 +11,23 @@
 
 namespace predictd {
 
-// Directs interrupts to the calls that they are meant for. Owned by main; the command aims, InterruptWatcher's thread
-// interrupts, and any other may.
+// Directs interrupts to the calls that they are meant for. Owned by main; the command aims them, InterruptWatcher's
+// thread interrupts, and so may any other thread.
 class Interrupts {
  public:
-  // Until the next time, interrupts cancel these calls. Null: nothing, they end the process. So it is at first.
+  // From now on interrupts cancel these calls. If null, as at first, there is nothing to cancel, and an interrupt ends
+  // the process.
   void Aim(std::shared_ptr<CallControl> control);
 
-  // Ctrl-C. False if there is nothing to cancel, or it has been cancelled already: then the process is to end at once.
+  // From now on an interrupt calls `clear`, on the thread that interrupts, and ends nothing: what a person has typed at
+  // a prompt is dropped. `clear` must not call this object; it is no longer running when the next Aim returns.
+  void AimAtPrompt(std::function<void()> clear);
+
+  // Call this on Ctrl-C. False if there is nothing to cancel or it has already been cancelled: then the process is to
+  // end at once.
   bool Interrupt();
 
-  // The same for whoever wants the whole process to end, not only what it is doing.
+  // The same if the whole process is to end, and not only what it is doing.
   bool Terminate();
 
   // Whether Terminate has been called.
@@ -31,6 +38,7 @@ class Interrupts {
 
   mutable absl::Mutex mutex_;
   std::shared_ptr<CallControl> control_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> clear_ ABSL_GUARDED_BY(mutex_);
   bool terminated_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -13,8 +13,8 @@
 
 namespace predictd {
 
-// A message in protobuf's JSON mapping, with the field names of the .proto files. Details of errors whose type this
-// program does not know are left out, since that mapping cannot hold them.
+// A message in protobuf's JSON mapping, with the field names of the .proto files. Error details of a type that this
+// program does not know are left out, because that mapping cannot represent them.
 nlohmann::ordered_json MessageJson(const google::protobuf::Message& message);
 
 // {"queue_ms": 0.04, "forward_ms": 0.31, "batch": "8", "round_trip_ms": 0.9}
@@ -24,10 +24,10 @@ nlohmann::ordered_json TimingsJson(const CallInfo& info);
 //  "retry_after_ms": 50}, the last two only if there are any.
 nlohmann::ordered_json ErrorJson(const ErrorDetails& error);
 
-// {"end": {"code": "OK", "timings": {...}}}: the last line of a stream; with what ErrorJson says if it failed.
+// {"end": {"code": "OK", "timings": {...}}}: the last line of a stream; after a failure with ErrorJson's fields.
 nlohmann::ordered_json EndJson(const absl::Status& status, const CallInfo& info);
 
-// A document over several lines, or all in one line; without a newline at the end. What is not UTF-8 is replaced.
+// A document on several lines, or on one line; without a newline at the end. Bytes that are not UTF-8 are replaced.
 std::string JsonDocument(const nlohmann::ordered_json& json);
 std::string JsonLine(const nlohmann::ordered_json& json);
 

@@ -5,14 +5,15 @@
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "client/data_type.h"
+#include "client/predictctl/cast.h"
 #include "client/tensor_builder.h"
 
 namespace predictd {
@@ -20,9 +21,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMaxRank = 32;
-
-// How a value looks in a message.
+// How messages show a value.
 std::string Shown(const Json& value) {
   constexpr std::size_t kLongest = 40;
   std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -34,85 +33,72 @@ absl::Status Unsuitable(const Json& value, absl::string_view expected) {
   return absl::InvalidArgumentError(absl::StrCat("expected ", expected, ", got ", Shown(value)));
 }
 
-template <typename T>
-absl::Status Beyond(const Json& value) {
-  return Unsuitable(value, absl::StrCat("a value that ", DataTypeName(kDataTypeOf<T>), " can hold"));
+absl::Status Beyond(const Json& value, v1::DataType type) {
+  return Unsuitable(value, absl::StrCat("a value that ", DataTypeName(type), " can hold"));
+}
+
+// The error for a value that --cast would accept mentions --cast.
+absl::Status Castable(const Json& value, absl::string_view expected) {
+  const absl::Status status = Unsuitable(value, expected);
+  return absl::InvalidArgumentError(absl::StrCat(status.message(), " (--cast converts it)"));
 }
 
 absl::Status Convert(const Json& value, bool& element) {
+  if (value == 0 || value == 1) return Castable(value, "true or false");
   if (!value.is_boolean()) return Unsuitable(value, "true or false");
   element = value.get<bool>();
   return absl::OkStatus();
 }
 
 template <typename T>
-absl::Status ConvertInteger(const Json& value, T& element) {
+absl::Status Convert(const Json& value, T& element) {
+  if (value.is_boolean() || (value.is_number_float() && std::trunc(value.get<double>()) == value.get<double>())) {
+    return Castable(value, "an integer");
+  }
   if (!value.is_number_integer()) return Unsuitable(value, "an integer");
   const bool fits = value.is_number_unsigned() ? std::in_range<T>(value.get<std::uint64_t>())
                                                : std::in_range<T>(value.get<std::int64_t>());
-  if (!fits) return Beyond<T>(value);
+  if (!fits) return Beyond(value, kDataTypeOf<T>);
   element = value.get<T>();
   return absl::OkStatus();
 }
 
-absl::Status ConvertNumber(const Json& value, double& number) {
-  if (value.is_number()) {
-    number = value.get<double>();
-  } else if (value == "NaN") {
-    number = std::numeric_limits<double>::quiet_NaN();
-  } else if (value == "Infinity") {
-    number = std::numeric_limits<double>::infinity();
-  } else if (value == "-Infinity") {
-    number = -std::numeric_limits<double>::infinity();
-  } else {
-    return Unsuitable(value, "a number, \"NaN\", \"Infinity\" or \"-Infinity\"");
-  }
-  return absl::OkStatus();
+// The parser takes "-0" for a signed integer, which has no -0, and "0" for an unsigned one.
+bool IsNegativeZero(const Json& value) {
+  return value.type() == Json::value_t::number_integer && value.get<std::int64_t>() == 0;
 }
 
-float Widened(float value) {
-  return value;
-}
-template <typename T>
-float Widened(T value) {
-  return ToFloat(value);
-}
-
-void Narrow(double number, float& element) {
-  element = static_cast<float>(number);
-}
-void Narrow(double number, Half& element) {
-  element = ToHalf(static_cast<float>(number));
-}
-void Narrow(double number, BFloat16& element) {
-  element = ToBFloat16(static_cast<float>(number));
+absl::StatusOr<Number> NumberOf(const Json& value) {
+  if (IsNegativeZero(value)) return -0.0;
+  if (value.is_number_unsigned()) return value.get<std::uint64_t>();
+  if (value.is_number_integer()) return value.get<std::int64_t>();
+  if (value.is_number_float()) return value.get<double>();
+  if (value == "NaN") return std::numeric_limits<double>::quiet_NaN();
+  if (value == "Infinity") return std::numeric_limits<double>::infinity();
+  if (value == "-Infinity") return -std::numeric_limits<double>::infinity();
+  constexpr absl::string_view kExpected = "a number, \"NaN\", \"Infinity\" or \"-Infinity\"";
+  return value.is_boolean() ? Castable(value, kExpected) : Unsuitable(value, kExpected);
 }
 
-template <typename T>
-absl::Status Convert(const Json& value, T& element) {
-  if constexpr (std::is_integral_v<T>) {
-    return ConvertInteger(value, element);
-  } else {
-    double number = 0;
-    if (absl::Status converted = ConvertNumber(value, number); !converted.ok()) return converted;
-    if constexpr (std::is_same_v<T, double>) {
-      element = number;
-    } else {
-      Narrow(number, element);
-      if (std::isfinite(number) && !std::isfinite(Widened(element))) return Beyond<T>(value);
-    }
-    return absl::OkStatus();
-  }
+absl::Status AppendCast(const Json& value, v1::DataType type, std::string& raw) {
+  if (value.is_boolean()) return AppendNumber(std::int64_t{value.get<bool>()}, type, raw);
+  const absl::StatusOr<Number> number = NumberOf(value);
+  return number.ok() ? AppendNumber(*number, type, raw) : number.status();
 }
 
-// Walks the nesting and appends each element to `raw`.
+absl::Status AppendFloat(const Json& value, v1::DataType type, std::string& raw) {
+  const absl::StatusOr<Number> number = NumberOf(value);
+  if (!number.ok()) return number.status();
+  return AppendNumber(*number, type, raw).ok() ? absl::OkStatus() : Beyond(value, type);
+}
+
+// Walks through the nesting and appends each element to `raw`.
 class Flattener {
  public:
-  explicit Flattener(v1::DataType type) : type_(type) {}
+  Flattener(v1::DataType type, bool cast) : type_(type), cast_(cast) {}
 
   absl::Status Run(const Json& value) {
     for (const Json* inner = &value; inner->is_array(); inner = &inner->front()) {
-      if (shape_.size() == kMaxRank) return absl::InvalidArgumentError(absl::StrCat("nested deeper than ", kMaxRank));
       shape_.push_back(static_cast<std::int64_t>(inner->size()));
       if (inner->empty()) break;
     }
@@ -130,8 +116,7 @@ class Flattener {
     }
     const auto extent = static_cast<std::size_t>(shape_[depth]);
     if (!value.is_array() || value.size() != extent) {
-      return At(place, absl::StrCat("ragged: expected an array of ", extent, " like its neighbours, got ",
-                                    value.is_array() ? absl::StrCat("one of ", value.size()) : Shown(value)));
+      return At(place, Ragged(value, depth));
     }
     for (std::size_t i = 0; i < extent; ++i) {
       if (absl::Status visited = Visit(value[i], depth + 1, absl::StrCat(place, "[", i, "]")); !visited.ok()) {
@@ -141,22 +126,37 @@ class Flattener {
     return absl::OkStatus();
   }
 
+  // The error for a `value` that is not as long as the first one beside it, or is not even an array.
+  std::string Ragged(const Json& value, std::size_t depth) const {
+    std::string first;
+    for (std::size_t i = 0; i < depth; ++i) first += "[0]";
+    return absl::StrCat("ragged: expected an array of ", shape_[depth], " as at ", first, ", got ",
+                        value.is_array() ? absl::StrCat("one of ", value.size()) : Shown(value),
+                        "; arrays beside each other must be equally long");
+  }
+
   absl::Status Append(const Json& value) {
-    if (value.is_array()) return absl::InvalidArgumentError("ragged: an array beside plain values");
+    if (value.is_array()) {
+      return absl::InvalidArgumentError(absl::StrCat("ragged: an array beside plain values: ", Shown(value)));
+    }
     if (type_ == v1::DATA_TYPE_BYTES) {
       if (!value.is_string()) return Unsuitable(value, "a string");
       AppendBytesElement(value.get_ref<const std::string&>(), raw_);
       return absl::OkStatus();
     }
+    if (cast_) return AppendCast(value, type_, raw_);
     absl::Status result =
         absl::InvalidArgumentError("the model's signature names a type that this client does not know");
     VisitFixedWidth(type_, [&]<typename T>(std::type_identity<T>) {
-      T element{};
-      result = Convert(value, element);
-      if (!result.ok()) return;
-      char bytes[sizeof(T)];
-      std::memcpy(bytes, &element, sizeof(T));
-      raw_.append(bytes, sizeof(T));
+      if constexpr (std::is_integral_v<T>) {
+        T element{};
+        result = Convert(value, element);
+        char bytes[sizeof(T)];
+        std::memcpy(bytes, &element, sizeof(T));
+        raw_.append(bytes, sizeof(T));
+      } else {
+        result = AppendFloat(value, type_, raw_);
+      }
     });
     return result;
   }
@@ -166,32 +166,15 @@ class Flattener {
   }
 
   const v1::DataType type_;
+  const bool cast_;
   std::vector<std::int64_t> shape_;
   std::string raw_;
 };
 
 }  // namespace
 
-absl::StatusOr<Json> ParseJson(absl::string_view text) {
-  std::set<std::string> keys;
-  std::string twice;
-  const auto note_key = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::key && depth == 1 && !keys.insert(parsed.get<std::string>()).second) {
-      twice = parsed.get<std::string>();
-    }
-    return true;
-  };
-  try {
-    Json value = Json::parse(text.begin(), text.end(), note_key);
-    if (!twice.empty()) return absl::InvalidArgumentError(absl::StrCat("'", twice, "' is there twice"));
-    return value;
-  } catch (const Json::exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat("not JSON: ", error.what()));
-  }
-}
-
-absl::StatusOr<v1::Tensor> TensorFromJson(const Json& value, v1::DataType type) {
-  Flattener flattener(type);
+absl::StatusOr<v1::Tensor> TensorFromJson(const Json& value, v1::DataType type, bool cast) {
+  Flattener flattener(type, cast);
   if (absl::Status walked = flattener.Run(value); !walked.ok()) return walked;
   return MakeRawTensor("", type, flattener.shape(), std::move(flattener.raw()));
 }

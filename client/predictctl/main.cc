@@ -1,8 +1,12 @@
 // predictctl: the command line of predictd.
 #include <unistd.h>
 
+#include <cstddef>
+#include <cstdlib>
+#include <exception>
 #include <iostream>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <variant>
@@ -20,6 +24,7 @@
 #include "client/predictctl/predict_command.h"
 #include "client/predictctl/prompt.h"
 #include "client/predictctl/stream_command.h"
+#include "client/predictctl/tls_arguments.h"
 
 namespace predictd {
 namespace {
@@ -34,7 +39,7 @@ const PredictArguments* PredictArgumentsOf(const CommandLine& line) {
   return std::get_if<PredictArguments>(&line.command);
 }
 
-// What a command takes from standard input as a whole.
+// What a command reads from standard input as a whole.
 struct Material {
   std::vector<Input> inputs;
   std::string prompt;
@@ -48,14 +53,15 @@ absl::StatusOr<Material> ReadMaterial(const CommandLine& line) {
     material.inputs = *std::move(inputs);
   }
   if (const auto* generate = std::get_if<GenerateArguments>(&line.command)) {
-    absl::StatusOr<std::string> prompt = ReadPrompt(generate->prompt, std::cin);
+    absl::StatusOr<std::string> prompt =
+        ReadPrompt(generate->prompt, std::cin, static_cast<std::size_t>(line.common.max_message_bytes));
     if (!prompt.ok()) return prompt.status();
     material.prompt = *std::move(prompt);
   }
   return material;
 }
 
-// Runs the command that it is called with.
+// Runs the command with which it is called.
 struct CommandRunner {
   const CommandContext& context;
   Material& material;
@@ -76,15 +82,24 @@ struct CommandRunner {
 };
 
 int Run(const CommandLine& line) {
-  // Before the watcher exists, so that Ctrl-C also ends a wait for standard input.
+  // This comes before the watcher exists, so that Ctrl-C also ends a wait for standard input.
   absl::StatusOr<Material> material = ReadMaterial(line);
   if (!material.ok()) return Complain(material.status());
   const auto control = std::make_shared<CallControl>();
   Interrupts interrupts;
   interrupts.Aim(control);
   const InterruptWatcher watcher(interrupts);
+  const absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> credentials = CredentialsOf(line.common.tls);
+  if (!credentials.ok()) return Complain(credentials.status());
   const absl::StatusOr<std::unique_ptr<Client>> client =
-      Client::Create({.address = line.common.address, .metadata = line.common.headers, .user_agent = "predictctl"});
+      Client::Create({.address = line.common.address,
+                      .metadata = line.common.headers,
+                      .max_receive_bytes = line.common.max_message_bytes,
+                      .max_send_bytes = line.common.max_message_bytes,
+                      .keepalive_interval = line.common.keepalive_time,
+                      .user_agent = "predictctl",
+                      .credentials = *credentials,
+                      .server_name = line.common.tls.server_name});
   if (!client.ok()) return Complain(client.status());
   const CommandContext context{.client = **client,
                                .arguments = line.common,
@@ -100,12 +115,24 @@ int Run(const CommandLine& line) {
   return exit_code;
 }
 
+int ParseAndRun(int argc, char** argv) {
+  const std::variant<CommandLine, int> line = ParseCommandLine(argc, argv, std::cout, std::cerr);
+  if (const auto* exit_code = std::get_if<int>(&line)) return *exit_code;
+  return Run(std::get<CommandLine>(line));
+}
+
 }  // namespace
 }  // namespace predictd
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
-  const auto line = predictd::ParseCommandLine(argc, argv, std::cout, std::cerr);
-  if (const auto* exit_code = std::get_if<int>(&line)) return *exit_code;
-  return predictd::Run(std::get<predictd::CommandLine>(line));
+  // What gRPC says about a call is in its status; it would appear a second time on standard error.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  try {
+    return predictd::ParseAndRun(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return predictd::Complain(absl::ResourceExhaustedError("out of memory"));
+  } catch (const std::exception& error) {
+    return predictd::Complain(absl::InternalError(std::string("unexpected error: ") + error.what()));
+  }
 }

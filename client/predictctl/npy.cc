@@ -47,7 +47,16 @@ absl::StatusOr<v1::DataType> TypeOf(const std::string& descr) {
   if (absl::StrContains(descr, "O")) {
     return absl::InvalidArgumentError("arrays of Python objects are not supported: give the array a number's dtype");
   }
-  return absl::InvalidArgumentError(absl::StrCat("dtype '", descr, "' is not supported"));
+  if (descr.size() > 1 && absl::StrContains("SU", descr.substr(1, 1))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("dtype '", descr, R"(' is not supported: give strings as JSON, ["a", "b"])"));
+  }
+  if (descr == "<V2" || descr == "|V2") {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "dtype '", descr, "' is not supported: save a bfloat16 array as float32, and send it with --cast"));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("dtype '", descr, "' is not supported: save an array of bool, integers or floats"));
 }
 
 // The header's text and what follows it.
@@ -93,8 +102,10 @@ absl::StatusOr<v1::Tensor> ParseNpy(absl::string_view file) {
   const absl::StatusOr<std::int64_t> bytes = ByteCount(header->shape, static_cast<std::int64_t>(DataTypeWidth(*type)));
   if (!bytes.ok()) return bytes.status();
   if (parts->elements.size() != static_cast<std::size_t>(*bytes)) {
-    return absl::InvalidArgumentError(absl::StrCat("the array ", DataTypeName(*type), ShapeText(header->shape), " has ",
-                                                   *bytes, " bytes, but the file holds ", parts->elements.size()));
+    const bool truncated = parts->elements.size() < static_cast<std::size_t>(*bytes);
+    return absl::InvalidArgumentError(absl::StrCat(truncated ? "truncated .npy file" : "more than one array", ": ",
+                                                   DataTypeName(*type), ShapeText(header->shape), " has ", *bytes,
+                                                   " bytes, but the file holds ", parts->elements.size()));
   }
   return MakeRawTensor("", *type, header->shape, std::string(parts->elements));
 }

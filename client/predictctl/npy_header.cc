@@ -13,7 +13,10 @@
 namespace predictd {
 namespace {
 
-// Reads a Python literal from left to right. Each Read... returns false when something else comes.
+// NumPy has no arrays of more dimensions.
+constexpr std::size_t kMaxRank = 64;
+
+// Reads a Python literal from left to right. Each Read... returns false if something else comes.
 class LiteralReader {
  public:
   explicit LiteralReader(absl::string_view text) : rest_(text) {}
@@ -43,12 +46,12 @@ class LiteralReader {
     return value || Take("False");
   }
 
-  // A tuple of extents: "()", "(3,)", "(3, 4)". Python 2 wrote "3L".
+  // Reads a tuple of extents: "()", "(3,)", "(3, 4)". Python 2 wrote "3L".
   bool ReadShape(std::vector<std::int64_t>& shape) {
     if (!Take("(")) return false;
     while (!Take(")")) {
       std::int64_t extent = 0;
-      if (!ReadInteger(extent)) return false;
+      if (shape.size() == kMaxRank || !ReadInteger(extent)) return false;
       shape.push_back(extent);
       Take("L");
       if (Take(",")) continue;
@@ -86,7 +89,7 @@ absl::StatusOr<NpyHeader> ParseNpyHeader(absl::string_view text) {
     std::string key;
     if (!reader.ReadString(key) || !reader.Take(":")) return Malformed("expected a key and ':'");
     if (std::find(keys.begin(), keys.end(), key) != keys.end())
-      return Malformed(absl::StrCat("'", key, "' is there twice"));
+      return Malformed(absl::StrCat("'", key, "' appears twice"));
     if (key == "descr") {
       if (reader.Take("["))
         return absl::InvalidArgumentError("structured arrays are not supported: save each field alone");
@@ -94,7 +97,8 @@ absl::StatusOr<NpyHeader> ParseNpyHeader(absl::string_view text) {
     } else if (key == "fortran_order") {
       if (!reader.ReadBool(header.fortran_order)) return Malformed("'fortran_order' is not True or False");
     } else if (key == "shape") {
-      if (!reader.ReadShape(header.shape)) return Malformed("'shape' is not a tuple of extents");
+      if (!reader.ReadShape(header.shape))
+        return Malformed(absl::StrCat("'shape' is not a tuple of up to ", kMaxRank, " extents"));
     } else {
       return Malformed(absl::StrCat("unknown key '", key, "'"));
     }

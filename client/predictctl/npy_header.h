@@ -17,8 +17,8 @@ struct NpyHeader {
   std::vector<std::int64_t> shape;
 };
 
-// Reads "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }": these three keys, once each, in any order.
-// Anything else, structured types included: INVALID_ARGUMENT.
+// Reads "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }": exactly these three keys, in any order.
+// INVALID_ARGUMENT for anything else, structured types included.
 absl::StatusOr<NpyHeader> ParseNpyHeader(absl::string_view text);
 
 }  // namespace predictd

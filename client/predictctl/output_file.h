@@ -17,11 +17,11 @@ struct OutputFile {
   std::string path;
 };
 
-// Reads "[NAME=]FILE.npy". A file of another kind: INVALID_ARGUMENT.
+// Reads "[NAME=]FILE.npy". INVALID_ARGUMENT for a file of another kind.
 absl::StatusOr<OutputFile> ParseOutputFile(const std::string& text);
 
-// Writes the files, each of them whole or not at all. An output that is not among `outputs`, or one that a file cannot
-// hold, or a failed write: an error that names the file.
+// Writes the files, each of them completely or not at all, unless it is a pipe or a device. The error for an output
+// that is not among `outputs`, an output that a file cannot hold, or a failed write names the file.
 absl::Status SaveOutputs(const std::vector<OutputFile>& files, const std::vector<v1::Tensor>& outputs);
 
 }  // namespace predictd

@@ -5,13 +5,12 @@
 #include "client/predictctl/call_report.h"
 #include "client/predictctl/exit_code.h"
 #include "client/predictctl/json_output.h"
+#include "client/predictctl/model_kind.h"
 #include "client/predictctl/prepare_request.h"
 #include "client/predictctl/print_outputs.h"
 
 namespace predictd {
 namespace {
-
-constexpr std::int64_t kAbbreviateAbove = 1000;
 
 absl::Status Print(const CommandContext& context, const PredictArguments& arguments,
                    const v1::PredictResponse& response, const std::vector<v1::Tensor>& outputs, const CallInfo& info) {
@@ -25,7 +24,7 @@ absl::Status Print(const CommandContext& context, const PredictArguments& argume
   context.out << response.model_name() << " version " << response.model_version();
   if (!response.request_id().empty()) context.out << ", request " << response.request_id();
   context.out << "\n";
-  absl::Status printed = PrintOutputs(outputs, StyleOf(arguments, kAbbreviateAbove), arguments.argmax, context.out);
+  absl::Status printed = PrintOutputs(outputs, StyleOf(arguments), arguments.argmax, context.out);
   context.out << TimingsText(info) << "\n";
   return printed;
 }
@@ -35,9 +34,15 @@ absl::Status Print(const CommandContext& context, const PredictArguments& argume
 int RunPredict(const CommandContext& context, const PredictArguments& arguments, std::vector<Input> inputs) {
   v1::PredictRequest request;
   if (const auto failed = PrepareRequest(context, arguments, std::move(inputs), request)) return *failed;
+  if (const absl::Status encoded = EncodeInputs(arguments.encoding, request); !encoded.ok()) {
+    return context.ReportLocal(encoded);
+  }
   CallInfo info;
   const absl::StatusOr<v1::PredictResponse> response = context.client.Predict(request, context.MainCall(), &info);
-  if (!response.ok()) return context.FailCall(response.status(), info);
+  if (!response.ok()) {
+    return context.FailCall(response.status(), info,
+                            WrongKindHint(context, response.status(), arguments.model, v1::MODEL_KIND_TENSOR));
+  }
   const absl::StatusOr<std::vector<v1::Tensor>> outputs = RawOutputs(response->outputs());
   if (!outputs.ok()) return context.ReportLocal(outputs.status());
   if (absl::Status done = Print(context, arguments, *response, *outputs, info); !done.ok()) {

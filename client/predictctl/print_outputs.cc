@@ -1,6 +1,8 @@
 #include "client/predictctl/print_outputs.h"
 
+#include <cstddef>
 #include <limits>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +14,18 @@
 
 namespace predictd {
 
+namespace {
+
+std::string MarksText(const std::vector<std::int64_t>& marks, const PrintStyle& style) {
+  const auto count = static_cast<std::int64_t>(marks.size());
+  if (!IsAbbreviated({count}, style)) return absl::StrJoin(marks, " ");
+  const auto edge = static_cast<std::ptrdiff_t>(style.edge);
+  return absl::StrCat(absl::StrJoin(marks.begin(), marks.begin() + edge, " "), " ... ",
+                      absl::StrJoin(marks.end() - edge, marks.end(), " "));
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<v1::Tensor>> RawOutputs(const google::protobuf::RepeatedPtrField<v1::Tensor>& outputs) {
   std::vector<v1::Tensor> raw(outputs.begin(), outputs.end());
   for (v1::Tensor& tensor : raw) {
@@ -22,8 +36,10 @@ absl::StatusOr<std::vector<v1::Tensor>> RawOutputs(const google::protobuf::Repea
   return raw;
 }
 
-PrintStyle StyleOf(const PredictArguments& arguments, std::int64_t abbreviate_above) {
-  return {.abbreviate_above = arguments.full ? std::numeric_limits<std::int64_t>::max() : abbreviate_above};
+PrintStyle StyleOf(const PredictArguments& arguments) {
+  PrintStyle style;
+  if (arguments.full) style.abbreviate_above = std::numeric_limits<std::int64_t>::max();
+  return style;
 }
 
 absl::Status PrintOutputs(const std::vector<v1::Tensor>& outputs, const PrintStyle& style, bool argmax,
@@ -34,11 +50,12 @@ absl::Status PrintOutputs(const std::vector<v1::Tensor>& outputs, const PrintSty
     const std::vector<std::int64_t> marks = largest.ok() ? *largest : std::vector<std::int64_t>();
     const absl::StatusOr<std::string> text = TensorText(tensor, style, marks);
     if (!text.ok()) return text.status();
-    out << tensor.name() << " " << DataTypeName(tensor.dtype()) << ShapeText(tensor.shape()) << "\n" << *text << "\n";
+    out << tensor.name() << " " << DataTypeName(tensor.dtype()) << ShapeText(tensor.shape())
+        << (IsAbbreviated(tensor.shape(), style) ? ", of which --full prints all\n" : "\n") << *text << "\n";
     if (!largest.ok()) {
       out << "argmax: " << largest.status().message() << "\n";
     } else if (argmax && tensor.shape_size() != 2) {
-      out << "argmax: " << absl::StrJoin(marks, " ") << "\n";
+      out << "argmax: " << MarksText(marks, style) << "\n";
     }
   }
   return absl::OkStatus();

@@ -17,18 +17,18 @@
 
 namespace predictd {
 
-// Raw copies of an answer's outputs. A malformed one: INVALID_ARGUMENT.
+// Raw copies of an answer's outputs. INVALID_ARGUMENT for a malformed one.
 absl::StatusOr<std::vector<v1::Tensor>> RawOutputs(const google::protobuf::RepeatedPtrField<v1::Tensor>& outputs);
 
-// How tensors are printed: large ones abbreviated above `abbreviate_above` elements, unless the user wants all.
-PrintStyle StyleOf(const PredictArguments& arguments, std::int64_t abbreviate_above);
+// How tensors are printed: large ones are abbreviated, unless the user wants all.
+PrintStyle StyleOf(const PredictArguments& arguments);
 
-// Prints raw outputs, each under a line with its name, type and shape; with `argmax` also the largest value's index of
-// each row, where an output has such.
+// Prints raw outputs, each after a line with its name, type and shape; with `argmax` also the index of each row's
+// largest value, for outputs that have rows of numbers.
 absl::Status PrintOutputs(const std::vector<v1::Tensor>& outputs, const PrintStyle& style, bool argmax,
                           std::ostream& out);
 
-// {"logits": [7, 2]}: the same for programs.
+// The indices of the largest values for programs: {"logits": [7, 2]}.
 nlohmann::ordered_json ArgMaxJson(const std::vector<v1::Tensor>& outputs);
 
 }  // namespace predictd

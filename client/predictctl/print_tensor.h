@@ -8,22 +8,26 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "predictd/v1/tensor.pb.h"
 
 namespace predictd {
 
 struct PrintStyle {
-  // Tensors with more elements show only the ends of each dimension.
-  std::int64_t abbreviate_above = 1000;
-  // How many at each end.
+  // Tensors with more elements show only the ends of each dimension, and strings with more bytes only their beginning.
+  std::int64_t abbreviate_above = 200;
+  // How many elements to show at each end.
   std::int64_t edge = 3;
   // Longer lines are broken.
   std::size_t line_width = 120;
 };
 
-// "[[1, 2],\n [3, 4]]", without a newline at the end, columns aligned. If `marks` is not empty it holds one value per
-// row of a tensor of two dimensions, which is written behind the row as " -> 7". A tensor that is not raw and well
-// formed: INVALID_ARGUMENT.
+// Whether the style shows only the ends of some dimension of a tensor with that shape.
+bool IsAbbreviated(absl::Span<const std::int64_t> shape, const PrintStyle& style);
+
+// "[[1, 2],\n [3, 4]]", without a newline at the end, with aligned columns. If `marks` is not empty, it holds one value
+// for each row of a tensor of two dimensions, which is written after the row as " -> 7". INVALID_ARGUMENT for a tensor
+// that is not raw and well formed, or has more dimensions than any tensor of NumPy.
 absl::StatusOr<std::string> TensorText(const v1::Tensor& tensor, const PrintStyle& style,
                                        const std::vector<std::int64_t>& marks);
 

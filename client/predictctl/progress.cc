@@ -23,9 +23,9 @@ void Progress::Show(std::int64_t done, std::int64_t total) {
   const absl::Time now = absl::Now();
   if (!enabled_ || now - drawn_at_ < kRedrawEvery) return;
   const double seconds = std::max(absl::ToDoubleSeconds(now - start_), 1e-3);
-  const std::int64_t percent = total > 0 ? 100 * done / total : 100;
+  const double percent = total > 0 ? 100 * static_cast<double>(done) / static_cast<double>(total) : 100;
   out_ << kClearLine
-       << absl::StrFormat("%d/%d rows, %d%%, %.0f rows/s", done, total, percent, static_cast<double>(done) / seconds)
+       << absl::StrFormat("%d/%d rows, %.0f%%, %.0f rows/s", done, total, percent, static_cast<double>(done) / seconds)
        << std::flush;
   drawn_at_ = now;
   visible_ = true;

@@ -1,4 +1,4 @@
-// The line on a terminal that says how far a stream is.
+// The line on a terminal that shows the progress of a stream.
 #ifndef PREDICTD_CLIENT_PREDICTCTL_PROGRESS_H_
 #define PREDICTD_CLIENT_PREDICTCTL_PROGRESS_H_
 
@@ -12,7 +12,7 @@ namespace predictd {
 // Draws and redraws one line. Used by one thread.
 class Progress {
  public:
-  // Does nothing at all unless `enabled`: for when `out` is not a terminal.
+  // Does nothing at all unless `enabled`, which is false if `out` is not a terminal.
   Progress(std::ostream& out, bool enabled);
   // Clears the line.
   ~Progress();

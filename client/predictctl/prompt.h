@@ -1,7 +1,8 @@
-// What predictctl generate goes on from.
+// The text that predictctl generate continues.
 #ifndef PREDICTD_CLIENT_PREDICTCTL_PROMPT_H_
 #define PREDICTD_CLIENT_PREDICTCTL_PROMPT_H_
 
+#include <cstddef>
 #include <istream>
 #include <optional>
 #include <string>
@@ -10,9 +11,11 @@
 
 namespace predictd {
 
-// The argument; or, if there is none or it is "-", all of standard input, less one newline at its end: most programs
-// write one, and a model takes it for a part of the text. What is not UTF-8: INVALID_ARGUMENT.
-absl::StatusOr<std::string> ReadPrompt(const std::optional<std::string>& argument, std::istream& standard_input);
+// The argument; or, if there is none or it is "-", all of standard input without one newline at its end: most programs
+// write one, and a model would take it for a part of the text. INVALID_ARGUMENT if the text is not UTF-8 or has more
+// than `longest` bytes.
+absl::StatusOr<std::string> ReadPrompt(const std::optional<std::string>& argument, std::istream& standard_input,
+                                       std::size_t longest);
 
 }  // namespace predictd
 

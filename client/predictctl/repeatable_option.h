@@ -11,7 +11,8 @@ class App;
 
 namespace predictd {
 
-// Adds an option of text: `values` gets one for each time it is given, as it stands. They must outlive the parsing.
+// Adds an option that takes text: `values` gets one element, unchanged, for each time that it is given. They must
+// outlive the parsing.
 void AddRepeatable(CLI::App& app, const std::string& name, std::vector<std::string>& values,
                    const std::string& placeholder, const std::string& description);
 

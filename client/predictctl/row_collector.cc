@@ -9,7 +9,7 @@
 namespace predictd {
 namespace {
 
-// Appends the rows of `part`; false if it is another kind of tensor.
+// Appends the rows of `part`; false if its name, type or row shape is different.
 bool Append(const v1::Tensor& part, v1::Tensor& whole) {
   const bool alike = part.name() == whole.name() && part.dtype() == whole.dtype() && part.shape_size() > 0 &&
                      part.shape_size() == whole.shape_size() &&

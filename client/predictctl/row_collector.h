@@ -1,4 +1,4 @@
-// Puts the results of a stream together again.
+// Assembles the results of a stream.
 #ifndef PREDICTD_CLIENT_PREDICTCTL_ROW_COLLECTOR_H_
 #define PREDICTD_CLIENT_PREDICTCTL_ROW_COLLECTOR_H_
 
@@ -15,11 +15,11 @@ namespace predictd {
 // Keeps the outputs of ranges of rows, which may come in any order.
 class RowCollector {
  public:
-  // A result without an error, whose outputs are raw and well formed.
+  // Takes a result without an error, whose outputs must be raw and well formed.
   void Add(v1::RowsResult result);
 
-  // The outputs of all rows [0, total_rows), raw. Rows that are missing: DATA_LOSS that says how many. Results whose
-  // outputs do not fit together: INTERNAL.
+  // The outputs of all rows [0, total_rows), raw. DATA_LOSS, with their number, if rows are missing; INTERNAL if the
+  // outputs of the results do not fit together.
   absl::StatusOr<std::vector<v1::Tensor>> Assemble(std::int64_t total_rows) const;
 
  private:

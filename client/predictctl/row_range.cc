@@ -33,7 +33,7 @@ absl::StatusOr<RowRange> ParseRowRange(absl::string_view text) {
   return range;
 }
 
-absl::Status SliceRows(const RowRange& range, v1::Tensor& tensor) {
+absl::StatusOr<v1::Tensor> RowsOf(const RowRange& range, const v1::Tensor& tensor) {
   if (tensor.shape().empty()) return absl::InvalidArgumentError("a scalar has no rows to choose from");
   const std::int64_t rows = tensor.shape(0);
   const std::int64_t end = range.end.value_or(rows);
@@ -41,13 +41,17 @@ absl::Status SliceRows(const RowRange& range, v1::Tensor& tensor) {
     return absl::InvalidArgumentError(
         absl::StrCat("rows ", range.first, ":", end, " were asked for, but there are ", rows));
   }
-  tensor.set_shape(0, end - range.first);
-  if (rows == 0) return absl::OkStatus();
+  v1::Tensor part;
+  part.set_name(tensor.name());
+  part.set_dtype(tensor.dtype());
+  *part.mutable_shape() = tensor.shape();
+  part.set_shape(0, end - range.first);
+  if (rows == 0) return part;
   if (tensor.dtype() != v1::DATA_TYPE_BYTES) {
     const std::size_t row_bytes = tensor.raw().size() / static_cast<std::size_t>(rows);
-    tensor.set_raw(tensor.raw().substr(static_cast<std::size_t>(range.first) * row_bytes,
-                                       static_cast<std::size_t>(end - range.first) * row_bytes));
-    return absl::OkStatus();
+    part.set_raw(tensor.raw().substr(static_cast<std::size_t>(range.first) * row_bytes,
+                                     static_cast<std::size_t>(end - range.first) * row_bytes));
+    return part;
   }
   const absl::StatusOr<std::vector<absl::string_view>> elements = SplitBytesElements(tensor.raw());
   if (!elements.ok()) return elements.status();
@@ -57,8 +61,8 @@ absl::Status SliceRows(const RowRange& range, v1::Tensor& tensor) {
        i < static_cast<std::size_t>(end) * row_elements; ++i) {
     AppendBytesElement((*elements)[i], kept);
   }
-  tensor.set_raw(std::move(kept));
-  return absl::OkStatus();
+  part.set_raw(std::move(kept));
+  return part;
 }
 
 }  // namespace predictd

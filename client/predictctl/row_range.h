@@ -5,14 +5,13 @@
 #include <cstdint>
 #include <optional>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "predictd/v1/tensor.pb.h"
 
 namespace predictd {
 
-// The rows [first, end); without an end, all from the first one.
+// The rows [first, end); without an end, all rows from `first` on.
 struct RowRange {
   std::int64_t first = 0;
   std::optional<std::int64_t> end = std::nullopt;
@@ -20,11 +19,11 @@ struct RowRange {
   bool operator==(const RowRange&) const = default;
 };
 
-// Reads "A:B", "A:" or ":B", counted from 0. Anything else, and B below A: INVALID_ARGUMENT.
+// Reads "A:B", "A:" or ":B", counted from 0. INVALID_ARGUMENT for anything else, and if B is below A.
 absl::StatusOr<RowRange> ParseRowRange(absl::string_view text);
 
-// Keeps these rows of a well-formed raw tensor. Rows that it does not have, or a scalar: INVALID_ARGUMENT.
-absl::Status SliceRows(const RowRange& range, v1::Tensor& tensor);
+// A copy of these rows of a well-formed raw tensor. INVALID_ARGUMENT for rows that it does not have, and for a scalar.
+absl::StatusOr<v1::Tensor> RowsOf(const RowRange& range, const v1::Tensor& tensor);
 
 }  // namespace predictd
 

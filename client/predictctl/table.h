@@ -2,6 +2,7 @@
 #ifndef PREDICTD_CLIENT_PREDICTCTL_TABLE_H_
 #define PREDICTD_CLIENT_PREDICTCTL_TABLE_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -12,11 +13,12 @@ class Table {
  public:
   explicit Table(std::vector<std::string> header) : rows_{std::move(header)} {}
 
-  // As many cells as the header has.
+  // The row must have as many cells as the header.
   void AddRow(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
 
-  // Lines that start with `indent` and end with a newline.
-  std::string Text(const std::string& indent = "") const;
+  // Lines that start with `indent` and end with a newline. So that lines have at most `width` columns, cells are cut:
+  // those of the widest columns first, none of the first column, and none below a few letters.
+  std::string Text(const std::string& indent = "", std::size_t width = std::string::npos) const;
 
  private:
   std::vector<std::vector<std::string>> rows_;

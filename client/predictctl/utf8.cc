@@ -1,14 +1,15 @@
 #include "client/predictctl/utf8.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace predictd {
 namespace {
 
-// As the first byte says; 0 if no character begins with it.
+// The number that the first byte announces; 0 if no character begins with it.
 std::size_t AnnouncedBytes(unsigned char lead) {
   if (lead < 0x80) return 1;
-  if (lead < 0xc2) return 0;  // Goes on with a character, or would begin one that is longer than it needs to be.
+  if (lead < 0xc2) return 0;  // Continues a character, or begins one that is encoded longer than necessary.
   if (lead < 0xe0) return 2;
   if (lead < 0xf0) return 3;
   return lead < 0xf5 ? 4 : 0;
@@ -42,6 +43,10 @@ bool IsUtf8(absl::string_view text) {
     text.remove_prefix(bytes);
   }
   return true;
+}
+
+std::size_t ColumnsOf(absl::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
 }  // namespace predictd

@@ -8,10 +8,13 @@
 
 namespace predictd {
 
-// How many bytes the character has that `text` begins with: 1 to 4; 0 if it begins with none.
+// How many bytes the character at the beginning of `text` has: 1 to 4, or 0 if `text` does not begin with a character.
 std::size_t CharacterBytes(absl::string_view text);
 
 bool IsUtf8(absl::string_view text);
+
+// The number of columns on a screen: the bytes of UTF-8 text that do not continue a character.
+std::size_t ColumnsOf(absl::string_view text);
 
 }  // namespace predictd
 

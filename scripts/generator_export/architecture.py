@@ -1,18 +1,37 @@
-"""What a decoder of the Llama family looks like: the numbers that its weights do not say."""
+"""The architecture of a Llama-family decoder: the numbers that do not follow from its weights."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from generator_export.rope import Rope
+
 
 class Rotation(Enum):
-    """Which elements of a head are turned together by the rotary position embedding: j and ..."""
+    """Which elements of a head the rotary position embedding rotates together: j and ..."""
 
     ADJACENT_PAIRS = "j + 1"
     HALVES = "j + half of the head"
+
+
+@dataclass(frozen=True)
+class Context:
+    """How long a sequence may be."""
+
+    length: int
+    # Why it may not be longer, if there is more to say than that the model was not trained for more.
+    reason: str | None = None
+    # Whether the model was trained for more.
+    shortened: bool = False
+
+    def up_to(self, length: int, reason: str) -> Context:
+        return self if self.length <= length else Context(length, reason, shortened=True)
+
+
+# No model has more of whatever its configuration counts: such a file is broken, and loops over it would not end.
+LARGEST_NUMBER = 1 << 31
+LARGEST_HEAD = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -24,26 +43,7 @@ class Architecture:
     head_width: int
     feed_forward_width: int
     vocabulary_size: int
-    # The longest sequence that the model was trained for.
-    context_length: int
+    context: Context
     norm_epsilon: float
     rotation: Rotation
-    # Radians per position, for each pair of elements of a head.
-    frequencies: Sequence[float]
-
-
-def rope_frequencies(base: float, head_width: int) -> list[float]:
-    return [base ** (-2 * pair / head_width) for pair in range(head_width // 2)]
-
-
-def llama3_frequencies(
-    frequencies: Sequence[float], factor: float, low_factor: float, high_factor: float, original_context: int
-) -> list[float]:
-    """Slows down the pairs that turn less than `low_factor` times within the original context by `factor`, leaves those
-    that turn more than `high_factor` times, and goes from one to the other smoothly."""
-    scaled = []
-    for frequency in frequencies:
-        turns = original_context * frequency / (2 * math.pi)
-        kept = min(1.0, max(0.0, (turns - low_factor) / (high_factor - low_factor)))
-        scaled.append(frequency * (kept + (1 - kept) / factor))
-    return scaled
+    rope: Rope

@@ -1,15 +1,17 @@
-"""Writes the byte-level BPE tokenizer of a GGUF file in the format of Hugging Face's tokenizer.json."""
+"""Writes byte-level BPE tokenizers, from GGUF files or a vocabulary and merges, as Hugging Face's tokenizer.json."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 from generator_export.errors import ExportError
+from generator_export.gguf_ends import well_known_ends
 from generator_export.gguf_file import GgufFile
+from generator_export.pre_tokenizers import PRE_TOKENIZERS, PreTokenizer
 
 
 class TokenType(IntEnum):
@@ -23,60 +25,73 @@ class TokenType(IntEnum):
     BYTE = 6
 
 
-@dataclass(frozen=True)
-class PreTokenizer:
-    """How text is cut into the pieces within which tokens are merged: at the matches of one pattern after the other."""
-
-    patterns: Sequence[str]
-    # Whether a piece that is a token is not merged from its bytes.
-    ignore_merges: bool = False
-    normalizer: str | None = None
-
-
-_GPT2_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
-_GPT2 = _GPT2_WORDS + r"|\s+"
-
-
-def _digits_together(pattern: str) -> str:
-    """Llama 3's pattern and those after it, which differ in how many digits stay together."""
-    return (
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
-        + pattern
-        + r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-    )
-
-
-# By the names in tokenizer.ggml.pre.
-PRE_TOKENIZERS = {
-    "default": PreTokenizer((r"[\p{P}\$\+<=>\^~\|]+", _GPT2_WORDS, r"\p{N}+", r"[0-9][0-9][0-9]")),
-    "gpt-2": PreTokenizer((_GPT2,)),
-    "smollm": PreTokenizer((r"\p{N}", _GPT2)),
-    "llama-bpe": PreTokenizer((_digits_together(r"\p{N}{1,3}"),), ignore_merges=True),
-    "qwen2": PreTokenizer((_digits_together(r"\p{N}"),), normalizer="NFC"),
-}
-
-
-def tokenizer_json(file: GgufFile) -> bytes:
-    """The contents of tokenizer.json. A leading token is not its business: model.toml says whether there is one."""
+def pre_tokenizer_of(file: GgufFile) -> PreTokenizer:
     name = file.get("tokenizer.ggml.pre", str, "default")
-    pre_tokenizer = PRE_TOKENIZERS.get(name)
-    if pre_tokenizer is None:
+    found = PRE_TOKENIZERS.get(name)
+    if found is None:
         known = ", ".join(PRE_TOKENIZERS)
         raise ExportError(f"{file.path}: pre-tokenizer {name} is not supported; these are: {known}")
+    return found
+
+
+def gguf_tokens(file: GgufFile) -> tuple[list[str], list[int]]:
+    """The tokens and their types, for byte-level BPE. A well-known end token becomes a control token even if merges
+    produce it: the server then leaves those merges out, because no text may turn into an end."""
     tokens = file.get("tokenizer.ggml.tokens", list)
+    if not all(isinstance(token, str) for token in tokens):
+        raise ExportError(f"{file.path}: tokenizer.ggml.tokens is not a list of texts")
+    tokens = [token or f"[EMPTY_{token_id}]" for token_id, token in enumerate(tokens)]
     types = file.get("tokenizer.ggml.token_type", list, [TokenType.NORMAL] * len(tokens))
-    vocabulary = {token: token_id for token_id, token in enumerate(tokens)}
-    if len(types) != len(tokens) or len(vocabulary) != len(tokens):
+    if len(types) != len(tokens) or len(set(tokens)) != len(tokens):
         raise ExportError(f"{file.path}: the tokenizer's tokens are not distinct, or not all of them have a type")
+    return tokens, with_control_ends(file, tokens, types)
+
+
+def with_control_ends(file: GgufFile, tokens: Sequence[str], types: Sequence[int]) -> list[int]:
+    """The types, with those of well-known end tokens corrected. An unknown token is no text either, but is needed."""
+    ends = well_known_ends(file, tokens)
+    return [
+        TokenType.CONTROL if token in ends and kind != TokenType.UNKNOWN else kind
+        for token, kind in zip(tokens, types, strict=True)
+    ]
+
+
+def _merges(file: GgufFile) -> list[str]:
+    merges = file.get("tokenizer.ggml.merges", list)
+    if not all(isinstance(merge, str) for merge in merges):
+        raise ExportError(f"{file.path}: tokenizer.ggml.merges is not a list of texts")
+    return merges
+
+
+def gguf_tokenizer_json(file: GgufFile) -> bytes:
+    """The contents of tokenizer.json. Whether there is a leading token is not in it, but in model.toml."""
+    tokens, types = gguf_tokens(file)
+    added = [
+        added_token(token_id, token, kind != TokenType.USER_DEFINED)
+        for token_id, (token, kind) in enumerate(zip(tokens, types, strict=True))
+        if kind in (TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNKNOWN)
+    ]
+    vocabulary = {token: token_id for token_id, token in enumerate(tokens)}
+    # Neither half contains a space, because a space is written as another character.
+    merges = [merge.split(" ", 1) for merge in _merges(file)]
+    return tokenizer_json(file.path, pre_tokenizer_of(file), vocabulary, merges, added)
+
+
+def tokenizer_json(
+    source: Path,
+    pre_tokenizer: PreTokenizer,
+    vocabulary: Mapping[str, int],
+    merges: Sequence[Sequence[str]],
+    added: Sequence[Mapping[str, Any]],
+) -> bytes:
+    for merge in merges:
+        if len(merge) != 2 or not {*merge, "".join(merge)} <= vocabulary.keys():
+            raise ExportError(f"{source}: the tokenizer merges {' '.join(merge)!r}, which are not all tokens")
     document = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [
-            _added_token(token_id, token, kind)
-            for token_id, (token, kind) in enumerate(zip(tokens, types))
-            if kind in (TokenType.CONTROL, TokenType.USER_DEFINED)
-        ],
+        "added_tokens": added,
         "normalizer": {"type": pre_tokenizer.normalizer} if pre_tokenizer.normalizer else None,
         "pre_tokenizer": {
             "type": "Sequence",
@@ -96,29 +111,19 @@ def tokenizer_json(file: GgufFile) -> bytes:
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": pre_tokenizer.ignore_merges,
-            # Added tokens too: that is how they get their numbers.
+            # Added tokens are in it, too, because this is how they get their ids.
             "vocab": vocabulary,
-            "merges": _merges(file, vocabulary),
+            "merges": merges,
         },
     }
     return json.dumps(document, ensure_ascii=False, indent=1).encode()
 
 
+def added_token(token_id: int, token: str, special: bool) -> dict[str, Any]:
+    """The token as tokenizer.json has it."""
+    stripping = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    return {"id": token_id, "content": token, **stripping, "special": special}
+
+
 def _split(pattern: str) -> dict[str, Any]:
     return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
-
-
-def _added_token(token_id: int, token: str, kind: TokenType) -> dict[str, Any]:
-    stripping = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    return {"id": token_id, "content": token, **stripping, "special": kind == TokenType.CONTROL}
-
-
-def _merges(file: GgufFile, vocabulary: dict[str, int]) -> list[list[str]]:
-    merges = []
-    for merge in file.get("tokenizer.ggml.merges", list):
-        # Neither half holds a space: that is written as another character.
-        left, _, right = merge.partition(" ")
-        if left not in vocabulary or right not in vocabulary or left + right not in vocabulary:
-            raise ExportError(f"{file.path}: the tokenizer merges {merge!r}, which are not all tokens")
-        merges.append([left, right])
-    return merges

@@ -1,4 +1,5 @@
-"""Compares an exported generator with the reference on a text: as it would be served, in windows side by side."""
+"""Compares an exported generator with the reference on a text. The generator runs as it would be served, on several
+windows side by side."""
 
 from __future__ import annotations
 
@@ -13,25 +14,26 @@ from torch import Tensor
 from generator_export.checkpoint import Checkpoint
 from generator_export.reference import ReferenceModel
 
-# Each window is a sequence of its own. This part of its tokens is a prompt, the others come one by one.
+# Each window is its own sequence. This fraction of its tokens is the prompt; the others follow one by one.
 WINDOW = 512
 PROMPT_PART = 8
-# Windows that run at once: the logits of all of their tokens are kept.
+# How many windows run at once: the logits of all of their tokens are kept.
 BATCH = 4
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    # Perplexities may differ by this part, and the likelihoods of next tokens by this divergence, in nats.
+    # The largest relative difference of perplexities, and the largest divergence of the next tokens' likelihoods, in
+    # nats.
     perplexity: float
     divergence: float
 
 
-# Of weights in half precision, with everything else in single precision.
+# For weights in half precision, with everything else in single precision.
 PLAIN = Tolerance(0.005, 1e-3)
-# Of 8-bit activations, and of what K-quants lose.
+# For 8-bit activations, and for what K-quants lose.
 FUSED = Tolerance(0.01, 0.01)
-# Of weights that were brought from more bits to four.
+# For weights that were reduced from more bits to four.
 FOUR_BITS = Tolerance(0.15, 0.2)
 
 
@@ -40,7 +42,7 @@ class Comparison:
     tokens: int
     reference_perplexity: float
     exported_perplexity: float
-    # Kullback-Leibler, mean over tokens, from the reference to what was exported.
+    # The Kullback-Leibler divergence from the reference to the exported generator, averaged over tokens.
     divergence: float
     largest_difference: float
 

@@ -1,6 +1,6 @@
-"""A model as its source has it: the architecture, and the tensors under names of our own.
+"""A model as its source has it: the architecture, and the tensors under our own names.
 
-Names: `embedding`, `norm` and `head` (absent if the embedding is used in its place), and for layer N those of
+The names are `embedding`, `norm` and `head` (absent if the embedding is used in its place), and for layer N those of
 layer_shapes() after `layers.N.`.
 """
 
@@ -17,8 +17,13 @@ from generator_export.architecture import Architecture
 from generator_export.errors import ExportError
 from generator_export.groups import Groups
 
-# Parts of layers that a model has all of, in every layer, or none.
-OPTIONAL_PARTS = (("q_bias", "k_bias", "v_bias"), ("q_norm", "k_norm"))
+# Optional parts of layers. A model has all parts of a group in every layer, or none of them.
+OPTIONAL_PARTS = (
+    ("q_bias", "k_bias", "v_bias"),
+    ("q_norm", "k_norm"),
+    ("output_bias",),
+    ("gate_bias", "up_bias", "down_bias"),
+)
 
 Shape = tuple[int, ...]
 
@@ -39,33 +44,38 @@ def layer_shapes(architecture: Architecture) -> dict[str, Shape]:
         "q_norm": (architecture.head_width,),
         "k_norm": (architecture.head_width,),
         "output": (width, q_width),
+        "output_bias": (width,),
         "feed_forward_norm": (width,),
         "gate": (inner, width),
         "up": (inner, width),
         "down": (width, inner),
+        "gate_bias": (inner,),
+        "up_bias": (inner,),
+        "down_bias": (width,),
     }
 
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor in the source: the name, shape and type that it has there, and how to read it."""
+    """A tensor in the source: its name, shape and type there, and how to read it."""
 
     name: str
     shape: Shape
     type: str
-    # As float32.
+    # Returns the values as float32.
     read: Callable[[], numpy.ndarray]
-    # As it is stored; None if that is not in groups of 32 that the operators could take.
+    # Returns the tensor as it is stored; None if that is not in groups of 32 that the operators accept.
     read_groups: Callable[[], Groups | None]
 
 
 class Checkpoint:
-    """Reads tensors only when they are asked for: no more than one is in memory beside what is made of them."""
+    """Reads a tensor only when it is asked for: at most one is in memory beside what is made from it."""
 
     def __init__(
         self, source: Path, name: str, architecture: Architecture, tensors: Mapping[str, StoredTensor]
     ) -> None:
-        """`tensors` are all that the source has, by our names; those that have none of ours by their own."""
+        """`tensors` are all tensors of the source, by our names; those for which we have no name are under their own
+        names."""
         self.source = source
         self.name = name
         self.architecture = architecture
@@ -82,12 +92,19 @@ class Checkpoint:
             raise ExportError(f"{self.source}: tensor {stored.name} holds values that are not finite")
         return values
 
+    def has_values(self, part: str) -> bool:
+        """Whether the layers have this part, and it is not zero in all of them: some files have biases that are all
+        zeros."""
+        if not self.has(f"layers.0.{part}"):
+            return False
+        return any(bool(self.tensor(f"layers.{layer}.{part}").any()) for layer in range(self.architecture.layers))
+
     def stored_type(self, name: str) -> str:
-        """The type that the tensor has in the source, by the name that the source's format has for it."""
+        """The type of the tensor in the source, by its name in the source's format."""
         return self._tensors[name].type
 
     def groups(self, name: str) -> Groups | None:
-        """The tensor as it is stored; None if that is not in groups of 32 that the operators could take."""
+        """The tensor as it is stored; None if that is not in groups of 32 that the operators accept."""
         return self._tensors[name].read_groups()
 
     def _check(self) -> None:
@@ -111,7 +128,7 @@ class Checkpoint:
             raise ExportError(f"{self.source}: do not know what to do with tensor {names[0]}{more}")
 
     def _expected(self) -> Iterator[tuple[str, Shape, bool]]:
-        """Name, shape, and whether the tensor may be missing."""
+        """Yields each name with its shape and whether the tensor may be missing."""
         vocabulary = (self.architecture.vocabulary_size, self.architecture.width)
         yield "embedding", vocabulary, False
         yield "norm", vocabulary[1:], False

@@ -1,22 +1,24 @@
 """A decoder of the Llama family in TorchScript on LibTorch's own operators, with half-precision weights: the generator
-that the server runs where the model does not fit fused_decoder.py.
+that the server runs if the model does not suit fused_decoder.py.
 
 Its contract with the server is `forward`, `prefill`, `make_cache` and `copy_slot` of Decoder, and that the cache is a
-list of tensors whose first dimension counts slots: what else is in them is the decoder's own business.
+list of tensors whose first dimension counts slots. The rest of the cache's layout is private to the decoder.
 
-A step is many small operators, and calling one takes longer than what it computes. So there are as few as can be:
+A step consists of many small operators, and calling one takes longer than what it computes. So there are as few of them
+as possible:
 - The weights of norms, and the square root of the width, are multiplied into the matrices that follow. What is left of
   a norm is x / hypot(|x|, sqrt(width * epsilon)).
 - Queries, keys and values come from one matrix, gate and up from another.
-- Pairs of elements are turned as complex numbers, in place, queries and keys at once.
+- Pairs of elements are rotated as complex numbers, in place, queries and keys at once.
 - A layer's cache is [slots, positions, K | V of all heads]. A step writes its rows in place, and attends to a strided
   view.
-- Query heads that share a key head are rows of one query. For that the elements of queries, and of attention's answers,
-  are ordered by (row of the group, key head, element).
+- Query heads that share a key head are rows of one query. To make this possible, the elements of queries and of
+  attention's output are ordered by (row of the group, key head, element).
 
-How far attention looks is the same for all sequences of a call; a mask hides what is not theirs. So that their sums do
-not depend on their neighbours' lengths all the same, it looks as far as the parts reach in which libraries sum. What is
-hidden must be numbers to begin with, or it would not be multiplied by zero but make everything NaN.
+The span of attention is the same for all sequences of a call; a mask hides the positions that do not belong to a
+sequence. So that a sequence's sums nevertheless do not depend on the lengths of its neighbours, the span is rounded up
+to the blocks in which the libraries sum. Hidden values must still be finite numbers: otherwise multiplying them by zero
+would make everything NaN.
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ from torch import Tensor, nn
 
 
 def whole_span(positions: int) -> int:
-    """How far attention looks if it must see this many positions."""
-    # scaled_dot_product_attention takes 512 positions at a time, MKL sums up to 256 of them without a break, and 32 is
-    # twice the floats of the widest vectors.
+    """The span of attention if it must see this many positions."""
+    # scaled_dot_product_attention processes 512 positions at a time, MKL sums up to 256 of them without a break, and 32
+    # is twice the number of floats in the widest vectors.
     whole = positions // 512 * 512
     rest = positions - whole
     if rest > 256:
@@ -37,7 +39,8 @@ def whole_span(positions: int) -> int:
 
 
 class PackedLinear(nn.Module):
-    """x W^T + bias in float32, with W in half precision as FBGEMM wants it. A file holds W itself; loading packs it."""
+    """x W^T + bias in float32, with W in half precision in FBGEMM's packed format. A file holds W itself; loading packs
+    it."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         super().__init__()
@@ -62,6 +65,7 @@ class Norm(nn.Module):
 
     def __init__(self, width: int, epsilon: float) -> None:
         super().__init__()
+        self.floor: Tensor
         self.register_buffer("floor", torch.tensor([(width * epsilon) ** 0.5]))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,10 +73,12 @@ class Norm(nn.Module):
 
 
 class HeadNorm(nn.Module):
-    """Normalises each head of the queries and keys, in place, with factors for each element."""
+    """Normalises each head of the queries and keys, in place, with a factor for each element."""
 
     def __init__(self, factors: Tensor, epsilon: float) -> None:
         super().__init__()
+        self.factors: Tensor
+        self.floor: Tensor
         self.register_buffer("factors", factors)
         self.register_buffer("floor", torch.tensor([(factors.size(-1) * epsilon) ** 0.5]))
 
@@ -111,7 +117,8 @@ class Layer(nn.Module):
     def forward(
         self, x: Tensor, turns: Tensor, places: Tensor, mask: Tensor, first_slot: int, sequences: int, kv: Tensor
     ) -> Tensor:
-        """`turns` are the rotations of each row, `places` where in the cache, as rows of all slots, each is written."""
+        """`turns` are the rotations of each row; `places` say where each row is written in the cache, as rows of all
+        slots."""
         rows, span = x.size(0), mask.size(-1)
         qkv = self.qkv(self.norm(x))
         row_width = self.q_width + 2 * self.k_width
@@ -141,11 +148,13 @@ class Layer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """See the top of this file. Calls that use the same cache must not overlap; others may."""
+    """See the top of this file. Calls that use the same cache must not overlap; other calls may."""
 
     def __init__(self, embedding: Tensor, layers: list[Layer], norm: Norm, head: PackedLinear, turns: Tensor) -> None:
         """`turns` are [positions, head width]: cosine and sine for each pair of elements."""
         super().__init__()
+        self.embedding: Tensor
+        self.turns: Tensor
         self.register_buffer("embedding", embedding)
         self.register_buffer("turns", turns)
         self.layers = nn.ModuleList(layers)
@@ -158,7 +167,7 @@ class Decoder(nn.Module):
         """Runs the next tokens of some sequences; returns the logits after the last one of each.
 
         tokens, positions: int64 [sequences, length]. Sequence i is in slot first_slot + i; its positions are
-        consecutive, and those before its first have been run.
+        consecutive, and the positions before its first one have already been run.
         cache: from make_cache.
         Returns float32 [sequences, vocabulary].
         """
@@ -167,7 +176,7 @@ class Decoder(nn.Module):
 
     @torch.jit.export
     def prefill(self, tokens: Tensor, positions: Tensor, first_slot: int, cache: list[Tensor]) -> None:
-        """The same for tokens whose logits nobody wants."""
+        """The same for tokens whose logits are not needed."""
         self.run_layers(tokens, positions, first_slot, cache)
 
     def run_layers(self, tokens: Tensor, positions: Tensor, first_slot: int, cache: list[Tensor]) -> Tensor:
@@ -193,7 +202,7 @@ class Decoder(nn.Module):
         return x.view(sequences, length, -1)
 
     def mask(self, positions: Tensor, span: int) -> Tensor:
-        """What is added to attention's scores: [sequences, 1, rows of a group's query, span]."""
+        """The values added to attention's scores: [sequences, 1, rows of a group's query, span]."""
         sequences, length = positions.size(0), positions.size(1)
         hidden = torch.arange(span) > positions.view(sequences, 1, length, 1)
         mask = torch.zeros([sequences, 1, length, span]).masked_fill_(hidden, float("-inf"))
@@ -204,14 +213,15 @@ class Decoder(nn.Module):
 
     @torch.jit.export
     def make_cache(self, slots: int, max_length: int) -> list[Tensor]:
-        """Room for the keys and values of `slots` sequences of up to `max_length` positions. Memory is touched as it
-        is used."""
+        """Room for the keys and values of `slots` sequences of up to `max_length` positions. Memory is touched only
+        when it is used."""
         if slots < 1 or max_length < 1 or max_length > self.turns.size(0):
             raise ValueError("the cache must have slots, and no more positions than the model's context")
         cache: list[Tensor] = []
         for _ in range(len(self.layers)):
             kv = torch.empty([slots, whole_span(max_length), self.kv_width])
-            # Memory that is fresh from the system reads as zeros, and reading does not take it. Other is cleared.
+            # Memory that is fresh from the system reads as zeros, and reading does not allocate it. Other memory is
+            # cleared.
             lowest, highest = torch.aminmax(kv)
             if float(lowest) != 0 or float(highest) != 0:
                 kv.zero_()

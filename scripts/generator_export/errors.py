@@ -1,7 +1,7 @@
-"""The one exception that the exporter's command shows as a line of its own."""
+"""The one exception that the exporter's command shows as a single line."""
 
 from __future__ import annotations
 
 
 class ExportError(Exception):
-    """The source cannot be exported; the message says what is wrong with it, in one line."""
+    """The source cannot be exported; the message says in one line what is wrong with it."""

@@ -1,15 +1,15 @@
 """The generator that the server runs, on the project's own operators: quantised weights, and all layers in one call.
 
 Its contract with the server is that of decoder.py: `forward`, `prefill`, `make_cache` and `copy_slot`, and that the
-cache is a list of tensors whose first dimension counts slots. The operators check what they are given, so little is
-checked here.
+cache is a list of tensors whose first dimension counts slots. The operators check their arguments, so little is checked
+here.
 
-The tensors are what the operators take; fused_layout.py makes them. A file holds the matrices packed: loading only puts
-them where the system gives huge pages. So that operators that pack otherwise do not make nonsense of them, it holds
-small matrices of known values as well.
+The tensors are those that the operators take; fused_layout.py makes them. A file holds the matrices packed: loading
+only moves them to where the system provides huge pages. The file also holds small matrices of known values, so that
+operators with another packing are detected and do not compute nonsense.
 """
 
-# Annotations stay what they are: TorchScript does not understand those of attributes as strings.
+# Annotations must not become strings, because TorchScript does not understand those of attributes as strings.
 from typing import Final
 
 import torch
@@ -19,7 +19,7 @@ from generator_export.architecture import Architecture
 
 
 class FusedDecoder(nn.Module):
-    """Calls that use the same cache must not overlap; others may."""
+    """Calls that use the same cache must not overlap; other calls may."""
 
     weights: list[Tensor]
     biases: list[Tensor]
@@ -44,8 +44,8 @@ class FusedDecoder(nn.Module):
         half_cache: bool,
     ) -> None:
         """`weights` are six for each layer, `biases` and `head_norms` one or none; `tables` are the last norm's
-        factors, the turns, the head, and the embedding if it is not the head. `samples` are packed matrices and, behind
-        each, its values."""
+        factors, the rotations, the head, and the embedding if it is not the head. `samples` are packed matrices, each
+        followed by its values."""
         super().__init__()
         self.weights = weights
         self.biases = biases
@@ -63,7 +63,7 @@ class FusedDecoder(nn.Module):
         """Runs the next tokens of some sequences; returns the logits after the last one of each.
 
         tokens, positions: int64 [sequences, length]. Sequence i is in slot first_slot + i; its positions are
-        consecutive, and those before its first have been run.
+        consecutive, and the positions before its first one have already been run.
         cache: from make_cache.
         Returns float32 [sequences, vocabulary].
         """
@@ -76,7 +76,7 @@ class FusedDecoder(nn.Module):
 
     @torch.jit.export
     def prefill(self, tokens: Tensor, positions: Tensor, first_slot: int, cache: list[Tensor]) -> None:
-        """The same for tokens whose logits nobody wants."""
+        """The same for tokens whose logits are not needed."""
         self.run_layers(tokens, positions, first_slot, cache)
 
     def run_layers(self, tokens: Tensor, positions: Tensor, first_slot: int, cache: list[Tensor]) -> Tensor:
@@ -88,16 +88,16 @@ class FusedDecoder(nn.Module):
 
     @torch.jit.export
     def make_cache(self, slots: int, max_length: int) -> list[Tensor]:
-        """Room for the keys and values of `slots` sequences of up to `max_length` positions. Memory is touched as it
-        is used."""
+        """Room for the keys and values of `slots` sequences of up to `max_length` positions. Memory is touched only
+        when it is used."""
         if max_length > self.tables[1].size(0):
             raise ValueError("the cache must have no more positions than the model's context")
-        # The operators attend to blocks of 16.
+        # The operators attend to blocks of 16 positions.
         positions = (max_length + 15) // 16 * 16
         dtype = torch.float16 if self.half_cache else torch.float32
         cache: list[Tensor] = []
         for _ in range(len(self.weights) // 6):
-            cache.append(torch.ops.predictd.make_cache(slots, self.kv_heads, positions, self.head_width, dtype))
+            cache.append(torch.ops.predictd.make_cache(slots, self.kv_heads, positions, self.head_width, dtype))  # noqa: PERF401
         return cache
 
     @torch.jit.export

@@ -1,4 +1,4 @@
-"""Makes the decoder on the project's own operators: which models can have it, and where their weights go."""
+"""Makes the decoder on the project's own operators: which models it suits, and where their weights go."""
 
 from __future__ import annotations
 
@@ -16,8 +16,22 @@ from generator_export.weights import Weights
 HEAD_WIDTHS = (32, 64, 96, 128)
 
 
-def misfit(architecture: Architecture) -> str | None:
+# Parts that the operators do not support.
+PLAIN_PARTS = {
+    "output_bias": "attention's output has a bias",
+    "gate_bias": "the feed forward network has biases",
+    "up_bias": "the feed forward network has biases",
+    "down_bias": "the feed forward network has biases",
+}
+
+
+def misfit(checkpoint: Checkpoint) -> str | None:
     """Why the operators cannot compute a model like this; None if they can."""
+    reason = shape_misfit(checkpoint.architecture)
+    return reason or next((why for part, why in PLAIN_PARTS.items() if checkpoint.has_values(part)), None)
+
+
+def shape_misfit(architecture: Architecture) -> str | None:
     if architecture.head_width not in HEAD_WIDTHS:
         *some, last = HEAD_WIDTHS
         return f"the heads' width is {architecture.head_width}, not {', '.join(map(str, some))} or {last}"
@@ -29,7 +43,7 @@ def misfit(architecture: Architecture) -> str | None:
 
 
 def build_fused_decoder(checkpoint: Checkpoint, weights: Weights, half_cache: bool) -> FusedDecoder:
-    """The decoder with the checkpoint's weights, to be scripted; load_kernels() comes first."""
+    """The decoder with the checkpoint's weights, ready to be scripted. load_kernels() must be called first."""
     architecture = checkpoint.architecture
     prefixes = [f"layers.{index}." for index in range(architecture.layers)]
     tables = [checkpoint.tensor("norm"), turns(architecture)]
@@ -46,7 +60,7 @@ def build_fused_decoder(checkpoint: Checkpoint, weights: Weights, half_cache: bo
 
 
 def _samples() -> list[Tensor]:
-    """A matrix of each format, and behind it its values, of which hardly any two are the same."""
+    """A matrix of each format, each followed by its values, of which hardly any two are the same."""
     values = torch.randn(2 * ROW_MULTIPLE, 2 * COLUMN_MULTIPLE, generator=torch.Generator().manual_seed(1))
     matrices = [quantised(values, wanted) for wanted in Format]
     return [tensor for matrix in matrices for tensor in (packed(matrix), matrix.values())]
@@ -66,14 +80,14 @@ def _layer(checkpoint: Checkpoint, weights: Weights, prefix: str) -> list[Tensor
 
 
 def _qkv_order(architecture: Architecture) -> Tensor:
-    """Of queries and keys, elements that are turned together are neighbours."""
+    """The order of rows in which elements of queries and keys that are rotated together are neighbours."""
     q_and_k_rows = (architecture.heads + architecture.kv_heads) * architecture.head_width
     rows = torch.arange(q_and_k_rows + architecture.kv_heads * architecture.head_width)
     return torch.cat([paired(architecture, rows[:q_and_k_rows]), rows[q_and_k_rows:]])
 
 
 def _gate_up_order(architecture: Architecture) -> Tensor:
-    """As many rows of gate as the operators take at once, the same of up, the next of gate, and so on."""
+    """The order of rows that alternates between gate and up, each time with as many rows as the operators take."""
     return torch.arange(2 * architecture.feed_forward_width).view(2, -1, ROW_MULTIPLE).transpose(0, 1).flatten()
 
 

@@ -1,4 +1,4 @@
-"""A GGUF file as a source: which metadata and tensor names mean what."""
+"""A GGUF file as a source: what its metadata and tensor names mean."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import re
 from functools import partial
 from pathlib import Path
 
-from generator_export.architecture import Architecture, Rotation, rope_frequencies
-from generator_export.bpe_tokenizer import tokenizer_json
+from generator_export.architecture import LARGEST_HEAD, LARGEST_NUMBER, Architecture, Context, Rotation
 from generator_export.checkpoint import Checkpoint, StoredTensor
 from generator_export.errors import ExportError
 from generator_export.gguf_file import GgufFile
-from generator_export.sentencepiece_model import sentencepiece_model
-from generator_export.source import Source, TextSide
+from generator_export.gguf_rope import ROPE_TENSORS, rope_and_context
+from generator_export.gguf_text import text_side
+from generator_export.options import DEFAULT_LENGTH
+from generator_export.source import Source
 
-# The converter reorders the rows of llama's queries and keys, and of no other's.
+# The converter reorders the rows of queries and keys only for llama.
 ROTATIONS = {"llama": Rotation.ADJACENT_PAIRS, "qwen2": Rotation.HALVES, "qwen3": Rotation.HALVES}
 
 NAMES = {"token_embd.weight": "embedding", "output_norm.weight": "norm", "output.weight": "head"}
@@ -29,32 +30,39 @@ LAYER_NAMES = {
     "attn_q_norm.weight": "q_norm",
     "attn_k_norm.weight": "k_norm",
     "attn_output.weight": "output",
+    "attn_output.bias": "output_bias",
     "ffn_norm.weight": "feed_forward_norm",
     "ffn_gate.weight": "gate",
     "ffn_up.weight": "up",
     "ffn_down.weight": "down",
+    "ffn_gate.bias": "gate_bias",
+    "ffn_up.bias": "up_bias",
+    "ffn_down.bias": "down_bias",
 }
-# Divides the rope frequencies: how Llama 3's scaling is stored.
-ROPE_FACTORS = "rope_freqs.weight"
 LAYER = re.compile(r"blk\.(\d+)\.(.+)")
+# Older files contain, for each layer, tensors that follow from the metadata.
+COMPUTED = re.compile(r"blk\.\d+\.attn_rot_embd|rope_freqs|.*\.rotary_emb\.inv_freq")
 
-# Of models whose padding, end of turn and end of message are tokens of their own.
-END_TOKENS = ("eos", "eot", "eom")
 
-
-def read_gguf(path: Path) -> Source:
+def read_gguf(path: Path, max_length: int | None = None) -> Source:
+    """`max_length` is the number of positions wanted."""
     file = GgufFile(path)
     kind = file.get("general.architecture", str)
     if kind not in ROTATIONS:
-        raise ExportError(f"{path}: architecture {kind} is not supported; these are: {', '.join(ROTATIONS)}")
-    architecture = _architecture(file, kind)
+        raise ExportError(
+            f"{path}: architecture {kind} is not supported; these are, and what is built like them:"
+            f" {', '.join(ROTATIONS)}"
+        )
+    if file.get("general.type", str, "model") != "model":
+        raise ExportError(f"{path}: is an {file.metadata['general.type']} and no model: merge it into its model first")
+    architecture = _architecture(file, kind, max_length)
     tensors = {}
     for name, place in file.tensors.items():
-        if name != ROPE_FACTORS:
+        if name not in ROPE_TENSORS and not COMPUTED.fullmatch(name):
             read, groups = partial(file.tensor, name), partial(file.groups, name)
             tensors[_our_name(name)] = StoredTensor(name, place.shape, place.type.name, read, groups)
     name = file.get("general.name", str, path.stem)
-    return Source(Checkpoint(path, name, architecture, tensors), _text_side(file))
+    return Source(Checkpoint(path, name, architecture, tensors), text_side(file))
 
 
 def _our_name(name: str) -> str:
@@ -64,10 +72,16 @@ def _our_name(name: str) -> str:
     return NAMES.get(name, name)
 
 
-def _architecture(file: GgufFile, kind: str) -> Architecture:
+def _architecture(file: GgufFile, kind: str, max_length: int | None) -> Architecture:
     def number(key: str, default: int | None = None) -> int:
-        value = file.get(f"{kind}.{key}", int, default)
-        if value <= 0:
+        value = file.metadata.get(f"{kind}.{key}")
+        # Some files have a list with a number for each layer.
+        if isinstance(value, list) and len(set(value)) == 1:
+            value = value[0]
+        elif isinstance(value, list):
+            raise ExportError(f"{file.path}: {kind}.{key} differs from layer to layer: not supported")
+        value = file.checked(f"{kind}.{key}", value, int, default)
+        if not 0 < value <= (LARGEST_HEAD if key == "attention.key_length" else LARGEST_NUMBER):
             raise ExportError(f"{file.path}: {kind}.{key} is {value}")
         return value
 
@@ -80,6 +94,9 @@ def _architecture(file: GgufFile, kind: str) -> Architecture:
         raise ExportError(f"{file.path}: mixtures of experts are not supported")
     if "token_embd.weight" not in file.tensors:
         raise ExportError(f"{file.path}: there is no tensor token_embd.weight")
+    trained = number("context_length")
+    length = max_length or min(trained, DEFAULT_LENGTH)
+    rope, context = rope_and_context(file, kind, head_width, trained, length)
     return Architecture(
         layers=number("block_count"),
         width=width,
@@ -88,51 +105,13 @@ def _architecture(file: GgufFile, kind: str) -> Architecture:
         head_width=head_width,
         feed_forward_width=number("feed_forward_length"),
         vocabulary_size=file.tensors["token_embd.weight"].shape[0],
-        context_length=number("context_length"),
+        context=_within_window(file, kind, context),
         norm_epsilon=file.get(f"{kind}.attention.layer_norm_rms_epsilon", float),
         rotation=ROTATIONS[kind],
-        frequencies=_frequencies(file, kind, head_width),
+        rope=rope,
     )
 
 
-def _frequencies(file: GgufFile, kind: str, head_width: int) -> list[float]:
-    scaling = file.get(f"{kind}.rope.scaling.type", str, "none")
-    if scaling != "none":
-        raise ExportError(f"{file.path}: rope scaling {scaling} is not supported")
-    if f"{kind}.rope.scale_linear" in file.metadata:
-        raise ExportError(f"{file.path}: linear rope scaling is not supported")
-    frequencies = rope_frequencies(file.get(f"{kind}.rope.freq_base", float, 10000.0), head_width)
-    if ROPE_FACTORS not in file.tensors:
-        return frequencies
-    factors = file.tensor(ROPE_FACTORS).tolist()
-    if len(factors) != len(frequencies) or min(factors) <= 0:
-        raise ExportError(f"{file.path}: tensor {ROPE_FACTORS} does not hold {len(frequencies)} positive factors")
-    return [frequency / factor for frequency, factor in zip(frequencies, factors)]
-
-
-def _text_side(file: GgufFile) -> TextSide:
-    model = file.get("tokenizer.ggml.model", str)
-    tokens = file.get("tokenizer.ggml.tokens", list)
-    if model == "gpt2":
-        files = {"tokenizer.json": tokenizer_json(file)}
-    elif model == "llama":
-        files = {"tokenizer.model": sentencepiece_model(file)}
-    else:
-        raise ExportError(f"{file.path}: tokenizer {model} is not supported; gpt2 and llama are")
-    ids = {}
-    for name in ("bos", *END_TOKENS):
-        token_id = file.get(f"tokenizer.ggml.{name}_token_id", int, -1)
-        if token_id >= len(tokens):
-            raise ExportError(f"{file.path}: {name} is token {token_id} of {len(tokens)}")
-        if token_id >= 0:
-            ids[name] = token_id
-    # What llama.cpp does where the file does not say it.
-    add_bos = file.get("tokenizer.ggml.add_bos_token", bool, model == "llama")
-    return TextSide(
-        files=files,
-        chat_template=file.metadata.get("tokenizer.chat_template"),
-        bos_token=tokens[ids["bos"]] if "bos" in ids else "",
-        eos_token=tokens[ids["eos"]] if "eos" in ids else "",
-        leading_token_id=ids.get("bos") if add_bos else None,
-        end_token_ids=sorted({ids[name] for name in END_TOKENS if name in ids}),
-    )
+def _within_window(file: GgufFile, kind: str, context: Context) -> Context:
+    window = file.get(f"{kind}.attention.sliding_window", int, 0)
+    return context.up_to(window, f"attention is in a sliding window of {window}") if window > 0 else context

@@ -1,4 +1,4 @@
-"""Values as most quantised formats have them: integers in groups of 32 that share a scale, and maybe a minimum."""
+"""Values as most quantised formats store them: integers in groups of 32 that share a scale, and maybe a minimum."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ GROUP = 32
 class Groups:
     """Each value is its quant * scale + minimum."""
 
-    # Integers [groups, 32]: unsigned where there are minima, otherwise signed.
+    # Integers [groups, 32]: unsigned if there are minima, otherwise signed.
     quants: numpy.ndarray
-    # float32 [groups, 1], as the minima.
+    # float32 [groups, 1], like the minima.
     scales: numpy.ndarray
     minima: numpy.ndarray | None = None
 

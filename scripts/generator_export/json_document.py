@@ -1,4 +1,4 @@
-"""Reads JSON files that may lack what is looked for."""
+"""Reads JSON files in which keys may be missing."""
 
 from __future__ import annotations
 
@@ -15,16 +15,24 @@ class JsonDocument:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.values = json.loads(path.read_text(encoding="utf-8"))
+            self.values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise ExportError(f"{path}: there is no such file") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ExportError(f"{path}: {error}") from None
         if not isinstance(self.values, dict):
             raise ExportError(f"{path}: not a JSON object")
 
+    @classmethod
+    def empty(cls, path: Path) -> JsonDocument:
+        """A replacement for a file that is optional."""
+        document = cls.__new__(cls)
+        document.path, document.values = path, {}
+        return document
+
     def get(self, key: str, kind: type, default: Any = None) -> Any:
-        """The value of `key`; without a default, its absence is an error, as is a value of another kind."""
+        """The value of `key`. It is an error if the value is absent and there is no default, or if it is of another
+        kind."""
         return checked(self.path, key, self.values.get(key), kind, default)
 
 

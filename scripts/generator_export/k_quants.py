@@ -4,10 +4,10 @@
     Q5_K   the same with 32 bytes of fifth bits before the low bits
     Q6_K   128 bytes of low bits, 64 of high bits, 8-bit scales for 16 groups of 16, scale
 
-Low bits are 4 of each value. In Q4_K and Q5_K 32 bytes hold the values of two groups, one in their low halves; bit g of
-a byte of fifth bits belongs to group g. In Q6_K each half of a block has 64 bytes, whose low halves are its first two
-runs of 32 values and whose high halves are the other two; two bits of each of 32 bytes, from the lowest on, are the
-high bits of one run after the other.
+The low bits are 4 bits of each value. In Q4_K and Q5_K, 32 bytes hold the values of two groups, the first of them in
+their low halves; bit g of a byte of fifth bits belongs to group g. In Q6_K, each half of a block has 64 bytes, whose
+low halves are its first two runs of 32 values and whose high halves are the other two; each of 32 bytes holds two high
+bits for each run, the first run's in the lowest bits.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def _low_bits(data: numpy.ndarray) -> numpy.ndarray:
 
 
 def _with_scales(blocks: numpy.ndarray, quants: numpy.ndarray) -> Groups:
-    """Groups 0 to 3 have six bits of a byte for their scale and minimum; those of the others are put together from the
-    two bits that are left and the halves of a third byte."""
+    """Groups 0 to 3 have six bits of a byte for their scale and for their minimum; those of the other groups are put
+    together from the two remaining bits and the halves of a third byte."""
     first, second, third = (blocks[:, 4 + 4 * i : 8 + 4 * i] for i in range(3))
     scales = numpy.concatenate((first & 63, third & 15 | first >> 6 << 4), axis=1)
     minima = numpy.concatenate((second & 63, third >> 4 | second >> 6 << 4), axis=1)

@@ -13,7 +13,7 @@ from generator_export.options import KERNELS_VARIABLE
 
 
 def load_kernels(path: Path) -> None:
-    """Without it, modules that use the operators can neither be made nor loaded."""
+    """Without the library, modules that use the operators can neither be made nor loaded."""
     if not path.exists():
         raise ExportError(
             f"{path}: there is no such file: `ninja -C build predictd_kernels` builds the operators; --kernels or"
@@ -26,7 +26,7 @@ def load_kernels(path: Path) -> None:
 
 
 def packed(matrix: Matrix) -> Tensor:
-    """The matrix as the operators read it; with rows of zeros at the end if they need more."""
+    """The matrix as the operators read it, with rows of zeros at the end if they need more rows."""
     pack = {
         Format.Q4: torch.ops.predictd.pack_q4,
         Format.Q8: torch.ops.predictd.pack_q8,

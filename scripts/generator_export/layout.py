@@ -15,7 +15,7 @@ LARGEST_HALF = torch.finfo(torch.float16).max
 
 
 def build_decoder(checkpoint: Checkpoint) -> Decoder:
-    """The decoder with the checkpoint's weights, to be scripted. It is never trained: it has no parameters."""
+    """The decoder with the checkpoint's weights, ready to be scripted. It is never trained: it has no parameters."""
     architecture = checkpoint.architecture
     embedding = checkpoint.tensor("embedding")
     head = checkpoint.tensor("head") if checkpoint.has("head") else embedding
@@ -39,9 +39,19 @@ def _layer(checkpoint: Checkpoint, prefix: str) -> Layer:
         norm,
         _linear(checkpoint, prefix + "qkv", qkv * attention_factors, _qkv_bias(checkpoint, prefix)),
         _head_norm(checkpoint, prefix),
-        _linear(checkpoint, prefix + "output", _by_group(architecture, parts["output"].T).T),
-        _linear(checkpoint, prefix + "gate_up", torch.cat([parts["gate"], parts["up"]]) * feed_forward_factors),
-        _linear(checkpoint, prefix + "down", parts["down"]),
+        _linear(
+            checkpoint,
+            prefix + "output",
+            _by_group(architecture, parts["output"].T).T,
+            _bias(checkpoint, prefix, "output"),
+        ),
+        _linear(
+            checkpoint,
+            prefix + "gate_up",
+            torch.cat([parts["gate"], parts["up"]]) * feed_forward_factors,
+            _bias(checkpoint, prefix, "gate", "up"),
+        ),
+        _linear(checkpoint, prefix + "down", parts["down"], _bias(checkpoint, prefix, "down")),
         architecture.kv_heads,
         architecture.heads // architecture.kv_heads,
         architecture.head_width,
@@ -49,9 +59,16 @@ def _layer(checkpoint: Checkpoint, prefix: str) -> Layer:
 
 
 def _norm_factors(checkpoint: Checkpoint, name: str) -> Tensor:
-    """What Norm leaves to the columns of the matrix behind it."""
+    """The factors of a norm, which Norm leaves to the columns of the matrix that follows it."""
     factors = checkpoint.tensor(name)
     return factors * factors.numel() ** 0.5
+
+
+def _bias(checkpoint: Checkpoint, prefix: str, *names: str) -> Tensor | None:
+    """The joined bias of matrices that are stacked."""
+    if not checkpoint.has(f"{prefix}{names[0]}_bias"):
+        return None
+    return torch.cat([checkpoint.tensor(f"{prefix}{name}_bias") for name in names])
 
 
 def _qkv_bias(checkpoint: Checkpoint, prefix: str) -> Tensor | None:
@@ -72,7 +89,7 @@ def _head_norm(checkpoint: Checkpoint, prefix: str) -> HeadNorm | None:
 
 
 def _by_group(architecture: Architecture, rows: Tensor) -> Tensor:
-    """Takes the rows from (key head, row of its group, element) to (row of a group, key head, element)."""
+    """Reorders rows from (key head, row of its group, element) to (row of a group, key head, element)."""
     shape = (architecture.kv_heads, -1, architecture.head_width, *rows.shape[1:])
     return rows.reshape(shape).transpose(0, 1).reshape(rows.shape)
 

@@ -1,4 +1,4 @@
-"""Matrices in the formats that the project's operators multiply by, and how values are brought into them."""
+"""Matrices in the formats that the project's operators multiply by, and how values are converted to them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from torch import Tensor
 
 from generator_export.groups import GROUP, Groups
 
-# Of the shapes that a matrix can have.
+# The numbers of rows and columns must be multiples of these.
 ROW_MULTIPLE = 16
 COLUMN_MULTIPLE = GROUP
 
 _LARGEST_Q4 = 15
 _LARGEST_Q8 = 127
-# Parts of a group's range that are tried for its 4-bit form: the ends of a range are seldom worth being met exactly.
+# Fractions of a group's range that are tried for its 4-bit form: it is seldom worth representing the ends of the range
+# exactly.
 _SHRINKS = (0.95, 0.9)
-# Values that are quantised at a time, so that what is made on the way stays in the cache.
+# The number of values that are quantised at a time, so that intermediate results stay in the cache.
 _CHUNK = 1 << 18
 
 
 class Format(IntEnum):
-    """Ordered by size, and by what is left of the values."""
+    """Ordered by size, and by how much precision is left."""
 
     # 4-bit quants with a scale and a minimum for each group of 32.
     Q4 = 4
@@ -39,7 +40,7 @@ class Format(IntEnum):
 
 @dataclass(frozen=True)
 class Matrix:
-    """The parts have a row for each row of the matrix:
+    """Each part has one row for each row of the matrix:
     Q4   uint8 quants [rows, columns], scales and minima in half precision [rows, groups]
     Q8   int8 quants, scales
     F16  the values
@@ -62,11 +63,11 @@ class Matrix:
         return quants * scales + minima[0] if minima else quants * scales
 
     def rows(self, index: Tensor) -> Matrix:
-        """These rows in this order."""
+        """The rows with these indices, in this order."""
         return Matrix(self.format, tuple(part[index] for part in self.parts))
 
     def padded(self) -> Matrix:
-        """With zeros as further rows, up to a multiple of what the operators take at once."""
+        """The matrix with rows of zeros at the end, up to a multiple of what the operators take at once."""
         missing = -self.parts[0].size(0) % ROW_MULTIPLE
         if not missing:
             return self
@@ -74,12 +75,14 @@ class Matrix:
 
 
 def concatenated(matrices: Sequence[Matrix]) -> Matrix:
-    """One below the other; all are of one format."""
-    return Matrix(matrices[0].format, tuple(torch.cat(parts) for parts in zip(*(each.parts for each in matrices))))
+    """The matrices stacked; all must have the same format."""
+    return Matrix(
+        matrices[0].format, tuple(torch.cat(parts) for parts in zip(*(each.parts for each in matrices), strict=True))
+    )
 
 
 def from_groups(groups: Groups, rows: int) -> Matrix:
-    """Exact where scales and minima are numbers in half precision."""
+    """Exact if scales and minima can be represented in half precision."""
     parts = (torch.tensor(groups.quants).view(rows, -1), torch.tensor(groups.scales).view(rows, -1).half())
     if groups.minima is None:
         return Matrix(Format.Q8, parts)
@@ -92,7 +95,7 @@ def quantised(values: Tensor, wanted: Format) -> Matrix:
         return Matrix(Format.F16, (values.half(),))
     quantise = _quantised_q4 if wanted == Format.Q4 else _quantised_q8
     chunks = [quantise(chunk) for chunk in values.reshape(-1, GROUP).split(_CHUNK // GROUP)]
-    return Matrix(wanted, tuple(torch.cat(parts).reshape(values.size(0), -1) for parts in zip(*chunks)))
+    return Matrix(wanted, tuple(torch.cat(parts).reshape(values.size(0), -1) for parts in zip(*chunks, strict=True)))
 
 
 def _quantised_q8(groups: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,14 +104,14 @@ def _quantised_q8(groups: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _quantised_q4(groups: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """For each group the best of some ranges, each with the scale and minimum that suit its quants best."""
+    """For each group the best of some ranges, each with the scale and minimum that fit its quants best."""
     lowest, highest = groups.aminmax(dim=1, keepdim=True)
     middle, half_range = (highest + lowest) / 2, (highest - lowest) / 2
     best = _fitted_q4(groups, half_range * (2 / _LARGEST_Q4), lowest)
     for shrink in _SHRINKS:
         tried = _fitted_q4(groups, half_range * (2 * shrink / _LARGEST_Q4), middle - half_range * shrink)
         better = tried[-1] < best[-1]
-        best = tuple(torch.where(better, new, old) for new, old in zip(tried, best))
+        best = tuple(torch.where(better, new, old) for new, old in zip(tried, best, strict=True))
     quants, scales, minima, _ = best
     return quants.to(torch.uint8), scales.half(), minima.half()
 
@@ -118,7 +121,7 @@ def _fitted_q4(groups: Tensor, scales: Tensor, minima: Tensor) -> tuple[Tensor, 
     quants = _quants(groups - minima, scales, 0, _LARGEST_Q4)
     quant_means, means = quants.mean(1, keepdim=True), groups.mean(1, keepdim=True)
     deviations = quants - quant_means
-    # Of equal values all quants are 0.
+    # If all values are equal, all quants are 0.
     spread = deviations.square().sum(1, keepdim=True).clamp_min(1e-3)
     scales = ((deviations * groups).sum(1, keepdim=True) / spread).half().float()
     minima = (means - scales * quant_means).half().float()

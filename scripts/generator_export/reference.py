@@ -1,4 +1,4 @@
-"""The model in plain PyTorch and float32, written as its papers have it: what the exported one is compared with."""
+"""The model in plain PyTorch and float32, written as in its papers: the exported model is compared with it."""
 
 from __future__ import annotations
 
@@ -39,11 +39,12 @@ class ReferenceModel:
         scores = torch.einsum("qhe,khe->hqk", q, k) / architecture.head_width**0.5
         future = torch.ones(length, length, dtype=torch.bool).triu(1)
         weights = scores.masked_fill(future, float("-inf")).softmax(-1)
-        return torch.einsum("hqk,khe->qhe", weights, v).flatten(1) @ self._weight(prefix + "output").T
+        attended = torch.einsum("hqk,khe->qhe", weights, v).flatten(1)
+        return self._project(prefix + "output", attended)
 
     def _feed_forward(self, prefix: str, x: Tensor) -> Tensor:
-        gate, up = x @ self._weight(prefix + "gate").T, x @ self._weight(prefix + "up").T
-        return (functional.silu(gate) * up) @ self._weight(prefix + "down").T
+        gate, up = self._project(prefix + "gate", x), self._project(prefix + "up", x)
+        return self._project(prefix + "down", functional.silu(gate) * up)
 
     def _project(self, name: str, x: Tensor) -> Tensor:
         y = x @ self._weight(name).T
@@ -56,8 +57,9 @@ class ReferenceModel:
 
     def _rotate(self, x: Tensor) -> Tensor:
         """From [length, heads, head width] to the same."""
-        angles = torch.outer(torch.arange(x.size(0)), torch.tensor(self._architecture.frequencies))
-        cosine, sine = angles.cos()[:, None], angles.sin()[:, None]
+        angles = torch.outer(torch.arange(x.size(0)), torch.tensor(self._architecture.rope.frequencies))
+        scale = self._architecture.rope.scale
+        cosine, sine = angles.cos()[:, None] * scale, angles.sin()[:, None] * scale
         if self._architecture.rotation == Rotation.ADJACENT_PAIRS:
             first, second = x[..., 0::2], x[..., 1::2]
             turned = (first * cosine - second * sine, first * sine + second * cosine)

@@ -1,4 +1,4 @@
-"""The rotary position embedding as decoders compute it: pairs of elements beside each other, turned by table."""
+"""The rotary position embedding as the decoders compute it: pairs of neighbouring elements, rotated with a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from generator_export.architecture import Architecture, Rotation
 
 
 def paired(architecture: Architecture, rows: Tensor) -> Tensor:
-    """Puts those rows of each head that the rotary embedding turns together beside each other."""
+    """Makes those rows of each head neighbours that the rotary embedding rotates together."""
     if architecture.rotation == Rotation.ADJACENT_PAIRS:
         return rows
     halves = rows.reshape(-1, 2, architecture.head_width // 2, *rows.shape[1:])
@@ -18,6 +18,7 @@ def paired(architecture: Architecture, rows: Tensor) -> Tensor:
 
 def turns(architecture: Architecture) -> Tensor:
     """float32 [positions, head width]: cosine and sine for each pair of elements."""
-    positions = torch.arange(architecture.context_length, dtype=torch.float64)
-    angles = torch.outer(positions, torch.tensor(architecture.frequencies, dtype=torch.float64))
-    return torch.stack([angles.cos(), angles.sin()], dim=2).flatten(1).float()
+    positions = torch.arange(architecture.context.length, dtype=torch.float64)
+    angles = torch.outer(positions, torch.tensor(architecture.rope.frequencies, dtype=torch.float64))
+    turned = torch.stack([angles.cos(), angles.sin()], dim=2) * architecture.rope.scale
+    return turned.flatten(1).float()

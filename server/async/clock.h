@@ -7,27 +7,32 @@
 
 namespace predictd {
 
-// Time as every deadline, queue and measurement in the server sees it: monotonic, nanoseconds.
+// Time as every deadline, queue and measurement in the server uses it: monotonic, in nanoseconds.
 using TimePoint = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::steady_clock::duration;
 
-// "No deadline".
+// Stands for "no deadline".
 inline constexpr TimePoint kNever = TimePoint::max();
 
-// `time` + `duration`, where a sum beyond what a TimePoint holds is kNever, and one before it the earliest TimePoint.
-// For every duration that a caller or an operator chose: signed overflow would make a long wait one that has passed.
+// Returns `time` + `duration`, or kNever if the sum is beyond what a TimePoint holds, or the earliest TimePoint if it
+// is before that. It is for every duration that a caller or an operator chose, because a signed overflow would turn a
+// long wait into one that is over.
 constexpr TimePoint SaturatingAdd(TimePoint time, Duration duration) {
   Duration::rep sum = 0;
   if (!__builtin_add_overflow(time.time_since_epoch().count(), duration.count(), &sum)) return TimePoint(Duration(sum));
   return duration > Duration::zero() ? kNever : TimePoint::min();
 }
 
-// Where time comes from. Thread-safe.
+inline double ToSeconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+// The source of time. Thread-safe.
 class Clock {
  public:
   virtual ~Clock() = default;
   virtual TimePoint Now() const = 0;
-  // How much processor time this thread has had. Costs more than Now.
+  // How much processor time this thread has used. It costs more than Now.
   virtual Duration ThreadTime() const = 0;
 };
 

@@ -6,7 +6,7 @@
 namespace predictd {
 namespace {
 
-// What is charged in advance for a step of unknown cost.
+// The time that is charged in advance for a step of unknown cost.
 constexpr Duration kUnknownCost = std::chrono::milliseconds(1);
 
 double Nanos(Duration duration) {
@@ -34,7 +34,7 @@ FairQueue::Place FairQueue::Find() const {
   WorkSource* before = nullptr;
   for (WorkSource* source = first_.get(); source != nullptr; before = source, source = source->next_.get()) {
     if (source->share_.max_concurrency > 0 && source->running_ >= source->share_.max_concurrency) continue;
-    // Of equals the one that came first.
+    // Among equals the source that came first has its turn.
     if (next.source == nullptr || VirtualNanos(*source) < VirtualNanos(*next.source)) next = {source, before};
   }
   return next;

@@ -4,67 +4,24 @@
 #include <memory>
 
 #include "server/async/clock.h"
+#include "server/async/work_source.h"
 
 namespace predictd {
 
-// Something that has work for the pool, in steps: a model with a queue of requests, a generator with running sequences.
-class WorkSource {
- public:
-  struct Share {
-    // Of the workers' time while others want it too, relative to theirs.
-    double weight = 1;
-    // Steps that may run at once; 0: as many as there are workers.
-    int max_concurrency = 0;
-    // Of how many workers a step takes the cores: more than 1 if it computes with several threads.
-    int workers_per_step = 1;
-  };
-
-  WorkSource() = default;
-  explicit WorkSource(Share share) : share_(share) {}
-  virtual ~WorkSource() = default;
-  WorkSource(const WorkSource&) = delete;
-  WorkSource& operator=(const WorkSource&) = delete;
-
-  // Takes and does one step (a batch). Called on a worker, possibly on several at once. If more is waiting it calls
-  // WorkerPool::Ready before it starts to compute, so that an idle worker can join in.
-  virtual void RunStep() = 0;
-
-  // About how long the next step will take. What is not known is long.
-  virtual Duration StepCost() const { return Duration::max(); }
-
-  // Whether the next step may run on an event loop, which nothing may hold: only if it is known, and not from what ran
-  // before, that it takes about what StepCost says.
-  virtual bool MayRunOnLoop() const { return false; }
-
- private:
-  friend class FairQueue;
-
-  const Share share_;
-  // Guarded by whoever guards the queue.
-  bool listed_ = false;
-  // The one that was listed after this one.
-  std::shared_ptr<WorkSource> next_;
-  int running_ = 0;
-  // Whether no step of it was ever taken.
-  bool is_newcomer_ = true;
-  // The time that it had, divided by its weight.
-  double virtual_nanos_ = 0;
-};
-
-// The sources that have a step to do, and whose turn it is: the one that had the least of the workers' time so far, by
-// weight (start-time fair queueing). Unlike deficit round robin it needs no quantum, and a source that comes back from
-// being idle is next: it waits for the step that runs, not for a round. Idle time earns nothing.
+// The sources that have a step to do. The next turn is that of the source which has had the least of the workers' time
+// so far, by weight (start-time fair queueing). Unlike deficit round robin this needs no quantum, and a source that
+// comes back from being idle is next: it waits for the step that runs, not for a round. Idle time earns nothing.
 //
-// Newcomers have had nothing yet, so a flood of them would go before everybody else. Their first steps therefore count
-// together, and get what kNewcomersPart sources would. Looking for the next one takes time in proportion to how many
-// stand here, so sources are what an operator has (models), never what a caller sends. Not thread-safe. Nothing here
-// allocates: that a source is ready cannot fail.
+// Newcomers have had no time yet, so a flood of them would go before everybody else. Therefore their first steps count
+// together, and get the time of kNewcomersPart sources. Looking for the next source takes time in proportion to their
+// number, so a source is something that an operator has (a model), never something that a caller sends. Nothing here
+// allocates, so that making a source ready cannot fail. Not thread-safe.
 class FairQueue {
  public:
-  // A step that was taken, to be given back when it has ended.
+  // A step that was taken; it is given back when it has ended.
   struct Turn {
     std::shared_ptr<WorkSource> source;
-    // What was charged for it in advance, so that other workers know of it.
+    // The time that was charged for the step in advance, so that other workers take it into account.
     Duration charged{};
     // Whether it is the source's first step.
     bool is_first = false;
@@ -73,7 +30,7 @@ class FairQueue {
   // The first steps of all sources together get the time of so many sources of their weight.
   static constexpr double kNewcomersPart = 8;
 
-  // `workers` is how many there are.
+  // `workers` is the number of workers.
   explicit FairQueue(int workers) : free_(workers) {}
   ~FairQueue() { Clear(); }
   FairQueue(const FairQueue&) = delete;
@@ -81,52 +38,53 @@ class FairQueue {
 
   bool empty() const { return first_ == nullptr; }
 
-  // Returns false if the source stands in the queue already.
+  // Adds a source. Returns false if it is in the queue already.
   bool Add(std::shared_ptr<WorkSource> source);
 
-  // The source whose turn it is; null if all that are here run as often at once as they may.
+  // The source whose turn it is; null if all sources in the queue run as many steps at once as they may.
   WorkSource* Next() const { return Find().source; }
 
-  // The same for a worker; null also if its step needs more workers than are free. Those behind it wait with it, or it
-  // could wait for ever.
+  // The same for a worker. It is null also if the source's step needs more workers than are free: the sources behind it
+  // then wait, too, because otherwise it might wait for ever.
   WorkSource* NextForWorker() const;
 
-  // Takes Next() out. It must not be null.
+  // Takes Next(), which must not be null, out of the queue.
   Turn Take();
 
-  // The step has ended and took that long.
+  // Says that the step has ended and took that long.
   void Ended(const Turn& turn, Duration took);
 
   void Clear();
 
-  // The part of the workers' time that the source would get now: by weight among those that stand here or run.
+  // The part of the workers' time that the source would get now, by weight among the sources that are in the queue or
+  // run.
   double PartOf(const WorkSource& source) const;
 
  private:
   struct Place {
     WorkSource* source = nullptr;
-    // The one that was listed before it, null if there is none.
+    // The source before it in the list; null if it is the first.
     WorkSource* before = nullptr;
   };
 
-  // The source whose turn it is.
+  // Finds the source whose turn it is.
   Place Find() const;
   double VirtualNanos(const WorkSource& source) const {
     return source.is_newcomer_ ? newcomers_nanos_ : source.virtual_nanos_;
   }
-  // Charges a source, and all newcomers if it was one.
+  // Charges the time to the source and, if it was its first step, to all newcomers.
   void Charge(WorkSource& source, Duration time, bool is_first);
 
-  // In the order in which they came, linked by next_.
+  // The list of sources in the order in which they came, linked by next_.
   std::shared_ptr<WorkSource> first_;
   WorkSource* last_ = nullptr;
-  // Workers that no step takes.
+  // The number of workers that no step takes.
   int free_;
-  // The weight of all sources that stand here or run.
+  // The weight of all sources that are in the queue or run.
   double active_weight_ = 0;
-  // The virtual time at which the last step was taken: where those who come back begin.
+  // The virtual time at which the last step was taken. Sources that come back begin there.
   double now_ = 0;
-  // Where newcomers begin.
+  // The virtual time at which newcomers begin.
   double newcomers_nanos_ = 0;
 };
 

@@ -7,13 +7,13 @@
 
 namespace predictd {
 
-// A position in an IndexedHeap, kept by the element itself.
+// The index of an element that is in no heap.
 inline constexpr size_t kNotInHeap = static_cast<size_t>(-1);
 
-// A binary min-heap of pointers whose elements know where they are, so that any of them can be removed in O(log n).
+// A binary min-heap of pointers. The elements keep their index in it, so that any of them can be removed in O(log n).
 //
 // `Traits` has `static bool Less(const T& a, const T& b)` and `static size_t& Index(T& element)`, where T is what
-// Pointer points to; an element starts with the index kNotInHeap and is in one heap at most. Not thread-safe.
+// Pointer points to. An element starts with the index kNotInHeap and is in at most one heap. Not thread-safe.
 template <class Pointer, class Traits>
 class IndexedHeap {
  public:
@@ -21,9 +21,9 @@ class IndexedHeap {
   size_t size() const { return elements_.size(); }
   const Pointer& top() const { return elements_.front(); }
 
-  // After this the next Push does not allocate.
+  // Makes sure that the next Push does not allocate.
   void ReserveOneMore() {
-    // Not reserve(size + 1), which would copy everything for each element.
+    // This is not reserve(size + 1), which would copy everything for each element.
     if (elements_.size() == elements_.capacity()) elements_.reserve(2 * elements_.size() + 1);
   }
 

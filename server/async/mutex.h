@@ -8,8 +8,8 @@
 
 namespace predictd {
 
-// std::mutex that clang's -Wthread-safety understands. Not absl::Mutex: that one lives in an uninstrumented library, so
-// ThreadSanitizer does not see what it guards.
+// A std::mutex that clang's -Wthread-safety understands. It is not absl::Mutex, because that lives in an uninstrumented
+// library, and ThreadSanitizer would not see what it guards.
 class ABSL_LOCKABLE Mutex {
  public:
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mutex_.lock(); }
@@ -31,7 +31,7 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex& mutex_;
 };
 
-// Condition variable for Mutex. Wakes spuriously, as the standard one does: wait in a loop over the condition.
+// A condition variable for Mutex. It wakes spuriously, like the standard one, so wait in a loop over the condition.
 class CondVar {
  public:
   void Wait(Mutex& mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {

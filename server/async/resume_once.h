@@ -8,12 +8,12 @@ namespace predictd {
 
 // Resumes a suspended coroutine exactly once, although several threads may have a reason to: a result, a stop, a timer.
 //
-// The awaiter's await_suspend calls Prepare, arranges for whatever may Claim, and returns Suspended() as the last thing
-// it does: the coroutine, and the awaiter in its frame, stay alive until then even if they are claimed before.
-// Thread-safe.
+// The awaiter's await_suspend calls Prepare, starts everything that may call Claim, and returns Suspended() as the last
+// thing that it does: until then the coroutine, and the awaiter in its frame, stay alive even if another thread claims
+// them. Thread-safe.
 class ResumeOnce {
  public:
-  // The first caller gets true: it writes the outcome and then calls Resume.
+  // Returns true to the first caller only, which writes the outcome and then calls Resume.
   bool Claim() { return !claimed_.exchange(true, std::memory_order_acq_rel); }
   bool claimed() const { return claimed_.load(std::memory_order_acquire); }
 
@@ -25,7 +25,7 @@ class ResumeOnce {
   }
 
   void Prepare(std::coroutine_handle<> waiter) { waiter_ = waiter; }
-  // Whether the coroutine stays suspended.
+  // Returns whether the coroutine stays suspended.
   bool Suspended() { return !(phase_.fetch_or(kSuspended, std::memory_order_acq_rel) & kResumed); }
 
  private:

@@ -28,9 +28,10 @@ size_t StepQueue::waiting() const {
 
 bool StepQueue::Entry::await_suspend(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
-  // Before it is its turn, because then this awaiter may be gone. A stop that comes before Push is seen there.
+  // The callback is registered before the coroutine can have its turn, because then this awaiter may be gone. Push sees
+  // a stop that comes before it.
   on_stop_.emplace(stop_, [this] { queue_.OnStop(*this); });
-  // A worker resumes the coroutine, and nobody else: from here on only locals are left.
+  // A worker resumes the coroutine, and nobody else does. From here on only locals may be used.
   const std::shared_ptr<StepQueue> queue = queue_.shared_from_this();
   if (!queue->Push(*this)) return false;
   queue->scheduler_.Ready(queue);
@@ -38,7 +39,7 @@ bool StepQueue::Entry::await_suspend(std::coroutine_handle<> waiter) {
 }
 
 StepQueue::Outcome StepQueue::Entry::await_resume() {
-  // What runs next is not a part of waiting: a stop is for whoever looks at it.
+  // What runs next is not a part of waiting: from here on the coroutine looks at a stop itself.
   on_stop_.reset();
   return outcome_;
 }
@@ -59,7 +60,7 @@ void StepQueue::OnStop(Entry& entry) {
   std::coroutine_handle<> waiter;
   {
     MutexLock lock(mutex_);
-    // It has its turn, and looks at the stop itself.
+    // The coroutine has its turn, and looks at the stop itself.
     if (entry.index_ == kNotInHeap && entry.number_ != kNotEntered) return;
     entry.outcome_ = Outcome::kStopped;
     if (entry.index_ == kNotInHeap) return;

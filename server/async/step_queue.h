@@ -16,38 +16,39 @@
 
 namespace predictd {
 
-// What calls have to do that would hold up an event loop, as one source of work: coroutines wait here, and each step
-// resumes the first of them on a worker. However many wait, they share the workers' time with the models as one source,
-// and who stops leaves at once. Thread-safe.
+// One source of work for everything that calls have to do and that would hold up an event loop. Coroutines wait here,
+// and each step resumes the first of them on a worker. However many wait, together they get the share of the workers'
+// time of one source among the models; one that is stopped leaves at once. Thread-safe.
 class StepQueue final : public WorkSource, public std::enable_shared_from_this<StepQueue> {
  public:
   struct Options {
     Share share = {};
-    // Coroutines that may wait.
+    // How many coroutines may wait.
     size_t capacity = 1024;
   };
 
   enum class Outcome {
-    // It is the coroutine's turn: until it suspends or ends it is a step of a worker.
+    // It is the coroutine's turn: until it suspends or ends, it runs as a step of a worker.
     kTurn,
-    // So many wait already; at once, on the same thread.
+    // As many coroutines as may wait do so already. The coroutine goes on at once, on the same thread.
     kFull,
-    // It was stopped before its turn; on the thread that stopped it.
+    // The coroutine was stopped before its turn. It goes on on the thread that stopped it.
     kStopped,
   };
   class Entry;
 
-  // The scheduler outlives the queue.
+  // `scheduler` outlives the queue.
   StepQueue(Options options, WorkScheduler& scheduler);
 
-  // `co_await queue.Enter(place, stop)` is an Outcome. Those with an earlier place go first. `stop` outlives the await,
-  // and whoever awaits keeps the queue until it ends. Throws std::bad_alloc only, and then nobody waits.
+  // `co_await queue.Enter(place, stop)` returns an Outcome. Coroutines with an earlier place go first. `stop` outlives
+  // the await, and the awaiting coroutine keeps the queue alive until the await ends. It throws nothing but
+  // std::bad_alloc, and then nobody waits.
   Entry Enter(TimePoint place, StopSource& stop);
 
   size_t waiting() const;
 
   void RunStep() override;
-  // As the last step took.
+  // The time that the last step took.
   Duration StepCost() const override;
 
  private:
@@ -57,7 +58,7 @@ class StepQueue final : public WorkSource, public std::enable_shared_from_this<S
     static size_t& Index(Entry& entry);
   };
 
-  // Whether it waits now. If not, its outcome says why.
+  // Returns whether the entry waits now. If it does not, its outcome says why.
   bool Push(Entry& entry);
   void OnStop(Entry& entry);
 
@@ -70,7 +71,7 @@ class StepQueue final : public WorkSource, public std::enable_shared_from_this<S
   int64_t entered_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// The awaitable of StepQueue::Enter. Lives in the frame of the coroutine that awaits it.
+// The awaitable of StepQueue::Enter. It lives in the frame of the coroutine that awaits it.
 class StepQueue::Entry {
  public:
   Entry(StepQueue& queue, TimePoint place, StopSource& stop) : queue_(queue), place_(place), stop_(stop) {}

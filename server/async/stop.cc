@@ -20,7 +20,8 @@ bool StopSource::RequestStop(StopReason reason) {
     running_thread_ = std::this_thread::get_id();
     mutex_.Unlock();
     {
-      // Moved out: the function may destroy its own callback. What it captured may own others, so it goes without lock.
+      // The function is moved out because it may destroy its own callback. What it captured may own other callbacks, so
+      // it is destroyed without the lock.
       const std::function<void()> function = std::move(callback->function_);
       function();
     }

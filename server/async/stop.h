@@ -9,7 +9,7 @@
 
 namespace predictd {
 
-// Why work should stop. The first reason wins.
+// Why work should stop. If there are several reasons, the first one counts.
 enum class StopReason : int {
   kNone = 0,
   kCancelled,  // the caller cancelled or went away
@@ -17,24 +17,26 @@ enum class StopReason : int {
   kDraining,   // the server's grace period is over
   kStalled,    // the reader of a stream stopped reading
   kUnsent,     // the caller did not send its request to the end
+  kTooLarge,   // more has arrived of the connection's requests than they may have
   kNoRoom,     // requests that are on their way take too much memory together
   kFailed,     // another part of the same call failed
 };
 
 class StopCallback;
 
-// The one place where cancellation, disconnect, deadline and drain of a call meet. Like std::stop_source, but embedded
-// in the call instead of allocated, and with a reason.
+// The place where cancellation, disconnect, deadline and drain of a call come together. It is like std::stop_source,
+// but it is embedded in the call instead of allocated, and it has a reason.
 //
 // Everything here is thread-safe, but the source must outlive RequestStop: the thread that ends the source's life
-// is the one that calls RequestStop, or it waits for the one that does.
+// either calls RequestStop itself, or waits for the thread that does.
 class StopSource {
  public:
   StopSource() = default;
   StopSource(const StopSource&) = delete;
   StopSource& operator=(const StopSource&) = delete;
 
-  // Records the reason and runs the registered callbacks on this thread. Returns false if it was stopped already.
+  // Records the reason and runs the registered callbacks on this thread. Returns false if the source was stopped
+  // already.
   bool RequestStop(StopReason reason);
 
   // kNone until a stop is requested.
@@ -52,9 +54,9 @@ class StopSource {
   std::thread::id running_thread_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Calls a function once when the source stops: at once, on this thread, if it has stopped already.
-// After the destructor has returned the function does not run and will not run; it may be destroyed inside its own
-// call.
+// Calls a function once when the source stops; if it has stopped already, at once and on this thread. After the
+// destructor has returned, the function does not run and will not run. The callback may be destroyed inside its own
+// function.
 class StopCallback {
  public:
   StopCallback(StopSource& source, std::function<void()> function);

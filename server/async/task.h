@@ -16,9 +16,9 @@ namespace task_internal {
 
 struct PromiseBase {
   std::coroutine_handle<> continuation = std::noop_coroutine();
-  // Nobody awaits it: the frame frees itself.
+  // Nobody awaits the coroutine, so its frame frees itself.
   bool detached = false;
-  // What the coroutine threw.
+  // The exception that the coroutine has thrown.
   std::exception_ptr exception;
 
   struct FinalAwaiter {
@@ -34,8 +34,8 @@ struct PromiseBase {
 
   std::suspend_always initial_suspend() noexcept { return {}; }
   FinalAwaiter final_suspend() noexcept { return {}; }
-  // Errors travel as absl::Status. What is left to be thrown is an allocation that failed, and that is the error of
-  // whoever awaits. A detached task has nobody to tell: it must catch what it can throw.
+  // Errors travel as absl::Status. The only exception left is that of a failed allocation, and it goes to the awaiter.
+  // A detached task has no awaiter, so it must catch everything that it can throw.
   void unhandled_exception() noexcept {
     if (detached) std::terminate();
     exception = std::current_exception();
@@ -68,12 +68,12 @@ struct Promise<void> : PromiseBase {
 
 }  // namespace task_internal
 
-// A coroutine that starts when it is awaited and resumes its awaiter when it ends, on whichever thread that happens.
-// What it throws is thrown where it is awaited.
+// A coroutine that starts when it is awaited, and that resumes its awaiter when it ends, on whichever thread that
+// happens. An exception of the coroutine is thrown where it is awaited.
 //
-// Owned by whoever awaits it; one thread at a time runs it. Rules that keep GCC 12 and lifetimes safe: arguments are
-// passed by value or outlive the await, arguments of a co_awaited call are named locals, and capturing lambdas are
-// never coroutines.
+// A task is owned by its awaiter and run by one thread at a time. Three rules avoid bugs of GCC 12 and errors of
+// lifetime: arguments are passed by value or outlive the await, arguments of a co_awaited call are named locals, and
+// capturing lambdas are never coroutines.
 template <class T>
 class [[nodiscard]] Task {
  public:

@@ -15,7 +15,7 @@ void Timer::Disarm() {
 
 void TimerHeap::FireDue(TimePoint now) {
   while (next() <= now && !heap_.empty()) {
-    // A copy: the function may destroy its timer.
+    // This is a copy because the function may destroy its timer.
     const std::function<void()> function = heap_.Pop()->function_;
     function();
   }

@@ -10,8 +10,8 @@ namespace predictd {
 
 class TimerHeap;
 
-// Calls a function once at a time, unless it is destroyed or disarmed before. Arming allocates nothing, so that every
-// call can have one. Used only on the thread of its heap.
+// Calls a function once at a given time, unless it is destroyed or disarmed before. Arming allocates nothing, so that
+// every call can have a timer. Used only on the thread of its heap.
 class Timer {
  public:
   Timer(TimerHeap& heap, std::function<void()> function) : heap_(heap), function_(std::move(function)) {}
@@ -19,7 +19,7 @@ class Timer {
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
-  // Fires at `when`; replaces the time it was armed for. kNever: not at all.
+  // Makes the timer fire at `when`, which replaces the time that it was armed for. With kNever it does not fire.
   void Arm(TimePoint when);
   void Disarm();
 
@@ -32,15 +32,16 @@ class Timer {
   size_t index_ = kNotInHeap;
 };
 
-// The timers of one event loop, earliest first: O(log n) to arm and disarm. Single-threaded; outlives its timers.
+// The timers of one event loop, earliest first; arming and disarming take O(log n). It is used by one thread and
+// outlives its timers.
 class TimerHeap {
  public:
-  // The earliest time, or kNever.
+  // The time of the earliest timer, or kNever.
   TimePoint next() const { return heap_.empty() ? kNever : heap_.top()->when_; }
   size_t size() const { return heap_.size(); }
 
-  // Fires every timer that is due at `now`, in order of time. Functions may arm, disarm and destroy timers, also their
-  // own.
+  // Fires every timer that is due at `now`, in order of time. The functions may arm, disarm and destroy timers,
+  // including their own.
   void FireDue(TimePoint now);
 
  private:

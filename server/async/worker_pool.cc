@@ -16,7 +16,7 @@ thread_local WorkerPool::WakeupBatch* current_batch = nullptr;
 WorkerPool::WorkerPool(Options options) : options_(std::move(options)), ready_(std::max(1, options_.workers)) {
   for (int i = 0; i < std::max(1, options_.workers); ++i) workers_.push_back(std::make_unique<Worker>());
   {
-    // Falling asleep needs no memory.
+    // This reserves the memory that falling asleep would need.
     MutexLock lock(mutex_);
     sleepers_.reserve(workers_.size());
   }
@@ -52,8 +52,8 @@ void WorkerPool::ReadyAt(std::shared_ptr<WorkSource> source, TimePoint when) {
     MutexLock lock(mutex_);
     if (stopping_) return;
     const bool earliest = later_.empty() || when < later_.begin()->first;
-    later_.emplace(when, std::move(source));
-    // Some worker must wait no longer than that.
+    later_.emplace(when, source);
+    // Some worker must wait no longer than until then.
     if (earliest) sleeper = TakeSleeper();
   }
   if (sleeper != nullptr) sleeper->wake.NotifyOne();
@@ -139,8 +139,8 @@ void WorkerPool::Loop(int index) {
         if (ready_.NextForWorker() != nullptr) successor = TakeSleeper();
       } else if (ready_.NextForWorker() != nullptr) {
         turn = ready_.Take();
-        // Nobody else was woken for what has just become due or for what had to wait for a step of several workers, and
-        // it may be this worker that waits for what comes later.
+        // No other worker was woken for sources that have just become due, or for those that had to wait for a step of
+        // several workers; and this worker may be the one that waits for the sources of later_.
         if (!later_.empty() || ready_.NextForWorker() != nullptr) successor = TakeSleeper();
       } else {
         --live_;
@@ -175,7 +175,7 @@ void WorkerPool::MoveDue() {
   if (later_.empty()) return;
   const TimePoint now = steady_clock::now();
   while (!later_.empty() && later_.begin()->first <= now) {
-    ready_.Add(std::move(later_.begin()->second));
+    if (std::shared_ptr<WorkSource> source = later_.begin()->second.lock()) ready_.Add(std::move(source));
     later_.erase(later_.begin());
   }
 }
@@ -223,15 +223,15 @@ WorkerPool::WakeupBatch::WakeupBatch(WorkerPool& pool) : pool_(pool), outer_(std
 WorkerPool::WakeupBatch::~WakeupBatch() {
   if (pending_ > 0) {
     Duration budget = pool_.options_.max_inline_cost;
-    // What a step leaves to do is ready again, and may be the next one.
+    // If a step leaves work to do, its source is ready again and may be the next one.
     while (true) {
       const FairQueue::Turn turn = pool_.TakeInline(budget);
       if (turn.source == nullptr) break;
       --pending_;
-      // What it was to take, or what it did take if that is longer.
+      // The step counts with the time that it was expected to take, or with the time that it took if that is longer.
       budget -= std::max(turn.charged, pool_.Run(turn));
     }
-    // What had to wait for a step that ran here is ready now, and no worker knows.
+    // Sources that had to wait for a step that ran here are ready now, and no worker knows of it.
     pending_ = std::max(pending_, 1);
   }
   current_batch = outer_;

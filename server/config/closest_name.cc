@@ -6,10 +6,10 @@
 namespace predictd {
 namespace {
 
-// What is longer was hardly meant to be a name.
+// A longer text was hardly meant to be a name.
 constexpr size_t kMaxName = 100;
 
-// Letters to change, add or take away to make one the other (Levenshtein's distance).
+// How many letters must be changed, added or removed to turn one into the other (Levenshtein's distance).
 size_t Distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});

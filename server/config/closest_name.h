@@ -7,8 +7,8 @@
 
 namespace predictd {
 
-// The one of `names` that somebody who wrote `name` may have meant, by a few letters that are wrong, missing or too
-// many; empty if none is close.
+// Returns the one of `names` that somebody who wrote `name` may have meant: a few letters are wrong, missing or too
+// many. Returns an empty string if none is close.
 std::string ClosestName(std::string_view name, const std::vector<std::string>& names);
 
 }  // namespace predictd

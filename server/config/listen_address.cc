@@ -35,7 +35,8 @@ bool IsLabel(const std::string& label) {
          std::all_of(label.begin(), label.end(), allowed);
 }
 
-// Resolvers read names whose last label is a number as old spellings of IPv4 addresses: "0" would be all of them.
+// A name's last label must not be a number: resolvers read such names as old spellings of IPv4 addresses, and "0" would
+// be all of them.
 bool IsHostName(const std::string& host) {
   const std::vector<std::string> labels = absl::StrSplit(host, '.');
   const std::string& last = labels.back();
@@ -51,7 +52,7 @@ bool IsIpv6(const std::string& host) {
 }
 
 absl::StatusOr<ListenAddress> ParseUnix(absl::string_view text, absl::string_view path) {
-  // One byte ends the path.
+  // One byte of sun_path terminates the path.
   if (path.empty() || path.size() >= sizeof(sockaddr_un{}.sun_path)) {
     return Malformed(text, "the path of the socket is missing or too long");
   }
@@ -66,7 +67,7 @@ absl::StatusOr<ListenAddress> ParseListenAddress(absl::string_view text) {
   if (absl::ConsumePrefix(&rest, "unix:")) return ParseUnix(text, rest);
 
   const size_t colon = text.rfind(':');
-  // The colons of "[::1]" are not those of a port.
+  // The colons of "[::1]" do not begin a port.
   if (colon == absl::string_view::npos || absl::EndsWith(text, "]")) return Malformed(text, "the port is missing");
   const absl::string_view port_text = text.substr(colon + 1);
   if (port_text.empty()) return Malformed(text, "the port is missing");

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "server/config/control_group.h"
 
 namespace predictd {
 namespace {
@@ -19,7 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
 
-// "max", which stands for no limit, is no number.
+// "max", which stands for no limit, does not parse as a number.
 int64_t ReadLimit(const fs::path& file) {
   std::ifstream stream(file);
   std::string word;
@@ -27,67 +28,111 @@ int64_t ReadLimit(const fs::path& file) {
   return stream >> word && absl::SimpleAtoi(word, &limit) && limit > 0 ? limit : kNoLimit;
 }
 
-// The least limit of a group and of those that it lies in. Inside a container the path is often that of the host, where
-// its own group is mounted as the root: so the root counts, too.
-int64_t GroupLimit(const fs::path& mount, const std::string& group, const std::vector<const char*>& files) {
-  int64_t limit = kNoLimit;
-  fs::path folder = fs::path(group).relative_path();
-  while (true) {
-    for (const char* file : files) limit = std::min(limit, ReadLimit(mount / folder / file));
-    if (folder.empty()) return limit;
-    folder = folder.parent_path();
+// Reads a file of lines "name number".
+int64_t ReadNumber(const fs::path& file, absl::string_view name) {
+  std::ifstream stream(file);
+  std::string word;
+  int64_t number = 0;
+  while (stream >> word >> number) {
+    if (word == name) return std::max<int64_t>(number, 0);
   }
+  return 0;
 }
 
-int64_t ControlGroupLimit(const fs::path& root) {
-  const fs::path mount = root / "sys/fs/cgroup";
+// The names of a group's files, which differ by version.
+struct GroupFiles {
+  std::vector<const char*> limits;
+  const char* used;
+  // The key in memory.stat of what is given up before any memory of the process.
+  const char* cached;
+};
+
+// memory.high counts as a limit, because above it a group is slowed down until it hardly runs.
+const GroupFiles kVersion2 = {{"memory.max", "memory.high"}, "memory.current", "inactive_file"};
+const GroupFiles kVersion1 = {{"memory.limit_in_bytes"}, "memory.usage_in_bytes", "total_inactive_file"};
+
+int64_t LimitOf(const fs::path& folder, const GroupFiles& files) {
   int64_t limit = kNoLimit;
-  std::ifstream groups(root / "proc/self/cgroup");
-  // Lines are like "4:memory:/a/b", and "0::/a/b" in version 2.
-  for (std::string line; std::getline(groups, line);) {
-    const std::vector<std::string> parts = absl::StrSplit(line, absl::MaxSplits(':', 2));
-    if (parts.size() < 3) continue;
-    if (parts[0] == "0" && parts[1].empty()) {
-      // Above memory.high a group is slowed down until it hardly runs.
-      const std::vector<const char*> files{"memory.max", "memory.high"};
-      limit = std::min({limit, GroupLimit(mount, parts[2], files), GroupLimit(mount / "unified", parts[2], files)});
-    } else {
-      const std::vector<std::string> controllers = absl::StrSplit(parts[1], ',');
-      if (std::find(controllers.begin(), controllers.end(), "memory") == controllers.end()) continue;
-      limit = std::min(limit, GroupLimit(mount / "memory", parts[2], {"memory.limit_in_bytes"}));
-    }
-  }
+  for (const char* file : files.limits) limit = std::min(limit, ReadLimit(folder / file));
   return limit;
 }
 
-// Line "MemTotal:       24619396 kB".
-int64_t PhysicalMemory(const fs::path& root) {
-  std::ifstream stream(root / "proc/meminfo");
-  std::string name;
-  int64_t kibibytes = 0;
-  const bool found = stream >> name >> kibibytes && name == "MemTotal:" && kibibytes > 0 && kibibytes < kNoLimit / 1024;
-  return found ? kibibytes * 1024 : kNoLimit;
+int64_t FreeOf(const fs::path& folder, const GroupFiles& files) {
+  const int64_t limit = LimitOf(folder, files);
+  if (limit == kNoLimit) return kNoLimit;
+  const int64_t used = ReadLimit(folder / files.used);
+  if (used == kNoLimit) return limit;
+  const int64_t cached = ReadNumber(folder / "memory.stat", files.cached);
+  return std::max<int64_t>(0, limit - std::max<int64_t>(0, used - cached));
 }
 
-// What is mapped already, libraries for the most part, can't be had again.
+// The least value of all groups.
+template <class Function>
+int64_t LeastOfGroups(const fs::path& root, Function of) {
+  int64_t least = kNoLimit;
+  const ControlGroupFolders groups = FindControlGroups(root, "memory");
+  for (const fs::path& folder : groups.version2) least = std::min(least, of(folder, kVersion2));
+  for (const fs::path& folder : groups.version1) least = std::min(least, of(folder, kVersion1));
+  return least;
+}
+
+// The file has lines like "MemTotal:       24619396 kB".
+int64_t FromMemInfo(const fs::path& root, absl::string_view wanted) {
+  std::ifstream stream(root / "proc/meminfo");
+  std::string name;
+  std::string unit;
+  int64_t kibibytes = 0;
+  while (stream >> name >> kibibytes) {
+    if (name == wanted && kibibytes > 0 && kibibytes < kNoLimit / 1024) return kibibytes * 1024;
+    std::getline(stream, unit);
+  }
+  return kNoLimit;
+}
+
+// The numbers of /proc/self/statm: the pages that are mapped, those of them that are resident, and those of the latter
+// that belong to files.
+struct Pages {
+  int64_t mapped = 0;
+  int64_t resident = 0;
+  int64_t shared = 0;
+};
+
+Pages ReadPages() {
+  std::ifstream stream("/proc/self/statm");
+  Pages pages;
+  stream >> pages.mapped >> pages.resident >> pages.shared;
+  return pages;
+}
+
+// What is mapped already, libraries for the most part, cannot be had again.
 int64_t AddressSpaceLeft() {
   rlimit limit{};
   if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kNoLimit;
-  std::ifstream stream("/proc/self/statm");
-  int64_t pages = 0;
-  stream >> pages;
   const int64_t allowed = static_cast<int64_t>(std::min<rlim_t>(limit.rlim_cur, kNoLimit));
-  return std::max<int64_t>(1, allowed - pages * sysconf(_SC_PAGESIZE));
+  return std::max<int64_t>(1, allowed - ReadPages().mapped * sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace
 
 int64_t MachineMemory(const fs::path& root) {
-  return std::min(PhysicalMemory(root), ControlGroupLimit(root));
+  return std::min(FromMemInfo(root, "MemTotal:"), LeastOfGroups(root, LimitOf));
 }
 
 int64_t AvailableMemory() {
   return std::min(MachineMemory("/"), AddressSpaceLeft());
+}
+
+int64_t FreeMachineMemory(const fs::path& root) {
+  return std::min(FromMemInfo(root, "MemAvailable:"), LeastOfGroups(root, FreeOf));
+}
+
+int64_t FreeMemory() {
+  return std::min(FreeMachineMemory("/"), AddressSpaceLeft());
+}
+
+int64_t OwnMemory() {
+  const Pages pages = ReadPages();
+  return std::max<int64_t>(0, pages.resident - pages.shared) * sysconf(_SC_PAGESIZE);
 }
 
 }  // namespace predictd

@@ -22,8 +22,8 @@ using Options = std::map<std::string, OptionKind>;
 
 constexpr std::string_view kPrefix = "PREDICTD_";
 
-// Variables that are no options: of the server's operators (KERNEL_SET), and of the programs beside it: predictctl, the
-// exporter, scripts and tests.
+// Variables that are no options: that of the server's operators (KERNEL_SET), and those of the programs beside it,
+// which are predictctl, the exporter, scripts and tests.
 constexpr std::array<std::string_view, 8> kOthersVariables = {"ADDRESS",    "BINARY", "BUILD_DIR",   "KERNELS",
                                                               "KERNEL_SET", "ROOT",   "TEST_MODELS", "TEST_SEED"};
 
@@ -57,8 +57,12 @@ absl::Status ReadCommandLine(const Options& options, const std::vector<std::stri
     } else {
       return absl::InvalidArgumentError(absl::StrCat("--", name, ": the value is missing"));
     }
-    if (!settings.emplace(name, value).second)
+    const auto [setting, is_new] = settings.emplace(name, value);
+    if (is_new) continue;
+    if (options.at(name) != OptionKind::kFiles) {
       return absl::InvalidArgumentError(absl::StrCat("--", name, ": given twice"));
+    }
+    absl::StrAppend(&setting->second, ":", value);
   }
   return absl::OkStatus();
 }
@@ -95,7 +99,17 @@ std::string Show(const toml::node& node) {
   return out.str();
 }
 
-// The value as a flag would have it, or nothing if it is of another kind.
+std::optional<std::string> JoinFiles(const toml::array& list) {
+  std::string files;
+  for (const toml::node& entry : list) {
+    const auto file = entry.value_exact<std::string>();
+    if (!file.has_value()) return std::nullopt;
+    absl::StrAppend(&files, files.empty() ? "" : ":", *file);
+  }
+  return files;
+}
+
+// Returns the value as a flag would have it, or nullopt if it is of another kind.
 std::optional<std::string> ToText(const toml::node& node, OptionKind kind) {
   auto text = node.value_exact<std::string>();
   const auto number = node.value_exact<int64_t>();
@@ -103,6 +117,8 @@ std::optional<std::string> ToText(const toml::node& node, OptionKind kind) {
     case OptionKind::kText:
     case OptionKind::kDuration:
       return text;
+    case OptionKind::kFiles:
+      return text.has_value() || !node.is_array() ? text : JoinFiles(*node.as_array());
     case OptionKind::kSize:
       if (text.has_value()) return text;
       [[fallthrough]];
@@ -121,6 +137,8 @@ std::string_view KindInToml(OptionKind kind) {
   switch (kind) {
     case OptionKind::kText:
       return "text in quotes";
+    case OptionKind::kFiles:
+      return "names of files in quotes, as a list or with colons between";
     case OptionKind::kWholeNumber:
       return "a whole number without quotes";
     case OptionKind::kSize:
@@ -156,10 +174,10 @@ absl::Status ReadFile(const Options& options, const std::string& file, Settings&
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::pair<std::string, std::string>>> GatherOptions(
-    const std::map<std::string, OptionKind>& options, const std::vector<std::string>& arguments,
-    const char* const* environment) {
-  // The first to set an option wins.
+absl::StatusOr<std::map<std::string, std::string>> GatherOptions(const std::map<std::string, OptionKind>& options,
+                                                                 const std::vector<std::string>& arguments,
+                                                                 const char* const* environment) {
+  // The first source that sets an option wins.
   Settings settings;
   if (absl::Status status = ReadCommandLine(options, arguments, settings); !status.ok()) return status;
   if (absl::Status status = ReadEnvironment(options, environment, settings); !status.ok()) return status;
@@ -168,7 +186,7 @@ absl::StatusOr<std::vector<std::pair<std::string, std::string>>> GatherOptions(
       return absl::InvalidArgumentError(absl::StrCat("--config: ", status.message()));
     }
   }
-  return std::vector<std::pair<std::string, std::string>>(settings.begin(), settings.end());
+  return settings;
 }
 
 }  // namespace predictd

@@ -3,7 +3,6 @@
 
 #include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -14,12 +13,13 @@ namespace predictd {
 // The option that names the TOML file.
 inline constexpr char kConfigOption[] = "config";
 
-// The value of each option that is set: by the command line, else by the environment (`environment`, like environ),
-// else by the file that either names. Names are without dashes, values as a flag would have them. INVALID_ARGUMENT for
-// what is not an option, in any of the three, and for a file that cannot be read or has a value of another kind.
-absl::StatusOr<std::vector<std::pair<std::string, std::string>>> GatherOptions(
-    const std::map<std::string, OptionKind>& options, const std::vector<std::string>& arguments,
-    const char* const* environment);
+// Returns the value of each option that is set: by the command line, else by the environment (`environment` is like
+// environ), else by the file that either of them names. Names are without dashes, and values are as a flag would have
+// them. Returns INVALID_ARGUMENT if any of the three names something that is no option, and for a file that cannot be
+// read or has a value of another kind.
+absl::StatusOr<std::map<std::string, std::string>> GatherOptions(const std::map<std::string, OptionKind>& options,
+                                                                 const std::vector<std::string>& arguments,
+                                                                 const char* const* environment);
 
 }  // namespace predictd
 

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "server/config/value_parser.h"
 
 namespace predictd {
@@ -19,7 +20,7 @@ std::optional<int> ParseInt(std::string_view text) {
   return static_cast<int>(*value);
 }
 
-// As short as a person would write it.
+// Writes the size as short as a person would.
 std::string ShowSize(int64_t bytes) {
   constexpr const char* kUnits[] = {"", "KiB", "MiB", "GiB"};
   size_t unit = 0;
@@ -83,6 +84,15 @@ CLI::Option* OptionTable::AddSize(const std::string& name, int64_t& value, int64
   return AddParsed<int64_t>(name, OptionKind::kSize, "SIZE", value, "bytes like 4096 or 64MiB", ParseSize,
                             ShowSize(value), help)
       ->check(check);
+}
+
+CLI::Option* OptionTable::AddFiles(const std::string& name, std::vector<std::string>& value, const std::string& help) {
+  const auto parse = [](std::string_view text) -> std::optional<std::vector<std::string>> {
+    std::vector<std::string> files = absl::StrSplit(std::string(text), ':', absl::SkipEmpty());
+    return files;
+  };
+  return AddParsed<std::vector<std::string>>(name, OptionKind::kFiles, "FILE", value, "names of files", parse, "",
+                                             help + "; may be given several times");
 }
 
 CLI::Option* OptionTable::AddDuration(const std::string& name, absl::Duration& value, const std::string& help) {

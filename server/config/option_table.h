@@ -1,7 +1,7 @@
 #ifndef PREDICTD_SERVER_CONFIG_OPTION_TABLE_H_
 #define PREDICTD_SERVER_CONFIG_OPTION_TABLE_H_
 
-// The options of the server. For the sources of server/config: shows CLI11.
+// The options of the server. This is only for the sources of server/config, because it shows CLI11.
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -10,13 +10,14 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/time/time.h"
 
 namespace predictd {
 
-// What the value of an option is, which a TOML file tells by its own types.
-enum class OptionKind { kText, kWholeNumber, kSize, kNumber, kDuration };
+// The kind of an option's value, by which a value of a TOML file, which has types of its own, is checked.
+enum class OptionKind { kText, kWholeNumber, kSize, kNumber, kDuration, kFiles };
 
 // Adds options to a command line, with help that shows `--name TYPE [default]`, and reads their values strictly. Errors
 // are CLI::ValidationErrors that begin with the option's name.
@@ -24,7 +25,7 @@ class OptionTable {
  public:
   explicit OptionTable(CLI::App& app) : app_(app) {}
 
-  // The headline in the help of those added from here on.
+  // Sets the headline under which the help lists the options that are added from here on.
   void Group(const std::string& group) { group_ = group; }
 
   CLI::Option* Add(const std::string& name, const std::string& type, std::string& value, const std::string& help);
@@ -34,9 +35,12 @@ class OptionTable {
   CLI::Option* AddChoice(const std::string& name, std::string& value, const std::set<std::string>& choices,
                          const std::string& help);
   CLI::Option* AddSize(const std::string& name, int64_t& value, int64_t min, int64_t max, const std::string& help);
+  // Adds an option that may be given several times. One value may name several files, with colons between them as in
+  // PATH.
+  CLI::Option* AddFiles(const std::string& name, std::vector<std::string>& value, const std::string& help);
   CLI::Option* AddDuration(const std::string& name, absl::Duration& value, const std::string& help);
 
-  // By name, without dashes.
+  // The kinds of the options by their names, without dashes.
   const std::map<std::string, OptionKind>& kinds() const { return kinds_; }
 
  private:

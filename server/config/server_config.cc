@@ -7,11 +7,15 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "server/config/listen_address.h"
 #include "server/config/option_sources.h"
 #include "server/config/option_table.h"
+#include "server/config/otel_variables.h"
+#include "server/config/value_parser.h"
 
 namespace predictd {
 namespace {
@@ -21,12 +25,13 @@ constexpr char kFooter[] =
     "with\n"
     "--config (listen = \"0.0.0.0:8500\"). Flags beat the environment, which beats the file. What is no option, in any "
     "of\n"
-    "them, is an error.\n"
+    "them, is an error. OpenTelemetry's variables (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_SAMPLER, ...) hold where\n"
+    "nothing else is said of traces.\n"
     "Durations are like 250ms, 30s, 5m; more than a century is a century. Sizes are in bytes or like 64MiB.\n"
     "Signals: SIGTERM and SIGINT drain: health says NOT_SERVING, running calls end, exit code 0. A second one ends at\n"
     "once, with exit code 128 + its number. Before the server listens, the first ends it at once, with exit code 0.\n"
     "SIGHUP, SIGUSR1 and SIGUSR2 are ignored, with a line in the log: there is nothing to reload yet.\n"
-    "Exit codes: 0 stopped by a signal, 1 could not start, 2 bad options.";
+    "Exit codes: 0 stopped by a signal, 1 could not start or --check-model found something wrong, 2 bad options.";
 
 std::string CheckAddress(const std::string& text) {
   return std::string(ParseListenAddress(text).status().message());
@@ -39,9 +44,29 @@ std::string CheckMetricsAddress(const std::string& text) {
   return address->kind == ListenAddress::Kind::kUnix ? "expected an IP address or a host, and a port" : "";
 }
 
+std::string CheckReady(const std::string& text) {
+  const std::vector<std::string> names = absl::StrSplit(text, ',');
+  const bool blank = std::any_of(names.begin(), names.end(),
+                                 [](const std::string& name) { return absl::StripAsciiWhitespace(name).empty(); });
+  return blank ? absl::StrCat("expected any, all or names of models with commas between, got '", text, "'") : "";
+}
+
+// The server's end waits for a batch, within its last five seconds, so a batch must not take longer.
+std::string CheckTraceTimeout(const std::string& text) {
+  const std::optional<absl::Duration> timeout = ParseLengthOfTime(text);
+  if (!timeout.has_value() || (*timeout >= absl::Milliseconds(1) && *timeout <= absl::Seconds(4))) return "";
+  return absl::StrCat("'", text, "' is not in range 1ms to 4s");
+}
+
 void AddOptions(OptionTable& options, ServerConfig& config) {
   options.Group("Models");
   options.Add("model-repository", "DIR", config.model_repository, "Folder with a folder for each model (required)");
+  options.Add("check-model", "DIR", config.check_model, "Check a model's folder without serving it, and exit");
+  options.AddFiles("operator-library", config.operator_libraries, "Library with operators that models use");
+  options.Add("unpack-dir", "DIR", config.unpack_dir,
+              "Where .pt2 packages are unpacked to be loaded; default: $TMPDIR or /tmp");
+  options.Add("ready", "NAMES", config.ready, "Healthy once these models are loaded: any, all or NAME,NAME,...")
+      ->check(CheckReady);
 
   options.Group("Network");
   options.Add("listen", "ADDRESS", config.listen, "Where gRPC listens, without transport security; port 0: a free one")
@@ -84,6 +109,10 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
                   "Bytes a second that a reader must take while an answer waits; 0: any");
   options.AddDuration("connection-idle-timeout", config.connection_idle_timeout,
                       "How long a connection may be without calls; 0: for ever");
+  options.AddDuration("max-connection-age", config.max_connection_age,
+                      "When a connection is told to go, give or take a tenth; 0: never");
+  options.AddDuration("max-connection-age-grace", config.max_connection_age_grace,
+                      "How long its calls may go on then; 0: for ever");
   options.AddDuration("drain-delay", config.drain_delay, "From NOT_SERVING until new calls are refused");
   options.AddDuration("drain-grace", config.drain_grace, "From then until running calls are stopped");
 
@@ -96,6 +125,8 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
   options.AddChoice("log-format", config.log_format, {"text", "json"}, "text or json");
   options.AddChoice("log-requests", config.log_requests, {"none", "errors", "all"},
                     "A line for each call: none, errors or all");
+  options.AddChoice("server-timing", config.server_timing, {"none", "all"},
+                    "Which answers have a trailer that says where the time went: none or all");
 
   options.Group("Traces");
   options.AddChoice("trace-exporter", config.trace_exporter, {"none", "otlp", "file"},
@@ -113,9 +144,12 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
       .Add("trace-max-forced-per-second", "N", config.trace_max_forced_per_second,
            "Calls traced because their traceparent says so; the ratio samples more")
       ->check(CLI::Range(0, 1000000));
+  options
+      .AddDuration("trace-timeout", config.trace_timeout, "How long the OTLP receiver may take for a batch; 1ms to 4s")
+      ->check(CheckTraceTimeout);
 }
 
-// --help and --version win over everything else, right or wrong.
+// --help and --version take precedence over everything else, whether that is right or wrong.
 std::optional<std::string> AskedFor(const std::vector<std::string>& arguments) {
   for (const std::string& argument : arguments) {
     if (argument == "--help" || argument == "-h" || argument == "--version") return argument;
@@ -123,11 +157,12 @@ std::optional<std::string> AskedFor(const std::vector<std::string>& arguments) {
   return std::nullopt;
 }
 
-// Every option that is set, as flags, last argument first.
+// Returns every option that is set as a flag, with the last argument first.
 std::vector<std::string> ReversedFlags(const std::map<std::string, OptionKind>& options,
-                                       const std::vector<std::string>& arguments) {
-  const auto settings = GatherOptions(options, arguments, environ);
+                                       const std::vector<std::string>& arguments, std::vector<std::string>& warnings) {
+  absl::StatusOr<std::map<std::string, std::string>> settings = GatherOptions(options, arguments, environ);
   if (!settings.ok()) throw CLI::ParseError(std::string(settings.status().message()), 2);
+  warnings = AddOtelSettings(environ, *settings);
   std::vector<std::string> flags;
   for (const auto& [name, value] : *settings) flags.insert(flags.end(), {value, "--" + name});
   return flags;
@@ -148,13 +183,14 @@ std::optional<ServerConfig> ParseServerConfig(int argc, const char* const* argv,
   try {
     const std::vector<std::string> arguments(argv + 1, argv + argc);
     const std::optional<std::string> asked = AskedFor(arguments);
-    app.parse(asked.has_value() ? std::vector<std::string>{*asked} : ReversedFlags(options.kinds(), arguments));
-    if (config.model_repository.empty()) throw CLI::RequiredError("--model-repository");
+    app.parse(asked.has_value() ? std::vector<std::string>{*asked}
+                                : ReversedFlags(options.kinds(), arguments, config.warnings));
+    if (config.model_repository.empty() && config.check_model.empty()) throw CLI::RequiredError("--model-repository");
     if (config.trace_exporter == "file" && config.trace_file.empty()) {
       throw CLI::RequiredError("--trace-file (for --trace-exporter file)");
     }
   } catch (const CLI::ParseError& error) {
-    // CLI11 prints the help for --help, and one line for what is wrong.
+    // CLI11 prints the help for --help, and one line for an error.
     exit_code = app.exit(error, std::cout, std::cerr) == 0 ? 0 : 2;
     return std::nullopt;
   }

@@ -15,14 +15,14 @@ bool IsUrl(std::string_view value) {
   return std::any_of(kSchemes.begin(), kSchemes.end(), [value](auto scheme) { return value.starts_with(scheme); });
 }
 
-// Takes `end` off the name, or says that it does not end like that.
+// Removes `end` from the name, and returns whether the name ended like that.
 bool TakeEnd(std::string_view& name, std::string_view end) {
   if (!name.ends_with(end)) return false;
   name.remove_suffix(end.size());
   return true;
 }
 
-// "..._PORT_8500_TCP", without or with _PROTO, _PORT or _ADDR.
+// Matches "..._PORT_8500_TCP", with or without _PROTO, _PORT or _ADDR behind it.
 bool IsPortVariable(std::string_view name, std::string_view value) {
   const bool part = TakeEnd(name, "_PROTO") || TakeEnd(name, "_PORT") || TakeEnd(name, "_ADDR");
   if (!TakeEnd(name, "_TCP") && !TakeEnd(name, "_UDP") && !TakeEnd(name, "_SCTP")) return false;
@@ -35,7 +35,7 @@ bool IsPortVariable(std::string_view name, std::string_view value) {
 
 bool IsServiceLink(std::string_view name, std::string_view value) {
   if (name.ends_with("_SERVICE_HOST")) return true;
-  // The port's own name may follow.
+  // The name of the port may follow.
   if (name.ends_with("_SERVICE_PORT") || name.find("_SERVICE_PORT_") != std::string_view::npos) return IsNumber(value);
   return (name.ends_with("_PORT") && IsUrl(value)) || IsPortVariable(name, value);
 }

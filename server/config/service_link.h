@@ -5,9 +5,10 @@
 
 namespace predictd {
 
-// Whether a variable is one that Kubernetes sets in every container for each service of the namespace, as Docker's
-// links did: for a service named predictd they are PREDICTD_SERVICE_HOST, PREDICTD_PORT=tcp://10.0.0.1:8500,
-// PREDICTD_PORT_8500_TCP_ADDR and more. Nobody wrote them, so they are not taken for a mistaken option.
+// Returns whether a variable is one of those that Kubernetes sets in every container for each service of the namespace,
+// as Docker's links did. For a service named predictd they are PREDICTD_SERVICE_HOST,
+// PREDICTD_PORT=tcp://10.0.0.1:8500, PREDICTD_PORT_8500_TCP_ADDR and more. Nobody wrote them, so they do not count as
+// mistaken options.
 bool IsServiceLink(std::string_view name, std::string_view value);
 
 }  // namespace predictd

@@ -9,20 +9,21 @@
 
 namespace predictd {
 
-// Read the values of options: the whole text or nothing, so that no part of what somebody wrote is passed over. Spaces,
-// a plus sign and leading zeros, which other programs read as octal, are not taken.
+// These read the values of options: the whole text or nothing, so that no part of what somebody wrote is ignored.
+// Spaces, a plus sign, and leading zeros, which other programs read as octal, are refused.
 
-// 0, 12, -3.
+// Reads 0, 12, -3.
 std::optional<int64_t> ParseWholeNumber(std::string_view text);
 
-// A whole number of bytes, alone or with a unit: 4096, 64KiB, 2g. Units count by 1024 and their case does not matter.
+// Reads a whole number of bytes, alone or with a unit: 4096, 64KiB, 2g. Units count by 1024 and their case does not
+// matter.
 std::optional<int64_t> ParseSize(std::string_view text);
 
-// A finite decimal number: 0.25, 1e-3.
+// Reads a finite decimal number: 0.25, 1e-3.
 std::optional<double> ParseNumber(std::string_view text);
 
-// 250ms, 1.5s, 1h30m, 0. More than a century is a century, which nobody can tell from it, and which can be added to a
-// moment without overflow.
+// Reads 250ms, 1.5s, 1h30m, 0. More than a century becomes a century, which makes no difference to anybody and can be
+// added to a point in time without overflow.
 std::optional<absl::Duration> ParseLengthOfTime(std::string_view text);
 
 }  // namespace predictd

@@ -5,18 +5,18 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "server/engine/inference.h"
-#include "server/model/retry_advice.h"
+#include "server/async/retry_advice.h"
+#include "server/async/work_status.h"
 
 namespace predictd {
 
 Duration TimeToAnswer(const LoadAhead& load, const BatchCost& cost) {
   const int64_t batches_ahead = load.rows_ahead / load.max_batch_rows;
-  // While others wait, its own batch is filled up by those that come later.
+  // While other requests wait, later ones fill up its batch.
   const int64_t own_rows = batches_ahead > 0 ? load.max_batch_rows : load.rows_ahead + load.rows;
   const double ahead = static_cast<double>(cost.Estimate(load.max_batch_rows).count()) *
                        static_cast<double>(batches_ahead) / std::max(load.workers, 0.01);
-  // What is beyond a day is as good as never.
+  // More than a day is as good as never.
   const auto bounded = static_cast<Duration::rep>(std::min(ahead, 86400e9));
   return load.until_free + Duration(bounded) + cost.Estimate(std::max(own_rows, load.rows));
 }

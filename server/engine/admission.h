@@ -12,44 +12,47 @@
 
 namespace predictd {
 
-// Whether a request may be refused.
+// Under which conditions a request is admitted to the queue.
 enum class Admission {
-  // If the queue is full, or it would miss its deadline.
+  // The request is refused if the queue is full, or if it would miss its deadline.
   kIfRoom,
-  // Also if the queue is half full: it can come later, and leaves the rest to those that cannot.
+  // It is also refused if the queue is half full. Such a request can come later, and leaves the rest of the queue to
+  // those that cannot.
   kIfSpare,
-  // It takes the place of one of the same call that has just ended, which bounds how many there are.
+  // The request is never refused: it takes the place of one of the same call that has just ended, which bounds how many
+  // there are.
   kReplacement,
 };
 
-// What a request meets when it asks to be queued.
+// The load that a request meets when it asks to be queued.
 struct LoadAhead {
-  // Of those that would run before it, and its own.
+  // Rows of the requests that would run before it, and its own rows.
   int64_t rows_ahead = 0;
   int64_t rows = 1;
   int64_t max_batch_rows = 1;
-  // Workers that its model can count on while others want them too; may be a fraction.
+  // Workers that its model can count on while other models want them too; may be a fraction.
   double workers = 1;
-  // Until the first of them is free.
+  // The time until the first of these workers is free.
   Duration until_free = Duration::zero();
 };
 
-// How long the request would take to be answered: the batches ahead of it, and its own.
+// How long it would take to answer the request: the time of the batches ahead of it and of its own batch.
 Duration TimeToAnswer(const LoadAhead& load, const BatchCost& cost);
 
-// When to try again, of something that takes that long to go by.
+// The delay to advise before a retry when the cause of the refusal lasts for `time`.
 absl::Duration RetryDelay(Duration time);
 
-// RESOURCE_EXHAUSTED: an answer would take that long, and so much is left until the deadline.
+// RESOURCE_EXHAUSTED, with a message that an answer takes `time` and that `left` remains until the deadline.
 absl::Status MissStatus(Duration time, Duration left) noexcept;
 
-// How much more than the estimate must fit before a deadline. What is admitted to a full queue is always close to the
-// limit, so without a margin half of it would be late; too large a one refuses what would have been in time. So it is
-// found: every miss widens it and every answer in time narrows it, which settles where about one in thirty misses.
-// Thread-safe without locks; of two changes at once one may be lost.
+// How much more than the estimate must fit before a deadline. A request that is admitted to a full queue is always
+// close to the limit, so without a margin half of these would be late; too large a margin refuses requests that would
+// have been in time. The margin therefore adapts: every miss widens it and every answer in time narrows it, which
+// settles where about one request in thirty misses its deadline. Thread-safe without locks; of two concurrent changes
+// one may be lost.
 class DeadlineMargin {
  public:
-  // Whether a request that is to be answered within `left` should be refused at once.
+  // Whether a request with `left` until its deadline should be refused at once.
   bool WouldMiss(Duration time_to_answer, Duration left) const {
     return time_to_answer + time_to_answer * thousandths_.load(std::memory_order_relaxed) / 1000 > left;
   }

@@ -8,7 +8,7 @@ namespace {
 
 using Jobs = absl::Span<const std::shared_ptr<Job>>;
 
-// Bytes in a received message lie anywhere; compiled models load 16 at a time.
+// Bytes in a received message have any alignment; compiled models load 16 of them at a time.
 constexpr uintptr_t kInputAlignment = 16;
 
 bool IsAligned(const Tensor& tensor) {
@@ -30,6 +30,7 @@ Tensor StackStrings(Jobs jobs, size_t input, Shape shape) {
 
 Tensor StackInput(Jobs jobs, size_t input, const Padding& padding, BatchBuffers& buffers) {
   const Tensor& first = jobs.front()->request.inputs[input];
+  if (!first.present()) return first;
   const PaddedInput* padded = padding.Find(input);
   Shape shape = first.shape();
   if (padded != nullptr) {
@@ -49,7 +50,7 @@ Tensor StackInput(Jobs jobs, size_t input, const Padding& padding, BatchBuffers&
       fill = CopyPadded(part, padded->dimension, stacked.shape()[padded->dimension], padded->element, fill);
       continue;
     }
-    // An empty tensor may have no memory, and memcpy wants some even for 0 bytes.
+    // An empty tensor may have no memory, and memcpy needs a valid pointer even for 0 bytes.
     if (part.byte_size() > 0) std::memcpy(fill, part.data(), part.byte_size());
     fill += part.byte_size();
   }
@@ -77,6 +78,10 @@ BatchKey KeyOf(const InferenceRequest& request, const Signature& signature) {
   const Padding& padding = signature.padding;
   for (size_t i = 0; i < signature.inputs.size(); ++i) {
     const Shape& spec = signature.inputs[i].shape;
+    if (signature.inputs[i].optional) {
+      key.push_back(request.inputs[i].present() ? 1 : 0);
+      if (!request.inputs[i].present()) continue;
+    }
     const PaddedInput* padded = padding.Find(i);
     for (size_t d = 1; d < spec.size(); ++d) {
       if (spec[d] != -1) continue;

@@ -13,18 +13,19 @@
 
 namespace predictd {
 
-// Requests of one batched model can run together if their keys are equal: all extents but the first of each input, once
-// it is padded. Only those that the signature leaves open count, so that most models have one key.
+// Requests of one batched model can run together if their keys are equal. A key holds all extents but the first of each
+// input, as they are after padding, and which of the optional inputs are present. Only what the signature leaves open
+// counts, so most models have one key.
 using BatchKey = absl::InlinedVector<int64_t, 4>;
 BatchKey KeyOf(const InferenceRequest& request, const Signature& signature);
 
-// The model's arguments: the inputs of all jobs, padded, stacked along the first dimension in memory of `buffers`, and
-// the masks. A single job's input is passed on without a copy, unless it is padded or not aligned well enough for
-// vector loads. The jobs can share a batch.
+// The model's arguments: the masks, and the inputs of all jobs, padded and stacked along the first dimension in memory
+// of `buffers`. A single job's input is passed on without a copy, unless it is padded or is not aligned well enough for
+// vector loads. The jobs must be able to share a batch.
 std::vector<Tensor> StackInputs(absl::Span<const std::shared_ptr<Job>> jobs, const Padding& padding,
                                 BatchBuffers& buffers);
 
-// The rows [first, first + rows) of each output, sharing the memory.
+// The rows [first, first + rows) of each output. They share the outputs' memory.
 std::vector<Tensor> SliceRows(absl::Span<const Tensor> tensors, int64_t first, int64_t rows);
 
 }  // namespace predictd

@@ -16,10 +16,10 @@ namespace {
 // A block serves tensors down to this fraction of its size, so that a small batch does not hold the memory of a large
 // one.
 constexpr size_t kMaxWaste = 4;
-// Smaller blocks are not worth telling apart.
+// Smaller sizes are not worth telling apart.
 constexpr size_t kSmallestBlock = 4096;
 
-// Up to an eighth more, so that batches of about the same size find each other's blocks.
+// Rounds up by at most an eighth, so that batches of about the same size reuse each other's blocks.
 size_t BlockSize(size_t bytes) {
   if (bytes <= kSmallestBlock) return kSmallestBlock;
   const size_t step = std::bit_floor(bytes) / 8;
@@ -33,7 +33,7 @@ struct AlignedDelete {
 struct Block {
   std::unique_ptr<std::byte, AlignedDelete> memory;
   size_t size = 0;
-  // The number of the allocation that took it last.
+  // The sequence number of the allocation that took it last.
   uint64_t taken = 0;
 };
 
@@ -44,7 +44,7 @@ Block NewBlock(size_t size) {
 
 }  // namespace
 
-// The free blocks. Shared by the buffers and every tensor that will give a block back.
+// The free blocks. Shared by the buffers and by every tensor that will return a block.
 class BatchBuffers::Pool {
  public:
   explicit Pool(size_t max_free_bytes) : max_free_bytes_(max_free_bytes) {}
@@ -67,7 +67,7 @@ class BatchBuffers::Pool {
     return block;
   }
 
-  // What finds no room is freed when this returns, without the lock.
+  // A block for which there is no room is freed when this returns, after the lock is released.
   void Return(Block block) noexcept {
     MutexLock lock(mutex_);
     if (closed_ || free_bytes_ + block.size > max_free_bytes_) return;
@@ -80,7 +80,7 @@ class BatchBuffers::Pool {
     free_bytes_ += size;
   }
 
-  // From now on nothing is kept.
+  // From now on no block is kept.
   void Close() {
     std::vector<Block> given_up;
     MutexLock lock(mutex_);
@@ -95,7 +95,8 @@ class BatchBuffers::Pool {
   }
 
  private:
-  // The smallest free block that is large enough and not too large, the one used last (its caches are warm) of several.
+  // The smallest free block that is large enough and not too large; of several equal ones the one used last, as it is
+  // still in the caches.
   std::optional<Block> TakeFree(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     auto best = free_.end();
     for (auto block = free_.begin(); block != free_.end(); ++block) {
@@ -109,7 +110,7 @@ class BatchBuffers::Pool {
     return taken;
   }
 
-  // Takes out what nobody wanted for a while.
+  // Takes out the blocks that were not used for a while.
   std::vector<Block> GiveUp(uint64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto stale = std::stable_partition(free_.begin(), free_.end(),
                                              [now](const Block& block) { return block.taken + kPatience > now; });
@@ -125,7 +126,7 @@ class BatchBuffers::Pool {
   uint64_t allocations_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t free_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  // Those that came back last are at the end.
+  // The blocks that were returned last are at the end.
   std::vector<Block> free_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -136,7 +137,7 @@ BatchBuffers::~BatchBuffers() {
 }
 
 Tensor BatchBuffers::Allocate(DType dtype, Shape shape, std::byte** fill) {
-  // What the last tensor that views the block takes down with it.
+  // Returns the block when the last tensor that views it is destroyed.
   struct Lease {
     Lease(std::shared_ptr<Pool> pool, Block block) : pool(std::move(pool)), block(std::move(block)) {}
     ~Lease() { pool->Return(std::move(block)); }

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int64_t kWeight = 8;
 constexpr int64_t kPartsOfRow = 256;
-// A row at 1.02 times the least costs about as little.
+// Up to 1.02 times the least, a row costs about as little.
 constexpr double kAboutAsLittle = 1.02;
 
 size_t BucketOf(int64_t rows, size_t buckets) {
@@ -35,7 +35,7 @@ double BatchCost::Bucket::rows() const {
 
 Duration BatchCost::Estimate(int64_t rows) const {
   const auto wanted = static_cast<double>(rows);
-  // The known sizes next to this one, below and above.
+  // The nearest known sizes below and above `rows`.
   double below_rows = 0;
   int64_t below_nanos = 0;
   for (const Bucket& bucket : buckets_) {

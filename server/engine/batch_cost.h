@@ -9,30 +9,30 @@
 
 namespace predictd {
 
-// How long a batch of a model takes, by its rows, learnt from those that ran: a smoothed time for each power of two,
-// and a straight line between them. Thread-safe without locks; of two records at once one may be lost, which does not
-// matter.
+// How long a batch of a model takes, by its number of rows, learnt from the batches that ran: a smoothed time for each
+// power of two, with a straight line between them. Thread-safe without locks; of two concurrent records one may be
+// lost, which does not matter.
 class BatchCost {
  public:
-  // A batch of `rows` took that long. The first of its size counts fully, later ones by an eighth.
+  // Records that a batch of `rows` took that long. The first batch of a size counts fully, later ones by an eighth.
   void Record(int64_t rows, Duration took);
 
-  // What a batch of `rows` is expected to take; zero while nothing is known. Sizes beyond those that ran cost as much
-  // as the nearest one.
+  // The expected time of a batch of `rows`; zero while nothing is known. A size beyond those that ran costs as much as
+  // the nearest one.
   Duration Estimate(int64_t rows) const;
 
-  // The largest size, at most `limit`, at which a row costs about as little as at any: beyond it a batch only takes
-  // longer, as on a CPU whose cache it has left. `limit` while nothing is known of that.
+  // The largest size, up to `limit`, at which a row costs about as little as at any size. Beyond it a batch only takes
+  // longer, for instance because it no longer fits into the CPU's cache. Returns `limit` while that is not known.
   int64_t RowsThatPay(int64_t limit) const;
 
  private:
-  // Sizes up to 2^i.
+  // Bucket i holds sizes up to 2^i.
   static constexpr size_t kBuckets = 21;
 
   struct Bucket {
-    // 0: none ran.
+    // 0 means that no batch of this size has run.
     std::atomic<int64_t> nanos{0};
-    // In parts of a row, or their average would stand still between whole ones.
+    // The average number of rows, in fractions of a row: an average of whole rows would get stuck between two values.
     std::atomic<int64_t> parts{0};
 
     double rows() const;

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "server/async/work_status.h"
 #include "server/engine/batch.h"
 
 namespace predictd {
@@ -14,7 +15,7 @@ int64_t RowsOf(absl::Span<const std::shared_ptr<Job>> jobs) {
   return rows;
 }
 
-// Whether the signature bounds what a batch of one row can ask for. Elements of BYTES have no bound.
+// Whether the signature bounds the shapes of a batch of one row. Elements of BYTES have no bound.
 bool HasLargestShapes(const Signature& signature) {
   for (size_t i = 0; i < signature.inputs.size(); ++i) {
     const TensorSpec& input = signature.inputs[i];
@@ -32,14 +33,12 @@ bool HasLargestShapes(const Signature& signature) {
 
 BatchExecutor::BatchExecutor(std::unique_ptr<Model> model, const Signature& signature, RunnerObserver& observer,
                              const Clock& clock, Duration loop_bound)
-    : model_(std::move(model)), signature_(signature), observer_(observer), clock_(clock), loop_gate_(loop_bound) {
-  // Made before it is needed.
-  static_cast<void>(OutOfMemoryStatus());
-}
+    : model_(std::move(model)), signature_(signature), observer_(observer), clock_(clock), loop_gate_(loop_bound) {}
 
 absl::StatusOr<WarmUpReport> BatchExecutor::WarmUp(const WarmUpOptions& options) {
   absl::StatusOr<WarmUpReport> report = predictd::WarmUp(*model_, signature_, options, clock_, cost_);
   if (!report.ok()) return report;
+  open_extent_ = report->open_extent;
   const bool known = HasLargestShapes(signature_) && model_->cost_depends_on_shapes_only();
   loop_gate_.OnWarmedUp(known ? report->largest : std::nullopt);
   return report;
@@ -64,7 +63,8 @@ absl::Status BatchExecutor::Run(Jobs jobs) noexcept {
     loop_gate_.OnFailure(timings.ended);
     return std::move(outputs).status();
   }
-  // Only then: what fails may fail early, or take its time to say why, and says nothing of what a batch costs.
+  // Only successful runs are recorded: a failing one may fail early or take long to report why, and says nothing about
+  // what a batch costs.
   loop_gate_.OnRun(took, thread_time);
   cost_.Record(timings.batch_rows, took);
   Deliver(jobs, *std::move(outputs), timings);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/engine/inference.h"
+#include "server/async/work_status.h"
 
 namespace predictd {
 
@@ -63,7 +63,7 @@ void Bisection::OnFailed(absl::Status status) noexcept {
 
 void Bisection::EndAll(absl::Status status) noexcept {
   while (size() > 1) jobs_[begin_++]->Complete(status);
-  // The last one gets the status itself: who resumes goes on with it at once.
+  // The last job gets the status itself, because the coroutine that it resumes uses it at once.
   if (!empty()) jobs_[begin_++]->Complete(std::move(status));
 }
 

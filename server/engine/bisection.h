@@ -13,14 +13,14 @@
 
 namespace predictd {
 
-// The jobs of a batch that have not ended, and which of them run together next: all; and if that failed, who is to
-// blame is searched for.
+// The jobs of a batch that have not ended, and which of them run together next. At first all of them do; if that run
+// fails, bisection searches for the job that makes it fail.
 //
-// A search runs half of those among whom somebody is to blame, until one fails alone: log2 n runs. Then all that are
-// left run together, of whom nothing is known, and if they fail, the next search begins. After kSearches of them each
-// of the others runs alone. So one job of n that is to blame costs log2 n + 3 runs at most (9 of 64), and no batch
-// costs more than n + kSearches * (log2 n + 1) runs, whoever is to blame. If it is memory that is missing, the others
-// end instead: more runs would not find any. Not thread-safe; nothing throws.
+// A search runs half of the jobs among which there must be a culprit, until a single job fails: log2 n runs. Then all
+// remaining jobs, about which nothing is known, run together, and if they fail, the next search begins. After kSearches
+// searches each remaining job runs alone. So one culprit among n jobs costs at most log2 n + 3 runs (9 of 64), and no
+// batch costs more than n + kSearches * (log2 n + 1) runs, whichever jobs are culprits. If memory is short, the
+// remaining jobs end instead, since more runs would not find any. Not thread-safe; nothing throws.
 class Bisection {
  public:
   static constexpr int kSearches = 3;
@@ -30,19 +30,19 @@ class Bisection {
 
   bool empty() const { return begin_ == jobs_.size(); }
   size_t size() const { return jobs_.size() - begin_; }
-  // Rows of those that run next.
+  // Rows of the jobs that run next.
   int64_t NextRows() const;
 
-  // Those that run next, until the outcome is told. Lets go of jobs that have ended, and ends those whose deadline has
-  // passed; if nobody is left, there is no run.
+  // The jobs that run next. They stay so until OnWorked or OnFailed. Drops jobs that have ended, and ends those whose
+  // deadline has passed; if none is left, there is no run.
   absl::Span<const std::shared_ptr<Job>> Next(TimePoint now) noexcept;
 
-  // The run ended its jobs.
+  // The run succeeded and ended its jobs.
   void OnWorked() noexcept;
-  // It ended none. Ends those with that status of whom it is known that nothing else will help.
+  // The run failed and ended no job. Ends the jobs that no further run can help, with that status.
   void OnFailed(absl::Status status) noexcept;
 
-  // Gives up.
+  // Ends all remaining jobs.
   void EndAll(absl::Status status) noexcept;
 
  private:
@@ -50,11 +50,11 @@ class Bisection {
   size_t NextSize() const;
 
   std::vector<std::shared_ptr<Job>> jobs_;
-  // The first that has not ended.
+  // Index of the first job that has not ended.
   size_t begin_ = 0;
-  // Of so many from there on somebody is to blame; 0: nothing is known.
+  // The number of jobs from `begin_` on among which there is a culprit; 0 if nothing is known.
   size_t suspects_ = 0;
-  // So many of these run now.
+  // The number of these jobs that run now.
   size_t part_ = 0;
   int searches_ = 0;
   bool alone_ = false;

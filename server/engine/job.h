@@ -13,14 +13,14 @@
 
 namespace predictd {
 
-// A request on its way through queue and batch. Shared by the coroutine that waits for it and the queue or worker that
-// has it: the coroutine may leave early (deadline, cancel) while a batch still reads the inputs.
+// A request on its way through queue and batch. Shared by the coroutine that awaits it and the queue or worker that
+// holds it, because the coroutine may leave early (deadline, cancellation) while a batch still reads the inputs.
 class Job {
  public:
   explicit Job(InferenceRequest request) : request(std::move(request)) {}
 
-  // Ends the job and resumes the coroutine on this thread. Thread-safe; the first caller wins, others get false.
-  // Allocates nothing, as it must not fail: a job that does not end is a caller who waits for ever.
+  // Ends the job and resumes the coroutine on this thread. Thread-safe; the first call wins, and the others return
+  // false. Allocates nothing, as it must not fail: the caller of a job that does not end would wait for ever.
   bool Complete(absl::StatusOr<InferenceResult> result) noexcept {
     if (!waiter.Claim()) return false;
     result_ = std::move(result);
@@ -29,23 +29,23 @@ class Job {
   }
   bool ended() const { return waiter.claimed(); }
 
-  // For the coroutine, after it was resumed.
+  // To be called by the coroutine after it was resumed.
   absl::StatusOr<InferenceResult> TakeResult() { return std::move(result_); }
 
   const InferenceRequest request;
   ResumeOnce waiter;
 
-  // Of the queue that it waits in, guarded by that queue's mutex.
+  // The state of the queue that the job waits in, guarded by that queue's mutex.
   struct Queued {
     TimePoint at;
     JobOrder order;
     int64_t bytes = 0;
-    // Whether it may be set apart because no run would end before its deadline.
+    // Whether the queue may give the job up because no run would end before its deadline.
     bool refusable = true;
-    // Null when it is in no queue.
+    // Null when the job is in no queue.
     class JobGroup* group = nullptr;
     std::array<JobTree::Links, kJobTreeKinds> links;
-    // Keeps the job while it waits: the tree has plain pointers.
+    // Keeps the job alive while it waits, since the tree has plain pointers.
     std::shared_ptr<Job> self;
   };
   Queued queued;

@@ -7,7 +7,7 @@
 namespace predictd {
 namespace {
 
-// So many groups are kept when they are empty.
+// This many groups are kept even when they are empty.
 constexpr size_t kFewGroups = 16;
 
 // Makes room first, so that the job is either in the list or still where it was.
@@ -21,7 +21,7 @@ void MoveTo(std::vector<std::shared_ptr<Job>>& list, const auto& take_out) {
 JobQueue::JobQueue(Options options) : options_(std::move(options)) {}
 
 JobQueue::~JobQueue() {
-  // What waits keeps itself alive.
+  // Waiting jobs keep themselves alive.
   while (TakeFirst() != nullptr) {
   }
 }
@@ -39,7 +39,7 @@ JobGroup& JobQueue::GroupFor(BatchKey key) {
 }
 
 void JobQueue::Push(std::shared_ptr<Job> job, BatchKey key, int64_t bytes, TimePoint now) {
-  // Once there is room in the heap and a group, nothing fails any more.
+  // Once there is room in the heap, and a group, nothing can fail any more.
   order_.ReserveOneMore();
   JobGroup& group = GroupFor(std::move(key));
   Job::Queued& queued = job->queued;
@@ -47,7 +47,7 @@ void JobQueue::Push(std::shared_ptr<Job> job, BatchKey key, int64_t bytes, TimeP
   queued.order = {WaitingPlace(job->request.deadline, job->request.priority, now), next_sequence_++};
   queued.bytes = bytes;
   queued.group = &group;
-  // The heap orders groups by their first jobs, which this one may change.
+  // The heap orders groups by their first jobs, and this job may become the first.
   if (group.heap_index != kNotInHeap) order_.Remove(group.heap_index);
   group.jobs.Insert(*job);
   if (mixed_) all_.Insert(*job);
@@ -65,7 +65,7 @@ std::shared_ptr<Job> JobQueue::Erase(Job& job) noexcept {
   --size_;
   bytes_ -= job.queued.bytes;
   if (!group.jobs.empty()) {
-    // Into the room that it has just left.
+    // This uses the place in the heap that the group has just left.
     order_.Push(&group);
   } else if (groups_.size() > kFewGroups) {
     groups_.erase(group.key);
@@ -90,6 +90,14 @@ int64_t JobQueue::RowsAhead(const InferenceRequest& request, TimePoint now) cons
   return groups_.empty() ? 0 : groups_.begin()->second->jobs.RowsBefore(order);
 }
 
+Duration JobQueue::UntilTaken(TimePoint now) const {
+  const JobGroup* const group = NextGroup();
+  if (group == nullptr) return Duration::zero();
+  const Job& first = *group->jobs.first();
+  if (RowsToTake(group->jobs.rows(), first, now) > 0) return Duration::zero();
+  return WaitsUntil(first) - now;
+}
+
 int64_t JobQueue::NextRows() const {
   const JobGroup* const group = NextGroup();
   if (group == nullptr) return 0;
@@ -100,7 +108,7 @@ int64_t JobQueue::RowsToTake(int64_t waiting, const Job& first, TimePoint now) c
   if (waiting >= options_.max_rows) return options_.max_rows;
   int64_t preferred = 0;
   for (int64_t rows : options_.preferred_rows) {
-    if (rows <= waiting) preferred = std::max(preferred, rows);
+    if (rows <= std::min(waiting, options_.max_rows)) preferred = std::max(preferred, rows);
   }
   if (preferred > 0) return preferred;
   if (options_.max_delay == Duration::zero()) return options_.max_rows;
@@ -108,7 +116,7 @@ int64_t JobQueue::RowsToTake(int64_t waiting, const Job& first, TimePoint now) c
 }
 
 TimePoint JobQueue::WaitsUntil(const Job& first) const {
-  // It is to be answered, not only begun, before its deadline: half of the time for each.
+  // The request is to be answered, not only begun, before its deadline, so waiting may take half of its time.
   const Duration half =
       first.request.deadline == kNever ? Duration::max() : (first.request.deadline - first.queued.at) / 2;
   return first.queued.at + std::min(options_.max_delay, half);
@@ -124,7 +132,7 @@ bool JobQueue::SetApart(Job& job, TimePoint now, Duration shortest_run, Taken& t
 
 void JobQueue::TakeBatch(JobGroup& group, int64_t max_rows, TimePoint now, Duration shortest_run, Taken& taken) {
   int64_t rows = 0;
-  // Counted, because the group may go with its last job.
+  // Counted in advance, because the group may be erased with its last job.
   for (size_t left = group.jobs.size(); left > 0; --left) {
     Job& next = *group.jobs.first();
     if (SetApart(next, now, shortest_run, taken)) continue;

@@ -1,6 +1,7 @@
 #ifndef PREDICTD_SERVER_ENGINE_JOB_QUEUE_H_
 #define PREDICTD_SERVER_ENGINE_JOB_QUEUE_H_
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <unordered_map>
@@ -24,22 +25,23 @@ class JobGroup {
   size_t heap_index = kNotInHeap;
 };
 
-// The requests that wait for one model version, and which of them run next. Not thread-safe: its owner locks. Policy
-// only: it neither completes jobs nor reads a clock. Every operation is O(log n), however many groups there are.
+// The requests that wait for one model version, and which of them run next. Not thread-safe: its owner locks. It holds
+// the policy only: it neither completes jobs nor reads a clock. Every operation is O(log n), however many groups there
+// are.
 //
-// The order is the earliest deadline first within a priority, and a level of priority is worth some deadline
-// (WaitingPlace): so the urgent go first as long as the others have not waited for very long. A batch is made of the
-// first request and those after it that can share its batch; the first of the others keeps its place for the next
-// batch.
+// Within a priority the earliest deadline goes first, and a level of priority is worth a certain amount of deadline
+// (WaitingPlace): urgent requests go first as long as the others have not waited for very long. A batch is made of the
+// first request and of those after it that can share its batch; the first request that cannot keeps its place for the
+// next batch.
 class JobQueue {
  public:
   struct Options {
-    // Requests, and bytes of their inputs, that may wait.
+    // The most requests that may wait, and the most bytes of their inputs.
     size_t capacity = 1024;
     int64_t capacity_bytes = int64_t{256} << 20;
-    // Rows of a batch. A request with more runs alone.
+    // The most rows of a batch. A request with more rows runs alone.
     int64_t max_rows = 64;
-    // A smaller batch waits so long for others, except for one of these sizes.
+    // How long a smaller batch waits for more requests, unless it has one of the preferred sizes.
     Duration max_delay = Duration::zero();
     std::vector<int64_t> preferred_rows = {};
   };
@@ -50,42 +52,49 @@ class JobQueue {
   JobQueue& operator=(const JobQueue&) = delete;
 
   const Options& options() const { return options_; }
+  // Limits all later batches to that many rows.
+  void LimitRows(int64_t max_rows) { options_.max_rows = std::min(options_.max_rows, max_rows); }
   size_t size() const { return size_; }
   int64_t bytes() const { return bytes_; }
   bool HasRoom(int64_t bytes) const {
-    // One that is larger than everything may wait alone.
+    // A request larger than the whole capacity may wait alone.
     return size_ < options_.capacity && (size_ == 0 || bytes_ + bytes <= options_.capacity_bytes);
   }
 
-  // If it throws (out of memory), the job is in no queue.
+  // If this throws (out of memory), the job is in no queue.
   void Push(std::shared_ptr<Job> job, BatchKey key, int64_t bytes, TimePoint now);
 
-  // Rows that would run before a request that came at `now`.
+  // Rows that would run before a request that arrives at `now`.
   int64_t RowsAhead(const InferenceRequest& request, TimePoint now) const;
 
-  // Rows of the batch that would be taken now; 0 if nothing waits.
+  // How long the next batch waits for more rows, regardless of the workers.
+  Duration UntilTaken(TimePoint now) const;
+
+  // Rows of the batch that would be taken now; 0 if no request waits.
   int64_t NextRows() const;
 
-  // Takes the job out; false if it is not in the queue (any more).
+  // Takes the job out; false if it is not, or no longer, in the queue.
   bool Remove(Job& job) noexcept;
-  // Takes the job out whose turn it is, whatever can be said of it; null if nothing waits.
+  // Takes out the job whose turn it is, even if its deadline has passed; null if none waits.
   std::shared_ptr<Job> TakeFirst() noexcept;
 
-  // What a worker gets at `now`, if no run takes less than `shortest_run`, and more than `most_rows` do not pay.
+  // What a worker gets at `now`.
   struct Taken {
-    // To run together: rows add up to at most max_rows and most_rows (a single job may have more).
+    // Jobs to run together. Their rows add up to at most max_rows and most_rows, though a single job may have more.
     std::vector<std::shared_ptr<Job>> batch;
-    // To be answered, not run: the deadline has passed, or would before any run could end.
+    // Jobs to be answered instead of run: the deadline of `expired` ones has passed, and that of `hopeless` ones would
+    // pass before any run could end.
     std::vector<std::shared_ptr<Job>> expired;
     std::vector<std::shared_ptr<Job>> hopeless;
-    // Without a batch: when to look again, as the one that waits is small. kNever: nothing waits.
+    // If there is no batch: when to look again, because the waiting batch is small. kNever if nothing waits.
     TimePoint look_again = kNever;
   };
   struct TakeOptions {
     Duration shortest_run = Duration::zero();
     int64_t most_rows = std::numeric_limits<int64_t>::max();
   };
-  // Never throws: without memory to note a job it stops, and what it has got so far is in Taken.
+  // Takes the next batch. No run takes less than `shortest_run`, and a batch of more than `most_rows` does not pay.
+  // Never throws: if there is no memory to note a job it stops, and Taken holds what it has got so far.
   Taken Take(TimePoint now, const TakeOptions& options) noexcept;
 
  private:
@@ -96,28 +105,29 @@ class JobQueue {
     static size_t& Index(JobGroup& group) { return group.heap_index; }
   };
 
-  // The group of the job whose turn it is; null if nothing waits.
+  // The group of the job whose turn it is; null if none waits.
   JobGroup* NextGroup() const { return order_.empty() ? nullptr : order_.top(); }
   JobGroup& GroupFor(BatchKey key);
   std::shared_ptr<Job> Erase(Job& job) noexcept;
-  // Takes the group's first jobs, up to so many rows.
+  // Takes the group's first jobs, up to `max_rows` rows.
   void TakeBatch(JobGroup& group, int64_t max_rows, TimePoint now, Duration shortest_run, Taken& taken);
-  // Takes the job out if no run would do for it.
+  // Takes the job out and returns true if it has expired or is hopeless.
   bool SetApart(Job& job, TimePoint now, Duration shortest_run, Taken& taken);
-  // The rows to take at `now` of so many that wait together, the first of them `first`; 0: not yet.
+  // How many rows to take at `now` when `waiting` rows wait together, of which `first` is the first job; 0 if the batch
+  // is to wait longer.
   int64_t RowsToTake(int64_t waiting, const Job& first, TimePoint now) const;
-  // Until when a small batch waits for others.
+  // Until when a small batch waits for more requests.
   TimePoint WaitsUntil(const Job& first) const;
 
-  const Options options_;
+  Options options_;
   uint64_t next_sequence_ = 0;
   size_t size_ = 0;
   int64_t bytes_ = 0;
-  // Not one of Abseil's maps: those are destroyed by an allocation that fails.
+  // Not one of Abseil's maps, because an allocation that fails destroys those.
   std::unordered_map<BatchKey, std::unique_ptr<JobGroup>, absl::Hash<BatchKey>> groups_;
-  // Those that are not empty.
+  // The groups that are not empty.
   IndexedHeap<JobGroup*, ByFirst> order_;
-  // All jobs, from when there has been a second group on: until then the group's tree says the same.
+  // All jobs, kept only once there has been a second group: until then the group's tree holds the same.
   JobTree all_{JobTreeKind::kQueue};
   bool mixed_ = false;
 };

@@ -9,7 +9,7 @@ bool Before(const Job& a, const Job& b) {
   return a.queued.order < b.queued.order;
 }
 
-// SplitMix64: neighbours get unrelated weights.
+// SplitMix64: neighbouring numbers get unrelated weights.
 uint64_t Scramble(uint64_t x) {
   x += 0x9e3779b97f4a7c15;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
@@ -17,7 +17,7 @@ uint64_t Scramble(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// What is done to the trees of one kind: on their links.
+// The operations on trees of one kind, using the links of that kind.
 class Treap {
  public:
   explicit Treap(JobTreeKind kind) : kind_(static_cast<size_t>(kind)) {}
@@ -60,7 +60,7 @@ class Treap {
     links.rows = RowsOf(links.left) + top.request.rows + RowsOf(links.right);
   }
 
-  // Takes the tree apart into those before `at` and the others.
+  // Splits the tree into the jobs before `at` and the others.
   void Split(Job* tree, const Job& at, Job*& before, Job*& after) const {
     if (tree == nullptr) {
       before = after = nullptr;
@@ -77,7 +77,7 @@ class Treap {
     SumRows(*tree);
   }
 
-  // Everything in `before` stands before everything in `after`.
+  // Every job in `before` must stand before every job in `after`.
   Job* Join(Job* before, Job* after) const {
     if (before == nullptr) return after;
     if (after == nullptr) return before;

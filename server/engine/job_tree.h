@@ -11,19 +11,20 @@ namespace predictd {
 
 class Job;
 
-// Where a job stands among those that wait: the earlier `due` first, then who came first. Unique by `sequence`.
+// A job's place among those that wait: the earlier `due` goes first, then the job that came first. Unique by
+// `sequence`.
 struct JobOrder {
   TimePoint due;
   uint64_t sequence = 0;
   auto operator<=>(const JobOrder&) const = default;
 };
 
-// The trees that a job may be in at once: those of its group, and those of its queue.
+// The trees that a job may be in at once: its group's and its queue's.
 enum class JobTreeKind : size_t { kGroup, kQueue };
 inline constexpr size_t kJobTreeKinds = 2;
 
-// Jobs in their order, with the rows before any place: a treap whose links are in the jobs, so that nothing is
-// allocated. Insert, Erase and RowsBefore are O(log n) in expectation. Owns nothing; not thread-safe.
+// Jobs in their order, with the number of rows before any place. It is a treap whose links are in the jobs, so that
+// nothing is allocated. Insert, Erase and RowsBefore are O(log n) in expectation. Owns nothing; not thread-safe.
 class JobTree {
  public:
   explicit JobTree(JobTreeKind kind) : kind_(kind) {}
@@ -31,28 +32,28 @@ class JobTree {
   struct Links {
     Job* left = nullptr;
     Job* right = nullptr;
-    // A parent's is the largest of its subtree. Random, so that the tree is balanced.
+    // A parent's weight is the largest of its subtree. Weights are random, so that the tree is balanced.
     uint64_t weight = 0;
-    // Rows of the subtree.
+    // Rows of the whole subtree.
     int64_t rows = 0;
   };
 
   bool empty() const { return root_ == nullptr; }
-  // Where searches begin; the links of each job say where they go on.
+  // Where searches begin; each job's links say where they continue.
   const Job* root() const { return root_; }
   size_t size() const { return size_; }
   int64_t rows() const;
 
-  // The first in order; null if empty.
+  // The first job in order; null if the tree is empty.
   Job* first() const;
-  // Rows of all jobs that stand before that place.
+  // Rows of all jobs before that place.
   int64_t RowsBefore(const JobOrder& order) const;
 
-  // The job is in no tree of this kind, its order is set.
+  // The job must be in no tree of this kind, and its order must be set.
   void Insert(Job& job);
-  // The job is in this tree.
+  // The job must be in this tree.
   void Erase(Job& job);
-  // Puts all jobs of this tree into another one, of another kind.
+  // Puts all jobs of this tree into `other`, which is of another kind.
   void CopyTo(JobTree& other) const;
 
  private:

@@ -7,7 +7,7 @@ void LoopGate::OnWarmedUp(std::optional<Duration> largest) {
     state_.store(State::kShut, std::memory_order_relaxed);
     return;
   }
-  // What was shut on another thread stays so.
+  // A gate that was shut on another thread stays shut.
   State unknown = State::kUnknown;
   state_.compare_exchange_strong(unknown, State::kOpen, std::memory_order_relaxed);
 }

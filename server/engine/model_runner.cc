@@ -5,30 +5,24 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/async/retry_advice.h"
+#include "server/async/work_status.h"
 #include "server/engine/batch.h"
-#include "server/model/retry_advice.h"
 
 namespace predictd {
 
 namespace {
 
-// What stands in for an observer that nobody gave.
-class NoObserver final : public RunnerObserver {
-  void OnQueuedChange(int64_t /*by*/) override {}
-  void OnRunningChange(int64_t /*by*/) override {}
-  void OnBatch(int64_t /*rows*/, Duration /*compute*/) override {}
-  void OnDequeued(Duration /*waited*/) override {}
-};
-
-// One batch in so many may be as large as the model allows: what it costs is known anew.
+// One batch in this many may be as large as the model allows, so that its cost is measured anew.
 constexpr uint32_t kExploreEvery = 64;
 
-// So many batches that failed may wait while new ones have their turn. The more there are, the more callers are kept
-// waiting by those who make batches fail, and the less of the model's time goes into searching for these.
+// This many failed batches may wait while new ones have their turn. The more there are, the longer other callers wait
+// because of the callers whose requests make batches fail, and the less of the model's time goes into finding those
+// requests.
 constexpr size_t kMostFailed = 16;
 
 RunnerObserver& OrNone(RunnerObserver* observer) {
-  static NoObserver none;
+  static RunnerObserver none;
   return observer == nullptr ? none : *observer;
 }
 
@@ -50,12 +44,21 @@ ModelRunner::ModelRunner(std::unique_ptr<Model> model, Signature signature, Opti
       executor_(std::move(model), signature_, observer_, clock, options.loop_bound),
       queue_(ForSignature(std::move(options.queue), signature_)) {}
 
+absl::StatusOr<WarmUpReport> ModelRunner::WarmUp(const WarmUpOptions& options) {
+  absl::StatusOr<WarmUpReport> report = executor_.WarmUp(options);
+  if (!report.ok() || report->most_rows >= signature_.max_batch_size) return report;
+  signature_.max_batch_size = report->most_rows;
+  MutexLock lock(mutex_);
+  queue_.LimitRows(report->most_rows);
+  return report;
+}
+
 ModelRunner::Inference ModelRunner::Infer(InferenceRequest request, StopSource& stop, Admission admission) {
   return Inference(*this, std::move(request), stop, admission);
 }
 
 bool ModelRunner::Inference::await_suspend(std::coroutine_handle<> waiter) {
-  // Keeps the job beyond the moment when another thread resumes the coroutine, and with it destroys this awaiter.
+  // Keeps the job alive after another thread resumes the coroutine, which destroys this awaiter.
   const std::shared_ptr<Job> job = job_;
   job->waiter.Prepare(waiter);
   on_stop_.emplace(stop_, [this] { runner_.OnStop(*job_, stop_.reason()); });
@@ -89,14 +92,13 @@ void ModelRunner::Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_p
 absl::StatusOr<bool> ModelRunner::Push(const std::shared_ptr<Job>& job, const StopSource& stop, Admission admission) {
   BatchKey key = KeyOf(job->request, signature_);
   const int64_t bytes = InputBytes(job->request);
-  // Without a deadline only the advice on when to retry depends on it, and asking takes the lock that all share.
+  // Without a deadline only the advice on when to retry depends on it, and asking takes the lock that all models share.
   const double workers = job->request.deadline == kNever ? 1 : scheduler_.WorkersFor(*this);
   const TimePoint now = clock_.Now();
   MutexLock lock(mutex_);
-  // Stopped before it got here: OnStop found nothing to remove and ends the job, or has ended it.
+  // The request was stopped before it got here: OnStop found nothing to remove, and ends or has ended the job.
   if (stop.stopped()) return false;
-  // An idle model takes what comes: an estimate that is wrong would otherwise refuse everything, and never be put
-  // right.
+  // An idle model admits any request: otherwise a wrong estimate would refuse everything and never be corrected.
   const bool idle = queue_.size() == 0 && failed_.empty() && running_until_.empty();
   job->queued.refusable = admission != Admission::kReplacement && !idle;
   if (job->queued.refusable) {
@@ -131,7 +133,8 @@ absl::Status ModelRunner::Admit(const InferenceRequest& request, int64_t bytes, 
   if (!room) {
     const std::string message =
         absl::StrCat("the model's queue is full: ", queue_.size(), " requests of ", queue_.bytes(), " bytes wait");
-    return WithRetryAfter(absl::ResourceExhaustedError(message), RetryDelay(time));
+    // Before then nothing leaves the queue, even if workers are free.
+    return WithRetryAfter(absl::ResourceExhaustedError(message), RetryDelay(std::max(time, queue_.UntilTaken(now))));
   }
   const Duration left = request.deadline - now;
   if (!executor_.margin().WouldMiss(time, left)) return absl::OkStatus();
@@ -139,7 +142,7 @@ absl::Status ModelRunner::Admit(const InferenceRequest& request, int64_t bytes, 
 }
 
 int64_t ModelRunner::BatchRows() const {
-  // Who says how long a batch may wait to become full wants it full.
+  // A model with a configured delay is meant to wait for full batches.
   if (max_delay_ > Duration::zero()) return signature_.max_batch_size;
   return executor_.cost().RowsThatPay(signature_.max_batch_size);
 }
@@ -155,20 +158,20 @@ void ModelRunner::OnStop(Job& job, StopReason reason) noexcept {
   {
     MutexLock lock(mutex_);
     was_queued = queue_.Remove(job);
-    // What waits for a larger batch may have waited for this one's time to be over.
+    // Jobs that wait for a larger batch may have waited only for this job's time to be over.
     look_again = was_queued && queue_.size() > 0 && queue_.options().max_delay > Duration::zero();
     NoteNextRows();
   }
   if (was_queued) observer_.OnQueuedChange(-1);
   if (reason == StopReason::kDeadline && job.queued.refusable) executor_.margin().OnMissed();
   if (look_again) Reschedule(/*at_once=*/true, kNever);
-  // The last thing: it may resume the coroutine, and with it end the job and this call's runner.
+  // This comes last: it may resume the coroutine, which may destroy the job and the runner of this call.
   job.Complete(StopStatus(reason, was_queued ? "the queue" : "the batch"));
 }
 
 Duration ModelRunner::StepCost() const {
   const int64_t rows = next_rows_.load(std::memory_order_relaxed);
-  // Nobody has measured what more than a batch's rows take.
+  // The cost of more rows than a batch has was never measured.
   if (rows > signature_.max_batch_size) return Duration::max();
   const Duration cost = executor_.cost().Estimate(std::max<int64_t>(rows, 1));
   return cost > Duration::zero() ? cost : Duration::max();
@@ -197,7 +200,7 @@ ModelRunner::Step ModelRunner::TakeStep(TimePoint now, Duration shortest_run) no
     running_until_.push_back(now + executor_.cost().Estimate(step.batch.NextRows()));
     step.until = running_until_.back();
   } catch (const std::bad_alloc&) {
-    // Then those who come do not know of this batch.
+    // Requests that arrive then do not know of this batch.
   }
   return step;
 }
@@ -247,7 +250,7 @@ void ModelRunner::PutBack(Bisection& batch) noexcept {
     observer_.OnQueuedChange(size);
     NoteNextRows();
   } catch (const std::bad_alloc&) {
-    // There was no room, and it is still here.
+    // There was no room for it, so it was not moved from.
     batch.EndAll(OutOfMemoryStatus());
     return;
   }

@@ -3,17 +3,19 @@
 #include <openssl/evp.h>
 
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <string>
 
 namespace predictd {
 namespace {
 
-// A running SHA-256. Small pieces are gathered first: each call of the library costs as much as hashing 50 bytes.
+// A running SHA-256. Small pieces are gathered first, because each call of the library costs as much as hashing 50
+// bytes.
 class Hasher {
  public:
   Hasher() : context_(EVP_MD_CTX_new()) {
-    // By name the library would look the algorithm up each time.
+    // With only a name the library would look the algorithm up each time.
     static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
     ok_ = context_ != nullptr && sha256 != nullptr && EVP_DigestInit_ex2(context_.get(), sha256, nullptr) == 1;
   }
@@ -57,18 +59,19 @@ class Hasher {
   std::byte gathered_[512];
 };
 
-// How many bytes of the hash's input the elements are.
-size_t ElementBytes(const Tensor& tensor) {
+// The number of bytes that the elements contribute to the hash's input.
+size_t HashedBytes(const Tensor& tensor) {
   if (tensor.dtype() != DType::kBytes) return tensor.byte_size();
   size_t bytes = 0;
   for (const std::string& string : tensor.strings()) bytes += sizeof(uint64_t) + string.size();
   return bytes;
 }
 
-// Everything of open length follows its length, so that what is hashed can be read in one way only.
+// Everything of variable length follows its length, so that the hashed bytes can be read in only one way.
 void AddTensor(const Tensor& tensor, Hasher& hasher) {
   hasher.AddNumber(static_cast<uint64_t>(tensor.dtype()));
-  hasher.AddNumber(tensor.shape().size());
+  // An absent tensor has a rank that no tensor can have.
+  hasher.AddNumber(tensor.present() ? tensor.shape().size() : std::numeric_limits<uint64_t>::max());
   for (int64_t extent : tensor.shape()) hasher.AddNumber(static_cast<uint64_t>(extent));
   if (tensor.dtype() != DType::kBytes) {
     hasher.AddBytes(tensor.data(), tensor.byte_size());
@@ -84,7 +87,7 @@ void AddTensor(const Tensor& tensor, Hasher& hasher) {
 
 std::optional<RequestKey> MakeRequestKey(int64_t version, absl::Span<const Tensor> inputs) {
   size_t bytes = 0;
-  for (const Tensor& input : inputs) bytes += ElementBytes(input);
+  for (const Tensor& input : inputs) bytes += HashedBytes(input);
   if (bytes > kMaxKeyedBytes) return std::nullopt;
   Hasher hasher;
   hasher.AddNumber(static_cast<uint64_t>(version));

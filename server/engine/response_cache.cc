@@ -10,33 +10,29 @@
 namespace predictd {
 namespace {
 
-// The index has room for so many entries from the start if they fit into the cache; growing it moves all of them, under
-// the lock.
+// The index has room for up to this many entries from the start, if they fit into the cache: growing it would move all
+// of them under the lock.
 constexpr size_t kMaxReserved = size_t{1} << 20;
 
-// How many entries may leave before the lock is given back: each costs about a microsecond, and lookups wait.
+// How many entries may be evicted before the lock is released: each takes about a microsecond, during which lookups
+// wait.
 constexpr size_t kMaxEvictedAtOnce = 32;
 
-class NoObserver final : public ResponseCacheObserver {
-  void OnLookup(bool /*hit*/) override {}
-  void OnSizeChange(int64_t /*entries*/, int64_t /*bytes*/) override {}
-  void OnEvicted(int64_t /*entries*/) override {}
-};
-
-NoObserver no_observer;
+// Used when no observer was given.
+ResponseCacheObserver no_observer;
 
 // What glibc takes from the heap for an allocation.
 constexpr size_t HeapBytes(size_t size) {
   return std::max<size_t>(32, (size + sizeof(size_t) + 15) / 16 * 16);
 }
 
-// The counts in front of what a shared pointer owns.
+// The counts in front of an object that a shared pointer owns.
 constexpr size_t kSharedCounts = 16;
-// A deleter and a pointer beside them.
+// The counts, with a deleter and a pointer beside them.
 constexpr size_t kSharedOwner = kSharedCounts + 2 * sizeof(void*);
-// A string that is no longer lies in its object.
+// Strings up to this length lie within their object.
 constexpr size_t kMaxInlineString = 15;
-// So do the extents of a shape.
+// The extents of shapes up to this rank do, too.
 constexpr size_t kMaxInlineRank = 4;
 
 size_t StringsBytes(absl::Span<const std::string> strings) {
@@ -65,6 +61,7 @@ size_t PayloadBytes(absl::Span<const Tensor> tensors) {
 }
 
 Tensor Copy(const Tensor& tensor) {
+  if (!tensor.present()) return tensor;
   if (tensor.dtype() == DType::kBytes) {
     const absl::Span<const std::string> strings = tensor.strings();
     return Tensor(tensor.shape(), std::make_shared<const std::vector<std::string>>(strings.begin(), strings.end()));
@@ -79,7 +76,7 @@ Tensor Copy(const Tensor& tensor) {
 
 ResponseCache::ResponseCache(Options options, const Clock& clock)
     : options_(options), observer_(options.observer != nullptr ? *options.observer : no_observer), clock_(clock) {
-  // OpenSSL reads its configuration when it is used first, which an event loop must not.
+  // OpenSSL reads its configuration when it is first used, which must not happen on an event loop.
   MakeRequestKey(0, {});
   index_.reserve(std::min(options_.capacity_bytes / BytesOf({}), kMaxReserved));
 }
@@ -110,7 +107,7 @@ void ResponseCache::Store(const RequestKey& key, absl::Span<const Tensor> output
   try {
     Add(key, outputs);
   } catch (const std::bad_alloc&) {
-    // Who asks for it again computes it again.
+    // The next caller that asks for it computes it again.
   }
 }
 
@@ -123,7 +120,7 @@ void ResponseCache::Add(const RequestKey& key, absl::Span<const Tensor> outputs)
   Entries added;
   added.push_back({key, std::move(copies), clock_.Now(), bytes});
   while (!added.empty()) {
-    // Freed after the lock is.
+    // Declared before the lock, so that the entries are freed after the lock is released.
     Entries evicted;
     MutexLock lock(mutex_);
     if (index_.contains(key)) return;
@@ -137,7 +134,7 @@ void ResponseCache::Add(const RequestKey& key, absl::Span<const Tensor> outputs)
 }
 
 size_t ResponseCache::BytesOf(absl::Span<const Tensor> outputs) {
-  // A list's node has two links, one of the index one and the hash; and it has a bucket.
+  // A list's node has two links; an index's node has one link and the hash, and also a bucket.
   size_t bytes = HeapBytes(2 * sizeof(void*) + sizeof(Entry));
   bytes += HeapBytes(sizeof(void*) + sizeof(Index::value_type) + sizeof(size_t)) + sizeof(void*);
   bytes += HeapBytes(kSharedCounts + sizeof(std::vector<Tensor>)) + HeapBytes(outputs.size() * sizeof(Tensor));

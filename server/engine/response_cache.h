@@ -18,36 +18,36 @@
 
 namespace predictd {
 
-// Told what a cache does, on any thread; must be quick.
+// Is told what a cache does, on any thread, and must be quick. By default it does nothing.
 class ResponseCacheObserver {
  public:
   virtual ~ResponseCacheObserver() = default;
-  virtual void OnLookup(bool hit) = 0;
-  // The changes add up to what the cache holds, and to 0 when it is gone.
-  virtual void OnSizeChange(int64_t entries, int64_t bytes) = 0;
-  virtual void OnEvicted(int64_t entries) = 0;
+  virtual void OnLookup(bool /*hit*/) {}
+  // The changes add up to what the cache holds, and to 0 when the cache is destroyed.
+  virtual void OnSizeChange(int64_t /*entries*/, int64_t /*bytes*/) {}
+  virtual void OnEvicted(int64_t /*entries*/) {}
 };
 
-// An answer that was given before.
 struct CachedResponse {
   // All outputs, in the signature's order.
   std::vector<Tensor> outputs;
-  // How long ago it was computed.
+  // The time since it was computed.
   Duration age{};
 };
 
-// The answers of one model version to the requests that it got last, for models that answer the same request always in
-// the same way. Bounded by bytes; what was not asked for the longest time goes first. Entries do not expire: a version
-// never changes. Belongs to the ServedVersion and goes with it. Thread-safe; nothing waits but for a short lock.
+// The most recently used answers of one model version, for models that always answer the same request in the same way.
+// Bounded by bytes; the least recently used answer is evicted first. Entries do not expire, because a version never
+// changes. Belongs to the ServedVersion and ends with it. Thread-safe; callers block only for a short lock.
 class ResponseCache {
  public:
-  // Outputs with more bytes are not kept: an event loop encodes what it finds here, and must not stop for longer.
+  // Larger outputs are not kept: an event loop encodes what it finds here and must not block for longer.
   static constexpr size_t kMaxOutputBytes = size_t{256} << 10;
-  // Nor is an entry that takes more than this part of the cache: it would drive out too many others.
+  // An entry that takes more than this fraction of the cache is not kept either, because it would evict too many
+  // others.
   static constexpr size_t kMaxEntryPart = 8;
 
   struct Options {
-    // Of all entries together, with what they cost to keep.
+    // The bound on all entries together, with their overhead.
     size_t capacity_bytes = 0;
     // May be null; outlives the cache.
     ResponseCacheObserver* observer = nullptr;
@@ -59,11 +59,11 @@ class ResponseCache {
   ResponseCache(const ResponseCache&) = delete;
   ResponseCache& operator=(const ResponseCache&) = delete;
 
-  // The answer if there is one; it is then the last to go.
+  // The answer, if there is one, which becomes the most recently used.
   std::optional<CachedResponse> Lookup(const RequestKey& key);
 
-  // Keeps a copy of the outputs, unless they are too large or there is an answer already (two callers may have missed
-  // at the same time), or there is no memory. The copy shares no memory with the batch that they may be a part of.
+  // Keeps a copy of the outputs, unless they are too large, there is an answer already (two callers may have missed at
+  // the same time), or there is no memory. The copy shares no memory with the batch that the outputs may be a part of.
   void Store(const RequestKey& key, absl::Span<const Tensor> outputs) noexcept;
 
  private:
@@ -74,13 +74,14 @@ class ResponseCache {
     size_t bytes = 0;
   };
   using Entries = std::list<Entry>;
-  // absl::Hash differs from process to process, so that no caller can prepare keys for one bucket.
+  // absl::Hash differs from process to process, so that no caller can prepare keys that fall into one bucket.
   using Index = std::unordered_map<RequestKey, Entries::iterator, absl::Hash<RequestKey>>;
 
   void Add(const RequestKey& key, absl::Span<const Tensor> outputs);
-  // What an entry with copies of these outputs takes from the heap.
+  // The heap memory that an entry with copies of these outputs takes.
   static size_t BytesOf(absl::Span<const Tensor> outputs);
-  // Moves entries to `evicted`, the last first, until there is room for `bytes` more or these are enough for one lock.
+  // Moves entries to `evicted`, the least recently used first, until there is room for `bytes` more or these are enough
+  // for one lock.
   void MakeRoom(size_t bytes, Entries& evicted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
@@ -88,7 +89,7 @@ class ResponseCache {
   const Clock& clock_;
 
   Mutex mutex_;
-  // What was asked for last is in front.
+  // The most recently used entry is in front.
   Entries entries_ ABSL_GUARDED_BY(mutex_);
   Index index_ ABSL_GUARDED_BY(mutex_);
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "server/async/mutex.h"
+#include "server/async/work_status.h"
 #include "server/engine/batch.h"
 
 namespace predictd {
 
 namespace {
 
-// What the inputs of all chunks of a window may have, unless there are few.
+// The most bytes of inputs that all chunks of a window may have, unless there are only kFewChunks of them.
 constexpr int64_t kWindowBytes = int64_t{1} << 20;
 constexpr int64_t kFewChunks = 4;
 
@@ -31,7 +32,7 @@ struct RowStream::Slot {
     kFree,
     // Queued or running.
     kActive,
-    // Refused for want of room, to be started again when another has ended.
+    // Refused because the queue was full; started again when another chunk has ended.
     kRefused,
     // Computed but not taken.
     kDone,
@@ -52,20 +53,20 @@ struct RowStream::State {
         total((this->request.rows + options.chunk_rows - 1) / options.chunk_rows),
         slots(static_cast<size_t>(std::min(window, total))) {}
 
-  // The chunk that Next would return: of those that are computed the first, if it is the next of an ordered stream.
+  // The chunk that Next would return: the first of those that are computed. An ordered stream returns it only if it is
+  // the next in order.
   Slot* NextDone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     Slot* const first = First(Slot::Phase::kDone);
     return first == nullptr || (options.ordered && first->index != taken) ? nullptr : first;
   }
 
-  // Whether Next would return something without waiting.
   bool HasNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-    // What was refused is not started again, and whoever waits for it is to see the stop.
+    // Refused chunks are not started again, and the reader that waits for them is to see the stop.
     if (stop.stopped() && active == 0) return true;
     return taken == total || NextDone() != nullptr;
   }
 
-  // The chunk to start next, which counts as active from now on; null if all have been started, or enough.
+  // The chunk to start next, which counts as active from now on; null if all or enough have been started.
   Slot* Reserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     Slot* slot = First(Slot::Phase::kRefused);
     if (slot == nullptr && launched < total) {
@@ -82,7 +83,7 @@ struct RowStream::State {
     return std::count_if(slots.begin(), slots.end(), [phase](const Slot& slot) { return slot.phase == phase; });
   }
 
-  // The one with the first rows; null if there is none.
+  // The slot in that phase with the first rows; null if there is none.
   Slot* First(Slot::Phase phase) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     Slot* first = nullptr;
     for (Slot& slot : slots) {
@@ -99,7 +100,7 @@ struct RowStream::State {
   const int64_t total;
 
   Mutex mutex;
-  // All there will ever be, so that no chunk needs memory to end.
+  // All slots that there will ever be, so that no chunk needs memory to end.
   std::vector<Slot> slots ABSL_GUARDED_BY(mutex);
   int64_t launched ABSL_GUARDED_BY(mutex) = 0;
   int64_t taken ABSL_GUARDED_BY(mutex) = 0;
@@ -150,7 +151,7 @@ Task<std::optional<RowStream::Chunk>> RowStream::Next() {
     grows = state.active + state.Count(Slot::Phase::kDone) + 1 < state.window;
   }
   Launch(state_, Admission::kReplacement);
-  // One that found no room in the beginning.
+  // Tries a chunk that found no room in the beginning.
   if (grows) Launch(state_, Admission::kIfSpare);
   co_return chunk;
 }
@@ -172,7 +173,6 @@ void RowStream::Start(const std::shared_ptr<State>& state, Slot& slot, Admission
   try {
     Detach(RunChunk(state, slot, admission));
   } catch (const std::bad_alloc&) {
-    // There was no memory for the coroutine.
     End(state, slot, admission, OutOfMemoryStatus());
   }
 }
@@ -187,7 +187,7 @@ Task<> RowStream::RunChunk(std::shared_ptr<State> state, Slot& slot, Admission a
     chunk.priority = state->request.priority;
     chunk.inputs = state->runner->signature().batched ? SliceRows(state->request.inputs, first_row, chunk.rows)
                                                       : state->request.inputs;
-    // Gone before the stream hears of the end: after that the stop source may be gone.
+    // The inference is destroyed before the stream hears of the end, because after that the stop source may be gone.
     ModelRunner::Inference inference(*state->runner, std::move(chunk), state->stop, admission);
     result = co_await inference;
   } catch (const std::exception&) {
@@ -214,7 +214,7 @@ void RowStream::End(const std::shared_ptr<State>& state, Slot& slot, Admission a
     if (state->waiter && (state->waiter_drains ? state->active == 0 : state->HasNext())) {
       waiter = std::exchange(state->waiter, nullptr);
     }
-    // What the reader waits for was refused, and nothing is on its way whose end would start it again.
+    // The chunk that the reader waits for was refused, and no chunk is on its way whose end would start it again.
     if (state->active == 0 && !state->HasNext()) next = state->Reserve();
   }
   if (waiter) waiter.resume();

@@ -13,15 +13,15 @@
 
 namespace predictd {
 
-// Runs the rows of one big request in chunks and hands out the results one by one.
+// Runs the rows of one large request in chunks and returns the results one by one.
 //
-// At most `window` chunks are queued, running or computed but not yet taken, and fewer if they are large: whoever reads
-// slowly stops the work instead of piling up results. Used by one coroutine; the chunks themselves end on any thread.
+// At most `window` chunks are queued, running or computed but not yet taken, and fewer if they are large: a slow reader
+// stops the work instead of piling up results. Used by one coroutine; the chunks themselves end on any thread.
 class RowStream {
  public:
   struct Options {
     int64_t chunk_rows = 1;
-    // Results in the order of their rows, or as they complete.
+    // Whether results come in the order of their rows, or as they complete.
     bool ordered = true;
     int window = 32;
   };
@@ -40,12 +40,13 @@ class RowStream {
   // Whether Next would return without waiting.
   bool ready() const;
 
-  // The next result; nullopt after the last one. A chunk's error is in the chunk, and the others go on. If the model's
-  // queue is full, the stream goes on with fewer chunks at a time; only when it has none at all is that an error.
+  // The next result; nullopt after the last one. A chunk's error is in the chunk, and the others continue. If the
+  // model's queue is full, the stream continues with fewer chunks at a time; that is an error only if none of its
+  // chunks finds room.
   Task<std::optional<Chunk>> Next();
 
-  // `co_await rows.Drain()` returns when no chunk is queued or running any more. Must be awaited before the stream is
-  // destroyed, which is why it needs no memory; does not stop the chunks: that is what the StopSource is for.
+  // `co_await rows.Drain()` returns when no chunk is queued or running any more. It must be awaited before the stream
+  // is destroyed, which is why it needs no memory. It does not stop the chunks: that is what the StopSource is for.
   class Wait;
   Wait Drain();
 
@@ -62,7 +63,7 @@ class RowStream {
   const std::shared_ptr<State> state_;
 };
 
-// Suspends until there is a next result or (drain) until no chunk runs.
+// Suspends until there is a next result or, if it drains, until no chunk runs.
 class RowStream::Wait {
  public:
   Wait(State& state, bool drain) : state_(state), drain_(drain) {}

@@ -7,16 +7,16 @@
 
 namespace predictd {
 
-// Told what a runner does, on any thread; must be quick and must not throw. The changes add up to 0 when nothing is
-// left.
+// Is told what a runner does, on any thread; must be quick and must not throw. By default it does nothing. The changes
+// add up to 0 when nothing is left.
 class RunnerObserver {
  public:
   virtual ~RunnerObserver() = default;
-  // Requests that wait, and requests in batches that run.
-  virtual void OnQueuedChange(int64_t by) = 0;
-  virtual void OnRunningChange(int64_t by) = 0;
-  virtual void OnBatch(int64_t rows, Duration compute) = 0;
-  virtual void OnDequeued(Duration waited) = 0;
+  // The number of waiting requests, and of requests in running batches.
+  virtual void OnQueuedChange(int64_t /*by*/) {}
+  virtual void OnRunningChange(int64_t /*by*/) {}
+  virtual void OnBatch(int64_t /*rows*/, Duration /*compute*/) {}
+  virtual void OnDequeued(Duration /*waited*/) {}
 };
 
 }  // namespace predictd

@@ -1,43 +1,69 @@
 #include "server/engine/warm_up.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "server/async/work_status.h"
 #include "server/engine/batch.h"
+#include "server/engine/memory_forecast.h"
 
 namespace predictd {
 namespace {
 
-// No batch has inputs of more elements than this.
+// No batch has inputs with more elements than this.
 constexpr int64_t kMaxElements = int64_t{1} << 26;
-// Seven sizes (1 to 64 rows) of nine lengths.
+// Enough for seven sizes (1 to 64 rows) at each of nine lengths.
 constexpr size_t kMaxBatches = 64;
-// The first run of a batch fills caches and makes what is made once, which matters beside little time.
+// A batch's first run fills caches and creates what is created only once, which distorts the time of a cheap batch.
 constexpr Duration kCheap = std::chrono::milliseconds(1);
 constexpr int kCheapRounds = 3;
+// The extents that open dimensions are tried with if a row of extent 1 fails: convolution and pooling windows need
+// more.
+constexpr int64_t kOpenExtents[] = {1, 16, 64, 224};
+// One part in kSpare of the memory that is left is never planned for.
+constexpr int64_t kSpare = 8;
+// A batch that needs less than one part in kNegligible of it needs no look at how much is left at the moment.
+constexpr int64_t kNegligible = 64;
+constexpr int64_t kGoodPart = 4;
 
-// An input's shape with `rows` rows and those lengths; other open dimensions are 1.
-Shape ShapeOf(const Signature& signature, size_t input, const WarmUpBatch& batch) {
-  Shape shape = signature.inputs[input].shape;
+// An input's shape with `rows` rows and the batch's lengths. Other open dimensions come from `warmup_shape`, or else
+// get `open_extent`, raised to the input's limits.
+Shape ShapeOf(const Signature& signature, size_t input, const WarmUpBatch& batch, int64_t open_extent) {
+  const TensorSpec& spec = signature.inputs[input];
+  Shape shape = spec.warmup.shape.empty() ? spec.shape : spec.warmup.shape;
   if (const PaddedInput* padded = signature.padding.Find(input)) {
     shape[padded->dimension] = batch.lengths[padded->length];
   }
-  std::replace(shape.begin(), shape.end(), int64_t{-1}, int64_t{1});
+  std::replace(shape.begin(), shape.end(), int64_t{-1}, open_extent);
+  if (spec.warmup.shape.empty()) signature.limits.Raise(input, absl::MakeSpan(shape));
   if (signature.batched) shape[0] = batch.rows;
   return shape;
 }
 
-// The largest batch of those lengths.
-int64_t MostRows(const Signature& signature, std::vector<int64_t> lengths) {
-  const WarmUpBatch single = {1, std::move(lengths)};
-  int64_t elements = 1;
+int64_t ElementsOf(const Signature& signature, const WarmUpBatch& batch, int64_t open_extent) {
+  int64_t elements = 0;
   for (size_t i = 0; i < signature.inputs.size(); ++i) {
-    elements += ElementCount(ShapeOf(signature, i, single)).value_or(kMaxElements);
+    elements += ElementCount(ShapeOf(signature, i, batch, open_extent)).value_or(kMaxElements);
   }
+  return std::max<int64_t>(elements, 1);
+}
+
+// The rows of the largest batch with those lengths.
+int64_t MostRows(const Signature& signature, std::vector<int64_t> lengths, int64_t open_extent) {
+  const int64_t elements = ElementsOf(signature, {1, std::move(lengths)}, open_extent) + 1;
   return std::clamp<int64_t>(kMaxElements / elements, 1, signature.max_batch_size);
+}
+
+// The longest bucket of every padded length.
+std::vector<int64_t> LongestOf(const Padding& padding) {
+  std::vector<int64_t> longest;
+  for (const PaddedLength& length : padding.lengths) longest.push_back(length.buckets.back());
+  return longest;
 }
 
 std::vector<std::vector<int64_t>> LengthsByRank(const Padding& padding) {
@@ -52,86 +78,187 @@ std::vector<std::vector<int64_t>> LengthsByRank(const Padding& padding) {
   return all;
 }
 
-// Zeros, or the least that the input may hold if that leaves them out.
+// Whether the warm-up has to choose some extent.
+bool HasOpenExtent(const Signature& signature) {
+  for (size_t i = 0; i < signature.inputs.size(); ++i) {
+    const Shape shape = ShapeOf(signature, i, {1, LongestOf(signature.padding)}, /*open_extent=*/-1);
+    if (std::count(shape.begin(), shape.end(), -1) > 0) return true;
+  }
+  return false;
+}
+
+// A tensor of the values that model.toml gives, repeated. Without them it holds zeros, or the least allowed value if
+// the input's range excludes zero.
 Tensor Harmless(const TensorSpec& spec, Shape shape) {
+  const WarmUpSample& sample = spec.warmup;
   if (spec.dtype == DType::kBytes) {
-    const int64_t elements = ElementCount(shape).value_or(0);
-    return Tensor(std::move(shape), std::make_shared<std::vector<std::string>>(elements));
+    auto strings = std::make_shared<std::vector<std::string>>(ElementCount(shape).value_or(0));
+    for (size_t i = 0; i < strings->size() && !sample.strings.empty(); ++i) {
+      (*strings)[i] = sample.strings[i % sample.strings.size()];
+    }
+    return Tensor(std::move(shape), std::move(strings));
   }
   std::byte* fill = nullptr;
   Tensor tensor = Tensor::Allocate(spec.dtype, std::move(shape), &fill);
-  if (!spec.range.has_value() || InRange(spec.dtype, *spec.range, ElementBytes{})) {
+  std::vector<ElementBytes> elements = sample.elements;
+  if (elements.empty() && spec.range.has_value() && !InRange(spec.dtype, *spec.range, ElementBytes{})) {
+    elements.push_back(spec.range->least);
+  }
+  if (elements.empty()) {
     std::fill_n(fill, tensor.byte_size(), std::byte{0});
     return tensor;
   }
   const size_t width = ByteWidth(spec.dtype);
-  for (size_t i = 0; i < tensor.byte_size(); i += width) std::memcpy(fill + i, spec.range->least.data(), width);
+  for (size_t i = 0; i * width < tensor.byte_size(); ++i) {
+    std::memcpy(fill + i * width, elements[i % elements.size()].data(), width);
+  }
   return tensor;
 }
 
-int64_t ElementsOf(const Signature& signature, const WarmUpBatch& batch) {
-  int64_t elements = 0;
-  for (size_t i = 0; i < signature.inputs.size(); ++i) {
-    elements += ElementCount(ShapeOf(signature, i, batch)).value_or(kMaxElements);
-  }
-  return std::max<int64_t>(elements, 1);
+std::string MiB(int64_t bytes) {
+  return absl::StrCat((bytes + (1 << 20) - 1) >> 20, " MiB");
 }
 
-// The warm-up of one version on one thread.
 class WarmingUp {
  public:
-  WarmingUp(Model& model, const Signature& signature, const WarmUpOptions& options, const Clock& clock, BatchCost& cost)
-      : model_(model), signature_(signature), options_(options), clock_(clock), cost_(cost), start_(clock.Now()) {}
+  WarmingUp(Model& model, const Signature& signature, const WarmUpOptions& options, const Clock& clock, BatchCost& cost,
+            int64_t open_extent)
+      : model_(model), signature_(signature), options_(options), clock_(clock), cost_(cost) {
+    report_.most_rows = signature.max_batch_size;
+    report_.open_extent = open_extent;
+  }
 
   absl::StatusOr<WarmUpReport> Run() {
-    for (const WarmUpBatch& batch : PlanWarmUp(signature_)) {
-      const int rounds = RoundsOf(batch);
-      if (rounds == 0) {
-        if (!batch.optional) ++report_.left_out;
-        continue;
+    for (const WarmUpBatch& batch : PlanWarmUp(signature_, report_.open_extent)) {
+      if (batch.rows > report_.most_rows) continue;
+      absl::Status status = CheckMemory(batch);
+      if (status.ok()) {
+        const int rounds = RoundsOf(batch);
+        if (rounds == 0) {
+          if (!batch.optional) ++report_.left_out;
+          continue;
+        }
+        status = RunContained(batch, rounds);
       }
-      if (absl::Status status = RunBatch(batch, rounds); !status.ok()) return status;
+      if (status.ok()) continue;
+      const bool shortage = absl::IsResourceExhausted(status) || (absl::IsInternal(status) && MayBeShortage(batch));
+      if (!shortage || batch.rows == 1) return status;
+      // Smaller batches ran before and succeeded.
+      report_.most_rows = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(batch.rows - 1)));
+      report_.shortage = absl::StrCat(batch.rows, " rows: ", status.message());
     }
     return report_;
   }
 
+  bool has_run() const { return !report_.runs.empty(); }
+
  private:
-  // How often there is time for it, by what the one before took. Each is larger than the one before.
+  int64_t Elements(const WarmUpBatch& batch) const { return ElementsOf(signature_, batch, report_.open_extent); }
+
+  // RESOURCE_EXHAUSTED if as many such batches as may run at once would probably not fit.
+  absl::Status CheckMemory(const WarmUpBatch& batch) const {
+    if (options_.memory == nullptr) return absl::OkStatus();
+    const int64_t expected = forecast_.Expect(batch.rows, Elements(batch) / batch.rows);
+    const int64_t left = options_.memory_left - options_.memory_left / kSpare;
+    // Memory that smaller batches left behind may be too fragmented for this one.
+    const bool fits_now = expected < left / kNegligible || expected <= options_.memory->Left();
+    if (fits_now && expected <= left / options_.concurrency) return absl::OkStatus();
+    return absl::ResourceExhaustedError(
+        absl::StrCat("a run takes about ", MiB(expected), " beside the model",
+                     options_.concurrency > 1 ? absl::StrCat(", ", options_.concurrency, " may run at once") : "",
+                     ", and ", MiB(options_.memory_left), " are left"));
+  }
+
+  // Whether a failed batch may have failed for lack of memory, because it needs a large part of what is left: compiled
+  // code only reports that a call failed.
+  bool MayBeShortage(const WarmUpBatch& batch) const {
+    if (options_.memory == nullptr) return false;
+    return forecast_.Expect(batch.rows, Elements(batch) / batch.rows) > options_.memory->Left() / kGoodPart;
+  }
+
+  // How many rounds there is time for, judged by the batch before. Each batch is larger than the one before.
   int RoundsOf(const WarmUpBatch& batch) const {
-    const double growth = static_cast<double>(ElementsOf(signature_, batch)) / static_cast<double>(last_elements_);
+    const double growth = static_cast<double>(Elements(batch)) / static_cast<double>(last_elements_);
     const double probably = static_cast<double>(last_took_.count()) * std::max(1.0, growth);
     const auto fits = [&](int rounds, Duration limit) {
-      return static_cast<double>((clock_.Now() - start_).count()) + probably * rounds <=
-             static_cast<double>(limit.count());
+      return static_cast<double>(spent_.count()) + probably * rounds <= static_cast<double>(limit.count());
     };
     if (last_took_ == Duration::zero() || fits(options_.rounds, options_.budget)) return options_.rounds;
     return !batch.optional && fits(1, options_.longest) ? 1 : 0;
   }
 
-  absl::Status RunBatch(const WarmUpBatch& batch, int rounds) {
-    InferenceRequest request;
-    request.rows = batch.rows;
-    for (size_t i = 0; i < signature_.inputs.size(); ++i) {
-      request.inputs.push_back(Harmless(signature_.inputs[i], ShapeOf(signature_, i, batch)));
+  absl::Status RunContained(const WarmUpBatch& batch, int rounds) {
+    peak_ = 0;
+    absl::Status status;
+    try {
+      status = RunBatch(batch, rounds);
+    } catch (...) {
+      status = StatusOfException();
     }
+    if (!status.ok()) return status;
+    if (options_.memory != nullptr) {
+      report_.peak_bytes = std::max(report_.peak_bytes, peak_);
+      forecast_.Record(batch.rows, Elements(batch) / batch.rows, peak_);
+    }
+    report_.runs.push_back({batch.rows, batch.lengths, last_took_});
+    last_elements_ = Elements(batch);
+    cost_.Record(batch.rows, last_took_);
+    return absl::OkStatus();
+  }
+
+  // The inputs of a batch.
+  struct Inputs {
+    std::shared_ptr<Job> job;
     BatchBuffers buffers;
-    const std::shared_ptr<Job> job = std::make_shared<Job>(std::move(request));
-    const std::vector<Tensor> arguments = StackInputs({&job, 1}, signature_.padding, buffers);
+    std::vector<Tensor> arguments;
+  };
+
+  absl::Status RunBatch(const WarmUpBatch& batch, int rounds) {
+    Inputs inputs;
     for (int i = 0; i < rounds || (i < kCheapRounds && last_took_ < kCheap); ++i) {
       if (options_.stopping != nullptr && *options_.stopping) return absl::CancelledError("the server shuts down");
-      const Duration thread_started = clock_.ThreadTime();
-      const TimePoint started = clock_.Now();
-      absl::StatusOr<std::vector<Tensor>> outputs = model_.Run(arguments);
-      last_took_ = clock_.Now() - started;
-      const Duration computed = clock_.ThreadTime() - thread_started;
+      Duration computed{};
+      const absl::StatusOr<std::vector<Tensor>> outputs = RunOnce(batch, inputs, computed);
       if (!outputs.ok()) return outputs.status();
-      absl::Status status = CheckOutputs(signature_, batch.rows, job->request.inputs, *outputs);
+      absl::Status status = CheckOutputs(signature_, batch.rows, inputs.job->request.inputs, *outputs);
       if (!status.ok()) return status;
       if (batch.largest) report_.largest = std::min(report_.largest.value_or(computed), computed);
     }
-    last_elements_ = ElementsOf(signature_, batch);
-    cost_.Record(batch.rows, last_took_);
     return absl::OkStatus();
+  }
+
+  // Runs the model on the thread that is to be warm, and takes its time and memory. The first time that includes the
+  // memory of the inputs.
+  absl::StatusOr<std::vector<Tensor>> RunOnce(const WarmUpBatch& batch, Inputs& inputs, Duration& computed) {
+    absl::StatusOr<std::vector<Tensor>> outputs;
+    const auto run = [&] {
+      if (options_.memory != nullptr) options_.memory->Begin();
+      if (inputs.job == nullptr) MakeInputs(batch, inputs);
+      const Duration thread_started = clock_.ThreadTime();
+      const TimePoint started = clock_.Now();
+      outputs = model_.Run(inputs.arguments);
+      last_took_ = clock_.Now() - started;
+      spent_ += last_took_;
+      computed = clock_.ThreadTime() - thread_started;
+      if (options_.memory != nullptr) peak_ = std::max(peak_, options_.memory->Peak());
+    };
+    if (options_.run == nullptr) {
+      run();
+    } else {
+      options_.run(run);
+    }
+    return outputs;
+  }
+
+  void MakeInputs(const WarmUpBatch& batch, Inputs& inputs) const {
+    InferenceRequest request;
+    request.rows = batch.rows;
+    for (size_t i = 0; i < signature_.inputs.size(); ++i) {
+      Shape shape = ShapeOf(signature_, i, batch, report_.open_extent);
+      request.inputs.push_back(Harmless(signature_.inputs[i], std::move(shape)));
+    }
+    inputs.job = std::make_shared<Job>(std::move(request));
+    inputs.arguments = StackInputs({&inputs.job, 1}, signature_.padding, inputs.buffers);
   }
 
   Model& model_;
@@ -139,19 +266,23 @@ class WarmingUp {
   const WarmUpOptions& options_;
   const Clock& clock_;
   BatchCost& cost_;
-  const TimePoint start_;
-  // Of the last batch that ran.
+  // The time of all runs, without that in which a worker did something else.
+  Duration spent_{};
+  MemoryForecast forecast_;
+  // The time and the elements of the last batch that ran.
   Duration last_took_{};
   int64_t last_elements_ = 1;
+  // The most memory that a run of the batch took.
+  int64_t peak_ = 0;
   WarmUpReport report_;
 };
 
 }  // namespace
 
-std::vector<WarmUpBatch> PlanWarmUp(const Signature& signature) {
+std::vector<WarmUpBatch> PlanWarmUp(const Signature& signature, int64_t open_extent) {
   std::vector<std::vector<int64_t>> all_lengths = LengthsByRank(signature.padding);
   const std::vector<int64_t> longest = all_lengths.back();
-  // The longest first: they must not be what is beyond the bounded number.
+  // The longest lengths come first, so that they are not cut off by the bounded number.
   std::reverse(all_lengths.begin(), all_lengths.end());
   std::vector<WarmUpBatch> batches;
   const auto add = [&](int64_t rows, const std::vector<int64_t>& lengths, bool optional) {
@@ -160,23 +291,33 @@ std::vector<WarmUpBatch> PlanWarmUp(const Signature& signature) {
   };
   for (const std::vector<int64_t>& lengths : all_lengths) {
     add(1, lengths, /*optional=*/false);
-    const int64_t most = MostRows(signature, lengths);
+    const int64_t most = MostRows(signature, lengths, open_extent);
     if (most > 1) add(most, lengths, /*optional=*/false);
   }
   for (const std::vector<int64_t>& lengths : all_lengths) {
-    const int64_t most = MostRows(signature, lengths);
+    const int64_t most = MostRows(signature, lengths, open_extent);
     for (int64_t rows = 2; rows < most; rows *= 2) add(rows, lengths, /*optional=*/true);
   }
   if (batches.size() > kMaxBatches) batches.resize(kMaxBatches);
   std::stable_sort(batches.begin(), batches.end(), [&](const WarmUpBatch& a, const WarmUpBatch& b) {
-    return ElementsOf(signature, a) < ElementsOf(signature, b);
+    return ElementsOf(signature, a, open_extent) < ElementsOf(signature, b, open_extent);
   });
   return batches;
 }
 
 absl::StatusOr<WarmUpReport> WarmUp(Model& model, const Signature& signature, const WarmUpOptions& options,
                                     const Clock& clock, BatchCost& cost) {
-  return WarmingUp(model, signature, options, clock, cost).Run();
+  absl::Status first;
+  for (const int64_t extent : kOpenExtents) {
+    if (!first.ok() && ElementsOf(signature, {1, LongestOf(signature.padding)}, extent) >= kMaxElements) break;
+    WarmingUp warming_up(model, signature, options, clock, cost, extent);
+    absl::StatusOr<WarmUpReport> report = warming_up.Run();
+    if (report.ok() || warming_up.has_run()) return report;
+    if (first.ok()) first = report.status();
+    // Another extent helps only if the model rejects this one.
+    if (!absl::IsInternal(report.status()) || !HasOpenExtent(signature)) break;
+  }
+  return first;
 }
 
 }  // namespace predictd

@@ -13,7 +13,7 @@ namespace predictd {
 
 absl::Status WriteFileAtomically(const std::string& file, absl::string_view content) {
   const std::string temporary = file + ".tmp";
-  // What an earlier process left behind, a pipe too, which would be waited for.
+  // An earlier process may have left something behind. If that is a pipe, opening it would wait.
   unlink(temporary.c_str());
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   bool written = fd >= 0;

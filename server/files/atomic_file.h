@@ -8,8 +8,8 @@
 
 namespace predictd {
 
-// Puts a file with this content into place at once, so that who waits for it never reads half of it. UNAVAILABLE with
-// the cause.
+// Puts a file with this content into place in one step, so that a process that waits for it never reads half of it.
+// Returns UNAVAILABLE with the cause.
 absl::Status WriteFileAtomically(const std::string& file, absl::string_view content);
 
 }  // namespace predictd

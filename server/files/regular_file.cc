@@ -55,7 +55,8 @@ absl::Status CheckRegularFile(const std::filesystem::path& path) {
 }
 
 absl::StatusOr<std::string> ReadRegularFile(const std::filesystem::path& path, int64_t max_bytes) {
-  // Before it is opened, as that alone has effects on some devices; after it, as it may have been exchanged since.
+  // The file is checked before it is opened, because opening alone has effects on some devices, and again afterwards,
+  // because it may have been replaced since.
   if (absl::Status status = CheckRegularFile(path); !status.ok()) return status;
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   struct stat opened {};
@@ -63,7 +64,7 @@ absl::StatusOr<std::string> ReadRegularFile(const std::filesystem::path& path, i
   if (absl::Status status = CheckKind(opened); !status.ok()) return status;
   if (opened.st_size > max_bytes) return TooLarge(max_bytes);
 
-  // To the end rather than to the size: files in /proc claim to be empty, and others grow.
+  // This reads to the end rather than to the size: files in /proc claim to be empty, and others grow.
   std::string content;
   size_t filled = 0;
   while (true) {

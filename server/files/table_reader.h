@@ -1,7 +1,8 @@
 #ifndef PREDICTD_SERVER_FILES_TABLE_READER_H_
 #define PREDICTD_SERVER_FILES_TABLE_READER_H_
 
-// Parses tables of TOML files. For the sources of the targets that read them: shows the TOML library.
+// Parses tables of TOML files. This is only for the sources of the targets that read them, because it shows the TOML
+// library.
 
 #include <toml++/toml.h>
 
@@ -15,16 +16,16 @@
 
 namespace predictd {
 
-// "key: expected ...".
+// The error "key: expected ...".
 absl::Status BadKey(absl::string_view key, absl::string_view expected);
 
-// Reads the keys of one table and then complains about those that nobody asked for. The first error sticks.
+// Reads the keys of one table and then reports those that nobody asked for. The first error is kept.
 class TableReader {
  public:
-  // Keys are called by their name with the prefix, as in "inputs[0].shape". The table outlives the reader.
+  // Messages name keys with the prefix, as in "inputs[0].shape". The table outlives the reader.
   TableReader(const toml::table& table, std::string prefix) : table_(table), prefix_(std::move(prefix)) {}
 
-  // Leaves `value` alone if the key is not there.
+  // Leaves `value` alone if the key is missing.
   template <class T>
   void Read(absl::string_view key, absl::string_view expected, T& value,
             const std::function<bool(const T&)>& valid = {}) {
@@ -35,13 +36,13 @@ class TableReader {
     value = *read;
   }
 
-  // nullptr if the key is not there.
+  // Returns nullptr if the key is missing.
   const toml::node* Find(absl::string_view key);
 
   void Fail(absl::string_view key, absl::string_view expected);
   void Fail(absl::Status status);
 
-  // The first error, or one that names an unknown key.
+  // Returns the first error, or else one that names an unknown key.
   absl::Status Finish() const;
 
  private:

@@ -1,8 +1,8 @@
 #ifndef PREDICTD_SERVER_FILES_TOML_FILE_H_
 #define PREDICTD_SERVER_FILES_TOML_FILE_H_
 
-// What reads every TOML file of the server: model.toml and the one of --config. For sources only: shows the TOML
-// library.
+// Reads every TOML file of the server: model.toml and the file of --config. This is only for sources, because it shows
+// the TOML library.
 
 #include <toml++/toml.h>
 
@@ -13,7 +13,7 @@
 
 namespace predictd {
 
-// INVALID_ARGUMENT, with the line, for what is no TOML.
+// Returns INVALID_ARGUMENT, with the line, for text that is not TOML.
 absl::StatusOr<toml::table> ParseToml(absl::string_view text);
 
 // The same for a regular file of 1 MiB or less.

@@ -5,8 +5,9 @@
 
 namespace predictd {
 
-AnswerStream::AnswerStream(int answers, TimePoint enqueued) : running_(answers) {
+AnswerStream::AnswerStream(int answers, int64_t prompt_tokens, TimePoint enqueued) : running_(answers) {
   timings_.enqueued = enqueued;
+  timings_.prompt_tokens = prompt_tokens;
 }
 
 Task<absl::StatusOr<std::vector<AnswerPiece>>> AnswerStream::Next() {

@@ -14,24 +14,25 @@
 
 namespace predictd {
 
-// What a generator has made for a request and its caller has not taken yet. Shared by the two: the generator never
-// waits for a caller, who finds everything since the last time in one piece. An answer's length bounds what can pile
-// up. Thread-safe; one coroutine takes.
+// What a generator has produced for a request and the caller has not taken yet. The generator and the caller share it:
+// the generator never waits for the caller, and the caller finds everything since the last time in one piece. The
+// length of an answer bounds what can pile up. Thread-safe; only one coroutine takes pieces.
 class AnswerStream {
  public:
-  AnswerStream(int answers, TimePoint enqueued);
+  AnswerStream(int answers, int64_t prompt_tokens, TimePoint enqueued);
 
-  // For the caller: what has come, at least one piece; empty after all answers have ended. Or the error that ended the
-  // request. Continues on the thread that brought it.
+  // For the caller: waits until there is at least one piece and returns all pieces so far; the result is empty after
+  // all answers have ended. Returns the error if one ended the request. The caller continues on the thread that brought
+  // the pieces.
   Task<absl::StatusOr<std::vector<AnswerPiece>>> Next();
   GenerationTimings timings() const;
 
-  // For the caller: ends the request with that status for the caller at once. The generator sees it before its next
+  // For the caller: ends the request for the caller at once, with that status. The generator notices before its next
   // step.
   void Stop(absl::Status status);
   bool stopped() const { return stopped_.load(std::memory_order_acquire); }
 
-  // For the generator. Nobody is told before Flush.
+  // For the generator. The caller is not told before Flush.
   void Begin(TimePoint now, int64_t cached_tokens);
   void Add(int index, std::string text, SampledToken token, TimePoint now);
   void Finish(int index, std::string text, FinishReason reason);

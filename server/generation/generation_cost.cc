@@ -7,7 +7,7 @@ namespace {
 
 constexpr int64_t kMostTokens = 512;
 
-// Follows changes within a few steps; one slow step does not change everything.
+// A moving average that follows changes within a few steps, but that one slow step does not upset.
 void Follow(Duration& average, Duration value) {
   average = average == Duration::zero() ? value : average + (value - average) / 4;
 }
@@ -19,7 +19,7 @@ void GenerationCost::RecordDecode(Duration took) {
 }
 
 void GenerationCost::RecordPrefill(int64_t tokens, Duration took) {
-  // A shorter part takes as long as one of kPart tokens: of what a token costs it says nothing.
+  // A part shorter than kPart takes as long as one of kPart tokens, so it says nothing about the cost of a token.
   Follow(prefill_token_, took / std::max(tokens, kPart));
 }
 
@@ -31,7 +31,7 @@ int64_t GenerationCost::PrefillTokens(int64_t running, int64_t waiting) const {
 }
 
 int64_t GenerationCost::Part(int64_t left, int64_t allowed) {
-  // What would be left for a last small step is better done now.
+  // If only a small last part would be left, it is cheaper to compute it now.
   return left <= allowed + allowed / 4 ? left : allowed / kPart * kPart;
 }
 

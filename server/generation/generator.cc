@@ -5,6 +5,8 @@
 #include <new>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "server/async/work_status.h"
 #include "server/model/waiting_order.h"
 
 namespace predictd {
@@ -12,13 +14,15 @@ namespace {
 
 constexpr int kWarmUpRounds = 3;
 constexpr int64_t kWarmUpPrompt = 32;
+// More slots at once are computed in the same way, and each takes memory.
+constexpr int64_t kWarmUpSlots = 2;
 
 GeneratorObserver& OrNone(GeneratorObserver* observer) {
   static GeneratorObserver none;
   return observer == nullptr ? none : *observer;
 }
 
-// Answers of one request differ by their seeds; that of the first is the request's own.
+// The answers of one request differ by their seeds; the first one uses the request's own.
 SamplingOptions ForAnswer(SamplingOptions options, int index) {
   options.seed += static_cast<uint64_t>(index);
   return options;
@@ -29,7 +33,7 @@ WorkSource::Share OneAtATime(WorkSource::Share share) {
   return share;
 }
 
-// Prompts are put into tokens on one core each, on as many as are free.
+// Each prompt is encoded on one core, and as many at once as cores are free.
 StepQueue::Options ForPrompts(const Generator::Options& options) {
   return {.share = {.weight = options.share.weight}, .capacity = static_cast<size_t>(options.queue_capacity)};
 }
@@ -41,47 +45,64 @@ Generator::Generator(std::unique_ptr<GeneratorModel> model, std::shared_ptr<cons
                      const Clock& clock)
     : WorkSource(OneAtATime(options.share)),
       model_(std::move(model)),
-      tokenizer_(std::move(tokenizer)),
-      chat_template_(std::move(chat_template)),
       options_(std::move(options)),
+      prompts_(options_.config, std::move(tokenizer), std::move(chat_template)),
       observer_(OrNone(options_.observer)),
       scheduler_(scheduler),
       clock_(clock),
       prefixes_(options_.config.slots, options_.config.prefix_slots),
       waiting_(options_.queue_capacity, observer_),
-      prompts_(std::make_shared<StepQueue>(ForPrompts(options_), scheduler_)) {
+      prompt_turns_(std::make_shared<StepQueue>(ForPrompts(options_), scheduler_)) {
   decoding_.reserve(static_cast<size_t>(options_.config.slots));
 }
 
 Generator::~Generator() = default;
 
-absl::StatusOr<WaitingAnswers::Room> Generator::Reserve(int answers, int64_t priority, TimePoint deadline) {
+Task<absl::StatusOr<RunningAnswers>> Generator::Start(GenerationRequest request, StopSource& stop,
+                                                      EncodingTime* encoding) {
   const TimePoint now = clock_.Now();
-  return waiting_.Reserve(answers, now, WaitingPlace(deadline, priority, now));
-}
-
-absl::StatusOr<Generator::Request> Generator::Start(GenerationRequest request) {
-  absl::StatusOr<WaitingAnswers::Room> room = Reserve(request.answers, request.priority, request.deadline);
-  if (!room.ok()) return room.status();
-  return Start(std::move(request), *std::move(room));
-}
-
-absl::StatusOr<Generator::Request> Generator::Start(GenerationRequest request, WaitingAnswers::Room room) {
-  const absl::Status valid = Sampler::Validate(request.sampling, options_.config.vocabulary_size, request.prompt);
-  if (!valid.ok()) return valid;
-  Request started;
-  started.answers_ = std::make_shared<AnswerStream>(request.answers, room.taken());
-  auto shared = std::make_shared<const GenerationRequest>(std::move(request));
-  started.ticket_ = waiting_.Add(std::move(room), std::move(shared), started.answers_);
+  const TimePoint place = WaitingPlace(request.deadline, request.priority, now);
+  // Before the prompt is encoded, so that no work is done for a request that has no chance.
+  absl::StatusOr<WaitingAnswers::Room> room = waiting_.Reserve(request.options.answers, now, place);
+  if (!room.ok()) co_return room.status();
+  if (!PromptEncoder::IsShort(request.prompt)) {
+    StepQueue::Entry turn = prompt_turns_->Enter(place, stop);
+    switch (co_await turn) {
+      case StepQueue::Outcome::kTurn:
+        break;
+      case StepQueue::Outcome::kStopped:
+        co_return StopStatus(stop.reason(), "the queue");
+      case StepQueue::Outcome::kFull:
+        // A request that has room in the generator's queue has room here, too.
+        co_return absl::InternalError("more prompts wait for a worker than there is room for");
+    }
+  }
+  EncodingTime took = {.started = clock_.Now(), .ended = {}};
+  absl::StatusOr<EncodedRequest> encoded = Encode(request, stop);
+  took.ended = clock_.Now();
+  if (encoding != nullptr) *encoding = took;
+  if (!encoded.ok()) co_return encoded.status();
+  // Points to the queue, and keeps the generator alive.
+  std::shared_ptr<WaitingAnswers> waiting(shared_from_this(), &waiting_);
+  RunningAnswers answers(std::move(waiting), *std::move(room), *std::move(encoded), stop);
   scheduler_.Ready(shared_from_this());
-  return started;
+  co_return answers;
 }
 
-void Generator::Stop(Request& request, const absl::Status& status) {
-  waiting_.Remove(request.ticket_);
-  // The last thing: it may resume the caller, and with it end this generator's life.
-  const std::shared_ptr<AnswerStream> answers = request.answers_;
-  answers->Stop(status);
+absl::StatusOr<EncodedRequest> Generator::Encode(GenerationRequest& request, const StopSource& stop) const {
+  absl::StatusOr<std::vector<int32_t>> prompt = prompts_.Encode(request.prompt, stop);
+  if (!prompt.ok()) return prompt.status();
+  const int64_t max_length = options_.config.max_length;
+  const auto length = static_cast<int64_t>(prompt->size());
+  const int64_t max_tokens = request.max_tokens.value_or(max_length - length);
+  if (max_tokens > max_length - length) {
+    return absl::InvalidArgumentError(absl::StrCat("max_tokens: expected 1 to ", max_length - length,
+                                                   ", as the prompt has ", length, " tokens of ", max_length, ", got ",
+                                                   max_tokens));
+  }
+  const absl::Status valid = Sampler::Validate(request.options.sampling, options_.config.vocabulary_size, *prompt);
+  if (!valid.ok()) return valid;
+  return EncodedRequest{.prompt = *std::move(prompt), .max_tokens = max_tokens, .options = std::move(request.options)};
 }
 
 Duration Generator::StepCost() const {
@@ -96,25 +117,29 @@ void Generator::RunStep() {
     if (!decoding_.empty()) Decode();
     PrefillNext();
   } catch (...) {
-    EndRunning(CaughtStatus());
+    EndRunning(StatusOfException());
   }
-  step_cost_.store((clock_.Now() - started).count(), std::memory_order_relaxed);
-  if (!decoding_.empty() || prefilling_ != nullptr || waiting_.size() > 0) scheduler_.Ready(shared_from_this());
+  const TimePoint ended = clock_.Now();
+  step_cost_.store((ended - started).count(), std::memory_order_relaxed);
+  const bool idle = decoding_.empty() && prefilling_ == nullptr && waiting_.size() == 0;
+  ReleaseUnused(ended, idle);
+  if (!idle) scheduler_.Ready(shared_from_this());
 }
 
-absl::Status Generator::CaughtStatus() const {
+int64_t Generator::SlotsInUse() const {
+  const auto decoding = static_cast<int64_t>(decoding_.size());
+  return prefilling_ == nullptr ? decoding : std::max(decoding, prefill_slot_ + 1);
+}
+
+void Generator::ReleaseUnused(TimePoint now, bool idle) noexcept {
+  const UnusedSlots::Range unused = unused_.Take(now, SlotsInUse());
+  if (unused.count > 0) model_->ReleaseSlots(unused.first, unused.count);
+  if (!idle || !unused_.any() || release_step_ > now) return;
   try {
-    throw;
+    scheduler_.ReadyAt(shared_from_this(), unused_.next_look());
+    release_step_ = unused_.next_look();
   } catch (const std::bad_alloc&) {
-    return no_memory_;
-  } catch (const std::exception& error) {
-    try {
-      return absl::InternalError(error.what());
-    } catch (const std::bad_alloc&) {
-      return no_memory_;
-    }
-  } catch (...) {
-    return unknown_error_;
+    // Another step will do it.
   }
 }
 
@@ -123,7 +148,7 @@ bool Generator::Contain(AnswerStream& stream, Function function) {
   try {
     return function();
   } catch (...) {
-    stream.Stop(CaughtStatus());
+    stream.Stop(StatusOfException());
     return false;
   }
 }
@@ -199,31 +224,31 @@ void Generator::Admit() {
 }
 
 bool Generator::MakeSequence(const WaitingAnswer& answer) {
-  const GenerationRequest& request = *answer.request;
+  const EncodedRequest& request = *answer.request;
   const GeneratorConfig& config = options_.config;
-  std::vector<int32_t> end_tokens = request.stop_token_ids;
-  if (!request.ignore_end) {
+  std::vector<int32_t> end_tokens = request.options.stop_token_ids;
+  if (!request.options.ignore_end) {
     end_tokens.insert(end_tokens.end(), config.end_token_ids.begin(), config.end_token_ids.end());
   }
   absl::StatusOr<Sampler> sampler =
-      Sampler::Create(ForAnswer(request.sampling, answer.index), config.vocabulary_size, request.prompt);
+      Sampler::Create(ForAnswer(request.options.sampling, answer.index), config.vocabulary_size, request.prompt);
   if (!sampler.ok()) {
     answer.stream->Stop(sampler.status());
     return false;
   }
-  prefilling_ = std::make_unique<Sequence>(answer.request, answer.index, answer.stream, *tokenizer_,
+  prefilling_ = std::make_unique<Sequence>(answer.request, answer.index, answer.stream, prompts_.tokenizer(),
                                            *std::move(sampler), std::move(end_tokens));
   return true;
 }
 
 void Generator::ReusePrefix(Sequence& sequence) {
-  if (!sequence.request().reuse_prefix) return;
-  // The last token must be computed for its logits.
+  if (!sequence.request().options.reuse_prefix) return;
+  // The last token must be computed to get its logits.
   const absl::Span<const int32_t> prompt = sequence.tokens().subspan(0, sequence.tokens().size() - 1);
   PrefixStore::Found best = prefixes_.Find(prompt);
   for (size_t i = 0; i < decoding_.size(); ++i) {
     const Sequence& other = *decoding_[i];
-    if (!other.request().reuse_prefix) continue;
+    if (!other.request().options.reuse_prefix) continue;
     const int64_t common = CommonPrefix(other.tokens().subspan(0, static_cast<size_t>(other.computed())), prompt);
     if (common > best.tokens && common >= PrefixStore::kLeastTokens) best = {static_cast<int64_t>(i), common};
   }
@@ -236,7 +261,7 @@ void Generator::ReusePrefix(Sequence& sequence) {
 void Generator::PrefillNext() {
   const int64_t waiting = waiting_.size() + (prefilling_ != nullptr ? 1 : 0);
   int64_t allowed = cost_.PrefillTokens(static_cast<int64_t>(decoding_.size()), waiting);
-  // Copies count in time only.
+  // Copies count only as time, not as tokens.
   const TimePoint end = clock_.Now() + GenerationCost::kLongestPrefill;
   for (TimePoint now{}; allowed >= GenerationCost::kPart && now < end; now = clock_.Now()) {
     if (prefilling_ == nullptr) Admit();
@@ -286,30 +311,30 @@ int64_t Generator::Prefill(int64_t allowed) {
 }
 
 void Generator::KeepPrefix(const Sequence& sequence, int64_t slot) {
-  if (!sequence.request().reuse_prefix) return;
+  if (!sequence.request().options.reuse_prefix) return;
   const int64_t computed = sequence.computed();
   std::optional<PrefixStore::Place> place;
   bool copied = false;
   try {
     place = prefixes_.Keep(sequence.tokens().subspan(0, static_cast<size_t>(computed)));
     copied = place.has_value() && model_->CopySlot(slot, place->slot, place->begin, computed).ok();
-  } catch (const std::bad_alloc&) {
+  } catch (...) {
     copied = false;
   }
-  // Nobody's request depends on it, but nobody may use what is not there.
+  // No request depends on the copy, but none may use a prefix that is not there.
   if (place.has_value() && !copied) prefixes_.Forget(place->slot);
 }
 
 void Generator::Retire(size_t index) {
   KeepPrefix(*decoding_[index], static_cast<int64_t>(index));
-  const size_t last = decoding_.size() - 1;
-  if (index != last) {
-    Sequence& moved = *decoding_[last];
-    // If that fails, the moved one has been stopped and goes with the next step.
-    Copy(moved, static_cast<int64_t>(last), static_cast<int64_t>(index), 0, moved.computed());
-    decoding_[index] = std::move(decoding_[last]);
+  bool filled = false;
+  while (!filled && decoding_.size() - 1 > index) {
+    Sequence& moved = *decoding_.back();
+    filled = Copy(moved, static_cast<int64_t>(decoding_.size()) - 1, static_cast<int64_t>(index), 0, moved.computed());
+    if (filled) decoding_[index] = std::move(decoding_.back());
+    decoding_.pop_back();
   }
-  decoding_.pop_back();
+  if (!filled) decoding_.pop_back();
 }
 
 bool Generator::Copy(Sequence& sequence, int64_t from, int64_t to, int64_t begin, int64_t end) {
@@ -329,29 +354,31 @@ void Generator::ReportSlots() {
     ++slots;
     cached_tokens += prefilling_->computed();
   }
+  unused_.Use(SlotsInUse());
   observer_.OnSlotsUsed(slots, cached_tokens);
 }
 
 absl::Status Generator::WarmUp(const std::atomic<bool>& stopping) {
   const GeneratorConfig& config = options_.config;
   const int64_t prompt = std::min(kWarmUpPrompt, config.max_length - 1);
+  const int64_t slots = std::min(kWarmUpSlots, config.slots);
   const std::vector<int32_t> tokens(static_cast<size_t>(prompt), 0);
   for (int round = 0; round < kWarmUpRounds; ++round) {
     if (stopping) return absl::CancelledError("the server shuts down");
-    // The other slots' caches hold whatever memory held: it is computed with, but nobody looks at the result.
     const TimePoint before = clock_.Now();
     const auto computed = model_->Forward(tokens, {0}, 0);
     if (!computed.ok()) return computed.status();
     cost_.RecordPrefill(prompt, clock_.Now() - before);
-    for (int64_t rows = 1;; rows = std::min(2 * rows, config.slots)) {
+    for (int64_t rows = 1; rows <= slots; ++rows) {
       if (stopping) return absl::CancelledError("the server shuts down");
       const std::vector<int32_t> next(static_cast<size_t>(rows), 0);
-      const std::vector<int64_t> positions(static_cast<size_t>(rows), prompt);
+      // Few positions, because each one takes memory.
+      const std::vector<int64_t> positions(static_cast<size_t>(rows), 0);
       const auto logits = model_->Forward(next, positions, 0);
       if (!logits.ok()) return logits.status();
-      if (rows == config.slots) break;
     }
   }
+  model_->ReleaseSlots(0, config.slots);
   return absl::OkStatus();
 }
 

@@ -9,139 +9,131 @@
 #include "absl/status/statusor.h"
 #include "server/async/clock.h"
 #include "server/async/step_queue.h"
+#include "server/async/stop.h"
+#include "server/async/task.h"
 #include "server/async/worker_pool.h"
 #include "server/generation/answer_stream.h"
-#include "server/generation/chat_template.h"
 #include "server/generation/generation.h"
 #include "server/generation/generation_cost.h"
 #include "server/generation/generator_observer.h"
 #include "server/generation/prefix_store.h"
+#include "server/generation/prompt_encoder.h"
+#include "server/generation/running_answers.h"
 #include "server/generation/sequence.h"
-#include "server/generation/tokenizer.h"
+#include "server/generation/unused_slots.h"
 #include "server/generation/waiting_answers.h"
 #include "server/model/generator_config.h"
 #include "server/model/generator_model.h"
+#include "server/template/chat_template.h"
+#include "server/tokenizer/tokenizer.h"
 
 namespace predictd {
 
-// Runs one generator version by continuous batching: each step computes the next token of all running answers at once,
-// and beside it what there is time for of the next prompts; who ends makes room for who waits. Thread-safe.
+// Runs one version of a generator by continuous batching: each step computes the next token of all running answers at
+// once and, beside it, as much of the next prompts as there is time for. An answer that ends makes room for one that
+// waits. Thread-safe.
 //
-// The running answers lie in the slots 0, 1, ... of the model's cache without a gap, because the model computes slots
-// that lie together; the prompt that is being computed lies behind them. When an answer ends, the last one is moved
-// into its slot.
+// The running answers lie in the slots 0, 1, ... of the model's KV cache without a gap, because the model computes
+// adjacent slots; the prompt that is being computed lies behind them. When an answer ends, the last one is moved into
+// its slot.
 //
-// Where memory runs out, the answers that needed it end with RESOURCE_EXHAUSTED, and their slots are free.
+// If memory runs out, the answers that needed it end with RESOURCE_EXHAUSTED, and their slots become free.
 class Generator final : public WorkSource, public std::enable_shared_from_this<Generator> {
  public:
   struct Options {
     GeneratorConfig config;
-    // max_concurrency is 1 in any case.
+    // max_concurrency is ignored: it is always 1.
     Share share = {};
-    // Answers that may wait, also those whose prompts are not in tokens yet.
+    // How many answers may wait, including those whose prompts are not encoded yet.
     int64_t queue_capacity = 1024;
-    // May be null; outlives the generator.
+    // May be null. It must outlive the generator.
     GeneratorObserver* observer = nullptr;
   };
 
-  // The model has config.slots + config.prefix_slots slots. `chat_template` may be null. Scheduler and clock outlive
-  // the generator.
+  // The model must have config.slots + config.prefix_slots slots. `chat_template` may be null. The scheduler and the
+  // clock must outlive the generator.
   Generator(std::unique_ptr<GeneratorModel> model, std::shared_ptr<const Tokenizer> tokenizer,
             std::shared_ptr<const ChatTemplate> chat_template, Options options, WorkScheduler& scheduler,
             const Clock& clock);
   ~Generator() override;
 
   const GeneratorConfig& config() const { return options_.config; }
-  const Tokenizer& tokenizer() const { return *tokenizer_; }
-  // Null if the model has none.
-  const ChatTemplate* chat_template() const { return chat_template_.get(); }
+  // Checks prompts, which callers do before they start a request.
+  const PromptEncoder& prompts() const { return prompts_; }
 
-  // A request that was started.
-  class Request {
-   public:
-    AnswerStream& answers() { return *answers_; }
+  // Encodes the prompt and queues the answers to it. The caller continues
+  //   on this thread if the prompt is short, or if too many answers wait: RESOURCE_EXHAUSTED with advice on when to
+  //   retry, before any work is done;
+  //   on a worker otherwise, for which the prompt waits by deadline and priority;
+  //   on the thread that stopped `stop`, at once, if the prompt still waits then: the StopStatus.
+  // INVALID_ARGUMENT, as "field: description" of a WrongField, for what only the tokens show: see
+  // PromptEncoder::Encode; also for max_tokens, if the prompt does not leave so much room, and for sampling options.
+  // Where encoding has begun, `encoding`, which may be null, becomes its time, even if it fails.
+  //
+  // PromptEncoder::Check must have found nothing wrong with the prompt. The generator, `stop` and what the prompt
+  // refers to must outlive the await; `stop` must also outlive the answers.
+  Task<absl::StatusOr<RunningAnswers>> Start(GenerationRequest request, StopSource& stop,
+                                             EncodingTime* encoding = nullptr);
 
-   private:
-    friend class Generator;
-    std::shared_ptr<AnswerStream> answers_;
-    WaitingAnswers::Ticket ticket_;
-  };
-
-  // Room in the queue for the answers of a request, to be taken before its prompt is put into tokens: then nothing is
-  // done for a request that has no chance. RESOURCE_EXHAUSTED with advice on when to retry if too many wait. The
-  // generator outlives the room.
-  absl::StatusOr<WaitingAnswers::Room> Reserve(int answers, int64_t priority, TimePoint deadline);
-
-  // Where to wait for a worker that puts a long prompt into tokens, at the place of the request's room.
-  StepQueue& prompts() { return *prompts_; }
-
-  // Queues a request, whose answers are as many as the room is for. INVALID_ARGUMENT if a sampling option or a token is
-  // wrong.
-  absl::StatusOr<Request> Start(GenerationRequest request, WaitingAnswers::Room room);
-  // Both at once.
-  absl::StatusOr<Request> Start(GenerationRequest request);
-
-  // Ends the request for its caller at once, with that status; the slots are free before the next step. Harmless when
-  // it has ended.
-  void Stop(Request& request, const absl::Status& status);
-  // The same for a caller who no longer looks; needs no memory.
-  void Abandon(Request& request) noexcept { Stop(request, abandoned_); }
-
-  // Computes a prompt and a few tokens in every number of slots that is a power of two, on this thread. Before the
-  // first Start. CANCELLED soon after `stopping` has become true: it is looked at between runs.
+  // Computes a prompt in one slot, and then one token each in one slot and in two, on this thread; then gives back the
+  // memory of these slots. Must be called before the first Start. CANCELLED soon after `stopping` has become true,
+  // which is checked between runs.
   absl::Status WarmUp(const std::atomic<bool>& stopping);
 
   void RunStep() override;
   Duration StepCost() const override;
 
  private:
-  // Ends everything that runs: what a step threw that concerns all of it.
+  // Encodes the prompt, and checks what needs its tokens.
+  absl::StatusOr<EncodedRequest> Encode(GenerationRequest& request, const StopSource& stop) const;
+
+  // Ends everything that runs, because a step threw something that concerns all of it.
   void EndRunning(const absl::Status& status);
-  // Runs what is done for one answer. What it throws ends that one, and is false.
+  // Runs `function` for one answer. If it throws, that answer ends and the result is false.
   template <class Function>
   bool Contain(AnswerStream& stream, Function function);
-  // Of the exception that is being handled.
-  absl::Status CaughtStatus() const;
   void DropStopped();
   void Decode();
-  // Takes the next one that waits, if a slot is free.
+  // Takes the next waiting answer if a slot is free.
   void Admit();
-  // Makes it the one whose prompt is computed. False if it has ended instead.
+  // Makes that answer the one whose prompt is computed. False if it has ended instead.
   bool MakeSequence(const WaitingAnswer& answer);
-  // Copies the beginning of the prompt that another slot has.
+  // Copies the beginning of the prompt from another slot that has it.
   void ReusePrefix(Sequence& sequence);
-  // Computes parts of prompts, one after the other, as much as a step may take.
+  // Computes parts of prompts, one after the other, as much as a step may.
   void PrefillNext();
-  // Computes at most so many tokens of the prompt at hand, if not just a few are left; returns how many.
+  // Computes about `allowed` tokens of the current prompt, and up to a quarter more if that completes it. Returns how
+  // many.
   int64_t Prefill(int64_t allowed);
-  // Keeps what is worth it of a slot that will be used for something else. Never throws.
+  // Keeps what is worth keeping of a slot that is about to be reused. Never throws.
   void KeepPrefix(const Sequence& sequence, int64_t slot);
-  // Takes a running answer out, and puts the last one into its slot.
+  // Takes a running answer out and moves the last one into its slot. An answer that cannot be moved there ends as well:
+  // what lies in the slot is not its own, so no caller may see it.
   void Retire(size_t index);
-  // Whether it worked; if not, the request has failed. Never throws.
+  // Whether the copy worked; if it did not, the request has failed. Never throws.
   bool Copy(Sequence& sequence, int64_t from, int64_t to, int64_t begin, int64_t end);
-  // Gives the logits to a sequence; whether its answer goes on.
+  // Gives the logits to a sequence. Returns whether its answer goes on.
   bool Take(Sequence& sequence, absl::Span<float> logits);
   void ReportSlots();
+  // The number of slots from the first one to the last one in use.
+  int64_t SlotsInUse() const;
+  // Gives back the memory of slots that have been unused for a while, and schedules a step for that even if there are
+  // no requests.
+  void ReleaseUnused(TimePoint now, bool idle) noexcept;
 
   const std::unique_ptr<GeneratorModel> model_;
-  const std::shared_ptr<const Tokenizer> tokenizer_;
-  const std::shared_ptr<const ChatTemplate> chat_template_;
   const Options options_;
+  const PromptEncoder prompts_;
   GeneratorObserver& observer_;
   WorkScheduler& scheduler_;
   const Clock& clock_;
-  // Made while there is memory.
-  const absl::Status no_memory_ = absl::ResourceExhaustedError("the server has no memory for the answer");
-  const absl::Status abandoned_ = absl::CancelledError("nobody waits for the answer");
-  const absl::Status unknown_error_ = absl::InternalError("a step of the generator threw what is no exception");
-  // Of the last step.
+  // The duration of the last step.
   std::atomic<Duration::rep> step_cost_{0};
 
-  // Of the steps, of which one runs at a time.
+  // The fields from here to release_step_ are used only by steps, of which one runs at a time.
   GenerationCost cost_;
   PrefixStore prefixes_;
-  // In slot i: the answer i.
+  // decoding_[i] is the answer in slot i.
   std::vector<std::unique_ptr<Sequence>> decoding_;
   std::unique_ptr<Sequence> prefilling_;
   int64_t prefill_slot_ = 0;
@@ -149,9 +141,13 @@ class Generator final : public WorkSource, public std::enable_shared_from_this<G
   std::vector<int32_t> step_tokens_;
   std::vector<int64_t> step_positions_;
   std::vector<bool> step_ended_;
+  UnusedSlots unused_;
+  // A step that releases slots is already scheduled for this time.
+  TimePoint release_step_{};
 
   WaitingAnswers waiting_;
-  const std::shared_ptr<StepQueue> prompts_;
+  // Where long prompts wait for a worker.
+  const std::shared_ptr<StepQueue> prompt_turns_;
 };
 
 }  // namespace predictd

@@ -33,7 +33,7 @@ std::optional<PrefixStore::Place> PrefixStore::Keep(absl::Span<const int32_t> to
       entry.used = ++uses_;
       return std::nullopt;
     }
-    // A conversation that went on: its own beginning has no use of its own.
+    // A conversation that went on: nobody needs its shorter beginning separately.
     if (common == static_cast<int64_t>(entry.tokens.size())) place = &entry;
   }
   if (place == nullptr && static_cast<int64_t>(entries_.size()) < slots_) {

@@ -9,15 +9,15 @@
 
 namespace predictd {
 
-// How many tokens two sequences have in common at their beginning.
+// The length of the longest common prefix of two sequences.
 int64_t CommonPrefix(absl::Span<const int32_t> a, absl::Span<const int32_t> b);
 
-// Which tokens lie in the slots of a cache that are set aside for what was computed earlier. Chat turns and prompts
-// with the same system message begin alike, and copying a token is far cheaper than computing it. The least
-// recently used one makes room. Not thread-safe.
+// Which tokens lie in those slots of the KV cache that are reserved as a prefix cache. Chat turns and prompts with the
+// same system message begin alike, and copying a token is far cheaper than computing it. The least recently used entry
+// makes room for a new one. Not thread-safe.
 class PrefixStore {
  public:
-  // What is shorter is not worth a copy.
+  // A shorter prefix is not worth a copy.
   static constexpr int64_t kLeastTokens = 32;
 
   PrefixStore(int64_t first_slot, int64_t slots) : first_slot_(first_slot), slots_(slots) {}
@@ -26,18 +26,18 @@ class PrefixStore {
     int64_t slot = 0;
     int64_t tokens = 0;
   };
-  // The slot that has the most of the beginning of `tokens`; 0 tokens if none has enough. Counts as a use.
+  // The slot that has the longest prefix of `tokens`; 0 tokens if none has enough. This counts as a use of the slot.
   Found Find(absl::Span<const int32_t> tokens);
 
   struct Place {
     int64_t slot = 0;
-    // What it holds already; the rest, up to the end of the tokens, is to be copied there.
+    // The slot already holds the tokens before this one; the rest is to be copied there.
     int64_t begin = 0;
   };
-  // Where to keep the tokens; nullopt if that is not worth it or they are there.
+  // Where to keep the tokens; nullopt if they are not worth keeping or are already there.
   std::optional<Place> Keep(absl::Span<const int32_t> tokens);
 
-  // The slot does not hold what it was to hold.
+  // Call this if the slot does not hold the tokens that it was meant to hold.
   void Forget(int64_t slot);
 
  private:

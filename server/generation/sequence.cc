@@ -5,14 +5,14 @@
 
 namespace predictd {
 
-Sequence::Sequence(std::shared_ptr<const GenerationRequest> request, int index, std::shared_ptr<AnswerStream> stream,
+Sequence::Sequence(std::shared_ptr<const EncodedRequest> request, int index, std::shared_ptr<AnswerStream> stream,
                    const Tokenizer& tokenizer, Sampler sampler, std::vector<int32_t> end_tokens)
     : request_(std::move(request)),
       index_(index),
       stream_(std::move(stream)),
       end_tokens_(std::move(end_tokens)),
       sampler_(std::move(sampler)),
-      text_(tokenizer, request_->stop),
+      text_(tokenizer, request_->options.stop, request_->prompt),
       tokens_(request_->prompt) {}
 
 bool Sequence::Take(absl::Span<float> logits, SamplingWorkspace& workspace, TimePoint now) {
@@ -23,15 +23,12 @@ bool Sequence::Take(absl::Span<float> logits, SamplingWorkspace& workspace, Time
   }
   last_token_ = now;
   const int32_t id = token->id;
-  if (std::find(end_tokens_.begin(), end_tokens_.end(), id) != end_tokens_.end()) {
-    stream_->Finish(index_, text_.Finish().text, FinishReason::kStop);
-    return false;
-  }
+  const bool ends = std::find(end_tokens_.begin(), end_tokens_.end(), id) != end_tokens_.end();
   tokens_.push_back(id);
-  TextStream::Piece piece = text_.Add(id);
+  TextStream::Piece piece = ends ? text_.AddEnd(id) : text_.Add(id);
   stream_->Add(index_, std::move(piece.text), *std::move(token), now);
-  if (piece.stopped) {
-    stream_->Finish(index_, "", FinishReason::kStop);
+  if (ends || piece.stopped) {
+    stream_->Finish(index_, text_.Finish().text, FinishReason::kStop);
     return false;
   }
   const auto generated = static_cast<int64_t>(tokens_.size() - request_->prompt.size());

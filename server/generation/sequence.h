@@ -8,38 +8,37 @@
 #include "absl/types/span.h"
 #include "server/generation/answer_stream.h"
 #include "server/generation/generation.h"
-#include "server/generation/sampler.h"
 #include "server/generation/text_stream.h"
-#include "server/generation/tokenizer.h"
+#include "server/sampling/sampler.h"
+#include "server/tokenizer/tokenizer.h"
 
 namespace predictd {
 
-// One answer on its way: the tokens so far, and how the next one is chosen and becomes text. Owned by the generator,
-// used by its steps.
+// One answer in progress: its tokens so far, how the next one is chosen, and how tokens become text. The generator owns
+// it, and its steps use it.
 class Sequence {
  public:
-  // The tokenizer outlives it. `end_tokens` are those that end the answer.
-  Sequence(std::shared_ptr<const GenerationRequest> request, int index, std::shared_ptr<AnswerStream> stream,
+  // The tokenizer must outlive it. Each of `end_tokens` ends the answer.
+  Sequence(std::shared_ptr<const EncodedRequest> request, int index, std::shared_ptr<AnswerStream> stream,
            const Tokenizer& tokenizer, Sampler sampler, std::vector<int32_t> end_tokens);
 
-  const GenerationRequest& request() const { return *request_; }
+  const EncodedRequest& request() const { return *request_; }
   AnswerStream& stream() { return *stream_; }
   bool stopped() const { return stream_->stopped(); }
 
-  // Prompt and answer.
+  // The tokens of the prompt and the answer.
   absl::Span<const int32_t> tokens() const { return tokens_; }
-  // How many of them are in the model's cache.
+  // How many of the tokens are in the model's KV cache.
   int64_t computed() const { return computed_; }
   void AddComputed(int64_t tokens) { computed_ += tokens; }
-  bool prompt_computed() const { return computed_ >= static_cast<int64_t>(request_->prompt.size()); }
 
-  // Chooses the next token and puts what follows from it into the stream. Whether the answer goes on.
+  // Chooses the next token and puts what follows from it into the stream. Returns whether the answer goes on.
   bool Take(absl::Span<float> logits, SamplingWorkspace& workspace, TimePoint now);
-  // When it took the one before; the clock's epoch if there was none.
+  // When the previous token was chosen; the clock's epoch if there was none.
   TimePoint last_token() const { return last_token_; }
 
  private:
-  const std::shared_ptr<const GenerationRequest> request_;
+  const std::shared_ptr<const EncodedRequest> request_;
   const int index_;
   const std::shared_ptr<AnswerStream> stream_;
   const std::vector<int32_t> end_tokens_;

@@ -42,7 +42,7 @@ size_t StopMatcher::Step(size_t node, char byte) const {
 }
 
 void StopMatcher::SetFallbacks() {
-  // From short to long: a fallback is shorter.
+  // Breadth-first, because a fallback is always shorter than its node.
   std::queue<size_t> waiting({0});
   for (; !waiting.empty(); waiting.pop()) {
     const size_t parent = waiting.front();

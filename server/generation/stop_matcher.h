@@ -11,33 +11,33 @@
 
 namespace predictd {
 
-// Watches a text, byte by byte, for the first of several strings (Aho-Corasick). For one thread.
+// Watches a text, byte by byte, for the first occurrence of any of several strings (Aho-Corasick). For one thread.
 class StopMatcher {
  public:
-  // None of them is empty.
+  // No string may be empty.
   explicit StopMatcher(std::vector<std::string> strings);
 
-  // Takes the next byte. The index of a string that ends with it; the longest if there are several.
+  // Takes the next byte. Returns the index of a string that ends with it, the longest one if there are several.
   std::optional<size_t> Add(char byte);
 
-  // So many of the bytes until now may be the beginning of a string.
+  // How many of the latest bytes may be the beginning of a string.
   size_t pending() const { return nodes_[state_].depth; }
 
   const std::string& string(size_t index) const { return strings_[index]; }
 
  private:
-  // A beginning of some string.
+  // A prefix of some string.
   struct Node {
     size_t depth = 0;
-    // The longest other beginning that this one ends with.
+    // The node of the longest other prefix that this one ends with.
     size_t fallback = 0;
-    // The longest string that this beginning ends with.
+    // The longest string that this prefix ends with.
     std::optional<size_t> match;
     absl::InlinedVector<std::pair<char, size_t>, 1> next;
   };
 
   std::optional<size_t> Child(size_t node, char byte) const;
-  // Where a byte leads from a node.
+  // The node to which a byte leads from `node`.
   size_t Step(size_t node, char byte) const;
   void SetFallbacks();
 

@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "server/model/retry_advice.h"
+#include "server/async/retry_advice.h"
 
 namespace predictd {
 namespace {
@@ -32,7 +32,7 @@ void WaitingAnswers::GiveBack(int answers) {
   observer_.OnWaitingChange(-answers);
 }
 
-WaitingAnswers::Ticket WaitingAnswers::Add(Room room, std::shared_ptr<const GenerationRequest> request,
+WaitingAnswers::Ticket WaitingAnswers::Add(Room room, std::shared_ptr<const EncodedRequest> request,
                                            std::shared_ptr<AnswerStream> stream) {
   Ticket ticket = {.place = room.place(), .first = 0, .answers = room.answers()};
   {
@@ -40,7 +40,7 @@ WaitingAnswers::Ticket WaitingAnswers::Add(Room room, std::shared_ptr<const Gene
     ticket.first = added_;
     added_ += ticket.answers;
   }
-  // All or none: what could fail for lack of memory is done before anything waits.
+  // All or none: everything that can fail for lack of memory is done before any answer waits.
   std::map<Place, WaitingAnswer> added;
   for (int i = 0; i < ticket.answers; ++i) {
     added.emplace(Place{ticket.place, ticket.first + i}, WaitingAnswer{request, stream, i});

@@ -17,23 +17,23 @@
 
 namespace predictd {
 
-// An answer that waits for a slot. Those of one request share the rest.
+// An answer that waits for a slot. The answers of one request share the request and the stream.
 struct WaitingAnswer {
-  std::shared_ptr<const GenerationRequest> request;
+  std::shared_ptr<const EncodedRequest> request;
   std::shared_ptr<AnswerStream> stream;
   int index = 0;
 };
 
-// The answers that wait for a slot of a generator, by deadline within a level of priority, and the room that requests
-// hold whose prompts are not in tokens yet. Both together are bounded. Thread-safe.
+// The answers that wait for a slot of a generator, ordered by deadline within a level of priority, and the room
+// reserved for requests whose prompts are not tokenized yet. Both together are bounded. Thread-safe.
 class WaitingAnswers {
  public:
-  // The observer outlives it.
+  // The observer must outlive it.
   WaitingAnswers(int64_t capacity, GeneratorObserver& observer) : capacity_(capacity), observer_(observer) {}
   WaitingAnswers(const WaitingAnswers&) = delete;
   WaitingAnswers& operator=(const WaitingAnswers&) = delete;
 
-  // Room for the answers of a request. Is given back with the object, which the WaitingAnswers outlives.
+  // Room for the answers of a request, given back when the object is destroyed. The WaitingAnswers must outlive it.
   class Room {
    public:
     Room(Room&& other) noexcept
@@ -46,9 +46,9 @@ class WaitingAnswers {
       if (owner_ != nullptr) owner_->GiveBack(answers_);
     }
 
-    // When the request came.
+    // When the request arrived.
     TimePoint taken() const { return taken_; }
-    // Those with an earlier place go first.
+    // Answers with an earlier place go first.
     TimePoint place() const { return place_; }
     int answers() const { return answers_; }
 
@@ -63,23 +63,23 @@ class WaitingAnswers {
     const TimePoint place_;
   };
 
-  // Where the answers of a request stand.
+  // Identifies the waiting answers of a request.
   struct Ticket {
     TimePoint place;
     int64_t first = 0;
     int answers = 0;
   };
 
-  // RESOURCE_EXHAUSTED with advice on when to retry if too many wait.
+  // RESOURCE_EXHAUSTED with advice on when to retry if too many answers wait.
   absl::StatusOr<Room> Reserve(int answers, TimePoint now, TimePoint place);
-  // Puts the answers of a request into its room, as many as that is for.
-  Ticket Add(Room room, std::shared_ptr<const GenerationRequest> request, std::shared_ptr<AnswerStream> stream);
-  // Takes out those that still wait. Neither this nor Take allocates.
+  // Puts the answers of a request into its room, as many as the room is for.
+  Ticket Add(Room room, std::shared_ptr<const EncodedRequest> request, std::shared_ptr<AnswerStream> stream);
+  // Removes those answers that still wait. Neither this nor Take allocates.
   void Remove(const Ticket& ticket);
-  // The next one, if one waits.
+  // The next answer, if one waits.
   std::optional<WaitingAnswer> Take();
 
-  // Without those whose prompts are not in tokens yet.
+  // How many answers wait, without those whose prompts are not tokenized yet.
   int64_t size() const;
 
  private:

@@ -12,10 +12,10 @@
 namespace predictd {
 namespace {
 
-// As much as Prometheus and browsers send many times over.
+// This is many times what Prometheus and browsers send.
 constexpr size_t kMaxHead = 8192;
 constexpr size_t kReadSize = 4096;
-// What is read, and not looked at, of a connection at a time: others want their turn.
+// How often the input of a connection, which is discarded, is read at a time: other connections want their turn.
 constexpr int kMaxReads = 4;
 
 }  // namespace

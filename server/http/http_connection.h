@@ -11,8 +11,9 @@
 
 namespace predictd {
 
-// One request and its answer on a socket that does not block: reads the head, answers, says that no more comes, and
-// reads on until the other end closes, as closing with bytes unread would take back what was sent. Used by one thread.
+// One request and its answer on a socket that does not block. It reads the head, answers, announces that no more comes,
+// and reads on until the peer closes, because closing with unread bytes would take back what was sent. Used by one
+// thread.
 class HttpConnection {
  public:
   using Handler = std::function<HttpResponse(const HttpRequest&)>;
@@ -23,24 +24,24 @@ class HttpConnection {
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
 
-  // Does everything that can be done without waiting. False: the connection is over.
+  // Does everything that can be done without waiting. Returns false if the connection is over.
   bool Advance(const Handler& handler);
 
   int fd() const { return fd_; }
   TimePoint accepted() const { return accepted_; }
-  // What poll is to wait for.
+  // The events that poll is to wait for.
   short events() const;
-  // Bytes of the answer that wait for the reader.
+  // How many bytes of the answer wait for the reader.
   size_t unsent() const { return output_.size() - sent_; }
 
  private:
   enum class Phase { kReading, kWriting, kLingering };
 
-  // Each false: there is nothing more to do now; `over_` says if ever.
+  // Each returns false if there is nothing more to do now; `over_` says whether there will be.
   bool Read(const Handler& handler);
   bool Write();
   bool Linger();
-  // False: nothing can be read now.
+  // Returns false if nothing can be read now.
   bool Receive(std::string_view& bytes);
   void Answer(const Handler& handler, std::string_view head);
 

@@ -41,7 +41,7 @@ bool IsMethod(std::string_view word) {
          std::all_of(word.begin(), word.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
-// The path of "/path?query" or "http://host/path?query".
+// Returns the path of "/path?query" or "http://host/path?query".
 std::string_view PathOf(std::string_view target) {
   constexpr std::string_view kScheme = "http://";
   if (target.starts_with(kScheme)) {
@@ -54,7 +54,7 @@ std::string_view PathOf(std::string_view target) {
 }  // namespace
 
 size_t HeadSize(std::string_view received) {
-  // Lines end in CRLF; a lone LF is taken for one, as the standard allows.
+  // Lines end in CRLF; a lone LF counts as one, as the standard allows.
   for (size_t end = received.find('\n'); end != std::string_view::npos; end = received.find('\n', end + 1)) {
     const std::string_view next = received.substr(end + 1);
     if (next.starts_with("\r\n")) return end + 3;

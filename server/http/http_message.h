@@ -10,7 +10,7 @@ namespace predictd {
 
 struct HttpRequest {
   std::string method;
-  // Without host and query.
+  // The path without host and query.
   std::string path;
 };
 
@@ -20,16 +20,17 @@ struct HttpResponse {
   std::string body = {};
 };
 
-// How many bytes of `received` are the head of a request, its empty line among them; 0: it has not come to its end.
+// How many bytes of `received` are the head of a request, including its empty line; 0 if the head is not complete.
 size_t HeadSize(std::string_view received);
 
-// Reads a complete head of HTTP/1.0 or 1.1, of which only the first line matters here. Or the answer to what is none.
+// Reads a complete head of HTTP/1.0 or 1.1, of which only the first line matters here. If it is malformed, returns the
+// answer to that.
 std::variant<HttpRequest, HttpResponse> ParseHead(std::string_view head);
 
-// A response that only tells its status.
+// A response that contains nothing but its status.
 HttpResponse StatusResponse(int status);
 
-// What is sent; for HEAD without the body. The connection ends with it.
+// The bytes to send, without the body if `head_only` is set for HEAD. The connection ends after them.
 std::string Serialize(const HttpResponse& response, bool head_only);
 
 }  // namespace predictd

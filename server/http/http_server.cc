@@ -20,9 +20,9 @@ using std::chrono::steady_clock;
 
 constexpr size_t kMaxConnections = 256;
 constexpr size_t kMaxUnsent = size_t{32} << 20;
-// For a request, its answer, and the other end's goodbye.
+// The time for a request, its answer, and the peer's closing.
 constexpr std::chrono::seconds kMaxLife(10);
-// Connections that are accepted before those that there are have their turn.
+// How many connections are accepted before the existing ones have their turn.
 constexpr int kMaxAccepts = 32;
 
 int OpenReserve() {
@@ -58,7 +58,7 @@ void HttpServer::Run() {
       if (accepting_) AcceptAll();
       EndLate();
     } catch (const std::bad_alloc&) {
-      // What they hold may be what is missing.
+      // The connections may hold the memory that is missing.
       connections_.clear();
     }
     if (reserve_ < 0) reserve_ = OpenReserve();
@@ -98,7 +98,7 @@ void HttpServer::AcceptAll() {
     if (fd < 0) return;
     HttpConnection* const connection = Add(fd);
     if (connection == nullptr) return;
-    // The request often comes with the connection.
+    // The request often arrives with the connection.
     if (!connection->Advance([this](const auto& request) { return Handle(request); })) connections_.pop_back();
     KeepWithinLimits();
   }
@@ -119,13 +119,13 @@ int HttpServer::Accept() {
     if (fd >= 0) return fd;
     if (errno == EINTR || errno == ECONNABORTED) continue;
     if (errno != EMFILE && errno != ENFILE) return -1;
-    // Without a file the newcomer would wait for ever, and poll would say so without end.
+    // Without a file the newcomer would wait for ever, and poll would report it without end.
     if (reserve_ >= 0) {
       close(std::exchange(reserve_, -1));
     } else if (!connections_.empty()) {
       connections_.pop_front();
     } else {
-      // Somebody else was quicker.
+      // Somebody else has taken the file first.
       poll(nullptr, 0, 10);
       return -1;
     }

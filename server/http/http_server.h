@@ -18,15 +18,16 @@
 
 namespace predictd {
 
-// Answers GET and HEAD for a few paths, on a thread of its own: for scrapers and operators, and safe beside others.
-// Whoever sends half a request, or does not read the answer, costs nobody else time: nothing waits for one connection,
-// each has a few seconds, and when there are too many connections, unsent bytes or open files, the oldest ends.
+// Answers GET and HEAD for a few paths, on a thread of its own, for scrapers and operators. A client that sends half a
+// request, or does not read the answer, costs no other client time: the server never waits for one connection, each has
+// a few seconds, and when there are too many connections, unsent bytes or open files, the oldest connection ends.
 class HttpServer {
  public:
-  // By path. Called on the server's thread: quick, and thread-safe against the rest of the process.
+  // The answers by path. They are made on the server's thread, so the functions must be quick, and thread-safe against
+  // the rest of the process.
   using Routes = std::map<std::string, std::function<HttpResponse()>, std::less<>>;
 
-  // UNAVAILABLE with the cause when the address cannot be listened on.
+  // Returns UNAVAILABLE with the cause if it cannot listen on the address.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const ListenAddress& address, Routes routes);
   // Ends at once. Answers are sent when they are made, so only slow readers lose theirs.
   ~HttpServer();
@@ -41,9 +42,9 @@ class HttpServer {
   void Run();
   void Wait();
   void AcceptAll();
-  // -1: nobody waits, or no file is left.
+  // Returns -1 if nobody waits, or no file is left.
   int Accept();
-  // Null without memory for it; then the file is closed.
+  // Returns null if there is no memory for the connection; the file is then closed.
   HttpConnection* Add(int fd);
   void AdvanceReady();
   void EndLate();
@@ -56,9 +57,9 @@ class HttpServer {
   const Routes routes_;
   // An open file to give up for a connection when there is no other.
   int reserve_;
-  // Oldest first.
+  // The oldest connection comes first.
   std::list<HttpConnection> connections_;
-  // Of the last Wait: whether to end, or to accept, and what is ready of the connections, in their order.
+  // The results of the last Wait: whether to end, whether to accept, and which connections are ready, in their order.
   bool stopping_ = false;
   bool accepting_ = false;
   std::vector<bool> ready_;

@@ -11,8 +11,8 @@ struct ListenSocket {
   int port = 0;
 };
 
-// Listens on an IP address or a host's first address, without blocking. The caller closes the descriptor. UNAVAILABLE
-// with the system's own words for the cause.
+// Listens on an IP address or a host's first address, without blocking. The caller closes the descriptor. Returns
+// UNAVAILABLE, with the system's own words for the cause.
 absl::StatusOr<ListenSocket> Listen(const ListenAddress& address);
 
 }  // namespace predictd

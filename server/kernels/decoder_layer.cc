@@ -49,7 +49,7 @@ class Memory {
   int64_t size_ = 0;
 };
 
-// Rows of x, normed if there is a norm, as a matrix takes them.
+// Stores rows of x, normalized if there is a norm, as a matrix takes them.
 void PutRows(const Kernels& kernels, const float* x, int64_t rows, const float* norm, float epsilon,
              const Activations& to, float* own, Member& member) {
   member.Divide(rows, [&](const Part& part) {
@@ -82,8 +82,8 @@ Heads HeadsOf(const AttentionWeights& weights, const LayerCache& cache) {
   return {.kv = cache.kv_heads, .group = heads / cache.kv_heads, .width = cache.head_width};
 }
 
-// Finishes the queries and keys of some of the (row, key head), and puts keys and values into the cache: first of all
-// rows, because later tokens of a sequence look at earlier ones.
+// Finishes the queries and keys of some (row, key head) pairs, and stores keys and values in the cache. This is done
+// for all rows before attention, because later tokens of a sequence look at earlier ones.
 void Turn(const Decoding& decoding, const AttentionWeights& weights, const LayerCache& cache, const Heads& heads,
           float* qkv, const Span& share) {
   const Kernels& kernels = *decoding.kernels;
@@ -121,7 +121,8 @@ struct Queries {
   HeadCache cache = {};
 };
 
-// Calls use(Queries) for those of a part. Rows see different numbers of positions, so they are divided by those.
+// Calls use(Queries) for the queries of a part. Rows attend to different numbers of positions, so the work is divided
+// by these numbers.
 template <class Use>
 void ForQueries(const Rows& rows, const LayerCache& cache, const Heads& heads, const Part& part, Use use) {
   int64_t cost = 0;
@@ -130,7 +131,7 @@ void ForQueries(const Rows& rows, const LayerCache& cache, const Heads& heads, c
   int64_t before = 0;
   for (int64_t row = 0; row < rows.count() && before < share.end; ++row) {
     const int64_t each = rows.positions[row] + 1;
-    // The first head whose cost begins there or behind it.
+    // The first head whose cost begins at `bound` or after it.
     const auto head_at = [&](int64_t bound) {
       return bound <= before ? 0 : std::min((bound - before + each - 1) / each, heads.queries());
     };
@@ -155,7 +156,7 @@ void Attend(const Decoding& decoding, const LayerCache& cache, const Heads& head
                    decoding.rows.positions[queries.row] + 1, next.keys, scratch, attended);
     kernels.put(attended, queries.heads * heads.width, queries.row, heads.Query(queries.head), to);
   };
-  // One behind: each fetches the keys of the next one.
+  // Runs one call behind, so that each call prefetches the keys of the next one.
   Queries last;
   ForQueries(decoding.rows, cache, heads, part, [&](const Queries& queries) {
     if (last.heads > 0) run(last, queries.cache);
@@ -164,7 +165,7 @@ void Attend(const Decoding& decoding, const LayerCache& cache, const Heads& head
   if (last.heads > 0) run(last, last.cache);
 }
 
-// y = rows of x times the matrix, or += that.
+// y = rows of x times the matrix, or y += that product.
 void RunMultiply(const Kernels& kernels, const PackedMatrix& matrix, const Activations& x, int64_t rows, bool add,
                  float* y, Member& member) {
   member.Divide(matrix.panels(),

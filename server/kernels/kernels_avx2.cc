@@ -1,11 +1,11 @@
-// AVX2: 16 outputs are two vector registers. vpmaddubsw multiplies 32 unsigned with 32 signed bytes and adds
-// neighbours to 16-bit sums. Four bits times seven, twice, are at most 3,810: eight of those fit into 16 bits, so a
-// group of kQ4 is summed there before it is widened. Eight bits are widened at once.
+// AVX2: 16 outputs are two vector registers. vpmaddubsw multiplies 32 unsigned with 32 signed bytes and adds neighbours
+// to 16-bit sums. Four bits times seven bits, twice, are at most 3,810; eight of those fit into 16 bits, so a group of
+// kQ4 is summed there before it is widened. Products of eight bits are widened at once.
 //
-// 4 rows of x at once: 8 sums of integers leave 8 of 16 registers for the vector's halves, four bytes of a row of x,
-// and the products. The sums of floats stay in memory, and are needed once a group.
+// 4 rows of x are multiplied at once: 8 sums of integers leave 8 of 16 registers for the vector's halves, four bytes of
+// a row of x, and the products. The sums of floats stay in memory and are needed once per group.
 //
-// The bound: two vpmaddubsw of 32 bytes a cycle, where adding up takes as many instructions again.
+// The bound is two vpmaddubsw of 32 bytes per cycle, where adding up takes as many instructions again.
 #include <immintrin.h>
 
 #include <type_traits>
@@ -16,12 +16,11 @@ namespace predictd {
 namespace {
 
 struct Avx2 {
-  static constexpr const char* kName = "avx2";
   static constexpr int kTileRows = 4;
   static constexpr int kHeads = 3;
   static constexpr int kScoreBlocks = 2;
   static constexpr int kValueVectors = 2;
-  // How far ahead of what is multiplied memory is asked for.
+  // How far ahead of the multiplication memory is prefetched.
   static constexpr int64_t kAhead = 6144;
 
   struct Floats {
@@ -45,6 +44,11 @@ struct Avx2 {
     _mm_storeu_si128(halves + 1, _mm256_cvtps_ph(x.high, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
   static void Fetch(const void* from) { _mm_prefetch(from, _MM_HINT_T1); }
+  [[gnu::always_inline]] static void FetchWeights(const uint8_t* from) { _mm_prefetch(from + kAhead, _MM_HINT_T0); }
+  [[gnu::always_inline]] static Floats RepeatFloat(const uint8_t* from) {
+    const __m256 all = _mm256_castsi256_ps(Repeat(from));
+    return {all, all};
+  }
   static Floats Add(Floats a, Floats b) { return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)}; }
   static Floats Sub(Floats a, Floats b) { return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)}; }
   static Floats Mul(Floats a, Floats b) { return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)}; }
@@ -68,7 +72,7 @@ struct Avx2 {
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
   }
   static float LargestMagnitude(Floats a, Floats b) {
-    // As integers: so NaN is more than infinity, and that more than all others.
+    // Compares as integers, in which NaN is larger than infinity, and infinity larger than all others.
     const __m256i eight = _mm256_max_epi32(_mm256_max_epi32(Magnitude(a.low), Magnitude(a.high)),
                                            _mm256_max_epi32(Magnitude(b.low), Magnitude(b.high)));
     __m128i four = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
@@ -83,84 +87,13 @@ struct Avx2 {
     const __m256i q2 = _mm256_cvtps_epi32(_mm256_mul_ps(b.low, times));
     const __m256i q3 = _mm256_cvtps_epi32(_mm256_mul_ps(b.high, times));
     const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q0, q1), _mm256_packs_epi32(q2, q3));
-    // Packing works within halves of registers.
+    // Packing works within each half of a register.
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_permutevar8x32_epi32(bytes, order));
     const __m256i eight = _mm256_add_epi32(_mm256_add_epi32(q0, q1), _mm256_add_epi32(q2, q3));
     __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
     four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
     return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
-  }
-
-  template <int kRows>
-  [[gnu::always_inline]] static void Multiply(const PackedMatrix& matrix, int64_t panel, const uint8_t* tile,
-                                              int64_t row, Floats* sums) {
-    const uint8_t* weights = matrix.Panel(panel);
-    Floats results[kRows];
-    ForRows<kRows>([&](int64_t i) { results[i] = Splat(0); });
-    switch (matrix.format) {
-      case WeightFormat::kQ4:
-        MultiplyQ4<kRows>(weights, matrix.groups(), tile, row, results);
-        break;
-      case WeightFormat::kQ8:
-        MultiplyQ8<kRows>(weights, matrix.groups(), tile, row, results);
-        break;
-      case WeightFormat::kF16:
-        MultiplyF16<kRows>(weights, matrix.columns, tile, row, results);
-        break;
-    }
-    ForRows<kRows>([&](int64_t i) { sums[i] = results[i]; });
-  }
-
- private:
-  // Integers for 16 outputs.
-  struct Ints {
-    __m256i low;
-    __m256i high;
-  };
-
-  [[gnu::always_inline]] static __m256 Turn(__m256 x, __m256 turns) {
-    const __m256 swapped = _mm256_permute_ps(x, 0xb1);
-    return _mm256_fmaddsub_ps(x, _mm256_moveldup_ps(turns), _mm256_mul_ps(swapped, _mm256_movehdup_ps(turns)));
-  }
-  [[gnu::always_inline]] static __m256i Magnitude(__m256 x) {
-    return _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff));
-  }
-  [[gnu::always_inline]] static __m256 Power(__m256 x) {
-    return _mm256_castsi256_ps(
-        _mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(x), 23), _mm256_set1_epi32(0x3f800000)));
-  }
-
-  template <int kRows, class Use>
-  [[gnu::always_inline]] static void ForRows(Use use) {
-#pragma GCC unroll 4
-    for (int64_t i = 0; i < kRows; ++i) use(i);
-  }
-
-  // Makes the compiler compute what it has before it goes on: GCC 12 otherwise multiplies far ahead and runs out of
-  // registers, which halves the speed.
-  [[gnu::always_inline]] static void Settle(Ints& x) { asm volatile("" : "+x"(x.low), "+x"(x.high)); }
-
-  [[gnu::always_inline]] static __m256i LoadBytes(const uint8_t* from) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-  }
-  // Four bytes, or a float, repeated in all lanes.
-  [[gnu::always_inline]] static __m256i Repeat(const uint8_t* from) {
-    int bytes;
-    std::memcpy(&bytes, from, sizeof(bytes));
-    return _mm256_set1_epi32(bytes);
-  }
-  [[gnu::always_inline]] static Floats RepeatFloat(const uint8_t* from) {
-    const __m256 all = _mm256_castsi256_ps(Repeat(from));
-    return {all, all};
-  }
-
-  // sums += x, unsigned, times four bytes of a row, in 16 bits.
-  [[gnu::always_inline]] static void AddProducts(Ints x, const uint8_t* bytes, Ints& sums) {
-    const __m256i row = Repeat(bytes);
-    sums.low = _mm256_add_epi16(sums.low, _mm256_maddubs_epi16(x.low, row));
-    sums.high = _mm256_add_epi16(sums.high, _mm256_maddubs_epi16(x.high, row));
-    Settle(sums);
   }
 
   template <int kRows>
@@ -172,21 +105,21 @@ struct Avx2 {
     const uint8_t* quants = tile + Activations::kQuants + row * kGroup;
     for (int64_t group = 0; group < groups; ++group) {
       Ints products[kRows];
-      ForRows<kRows>([&](int64_t i) { products[i] = {_mm256_setzero_si256(), _mm256_setzero_si256()}; });
+      ForEachRow<kRows>([&](int64_t i) { products[i] = {_mm256_setzero_si256(), _mm256_setzero_si256()}; });
 #pragma GCC unroll 4
       for (int64_t j = 0; j < 4; ++j) {
-        _mm_prefetch(weights + kAhead + 64 * j, _MM_HINT_T0);
+        FetchWeights(weights + 64 * j);
         const uint8_t* both = weights + 64 * (j + 1);
         Ints x = {_mm256_and_si256(LoadBytes(both), low_bits), _mm256_and_si256(LoadBytes(both + 32), low_bits)};
-        ForRows<kRows>([&](int64_t i) { AddProducts(x, quants + i * kGroup + 4 * j, products[i]); });
+        ForEachRow<kRows>([&](int64_t i) { AddProducts(x, quants + i * kGroup + 4 * j, products[i]); });
         x = {_mm256_and_si256(_mm256_srli_epi16(LoadBytes(both), 4), low_bits),
              _mm256_and_si256(_mm256_srli_epi16(LoadBytes(both + 32), 4), low_bits)};
-        ForRows<kRows>([&](int64_t i) { AddProducts(x, quants + i * kGroup + 16 + 4 * j, products[i]); });
+        ForEachRow<kRows>([&](int64_t i) { AddProducts(x, quants + i * kGroup + 16 + 4 * j, products[i]); });
       }
-      _mm_prefetch(weights + kAhead + 256, _MM_HINT_T0);
+      FetchWeights(weights + 256);
       const Floats scale = LoadHalf(weights);
       const Floats minimum = LoadHalf(weights + 32);
-      ForRows<kRows>([&](int64_t i) {
+      ForEachRow<kRows>([&](int64_t i) {
         const Floats product = {_mm256_cvtepi32_ps(_mm256_madd_epi16(products[i].low, ones)),
                                 _mm256_cvtepi32_ps(_mm256_madd_epi16(products[i].high, ones))};
         Floats sum = Mul(minimum, RepeatFloat(scales + Activations::kSums + 4 * i));
@@ -208,14 +141,14 @@ struct Avx2 {
     const uint8_t* quants = tile + Activations::kQuants + row * kGroup;
     for (int64_t group = 0; group < groups; ++group) {
       Ints products[kRows];
-      ForRows<kRows>([&](int64_t i) { products[i] = {_mm256_setzero_si256(), _mm256_setzero_si256()}; });
+      ForEachRow<kRows>([&](int64_t i) { products[i] = {_mm256_setzero_si256(), _mm256_setzero_si256()}; });
 #pragma GCC unroll 8
       for (int64_t j = 0; j < 8; ++j) {
-        _mm_prefetch(weights + kAhead + 64 * j, _MM_HINT_T0);
-        // One side must be unsigned: weights give their signs to x.
+        FetchWeights(weights + 64 * j);
+        // One factor must be unsigned, so the signs of the weights move to x.
         const Ints x = {LoadBytes(weights + 64 * j), LoadBytes(weights + 64 * j + 32)};
         const Ints magnitude = {_mm256_abs_epi8(x.low), _mm256_abs_epi8(x.high)};
-        ForRows<kRows>([&](int64_t i) {
+        ForEachRow<kRows>([&](int64_t i) {
           const __m256i bytes = Repeat(quants + i * kGroup + 4 * j);
           const __m256i low = _mm256_maddubs_epi16(magnitude.low, _mm256_sign_epi8(bytes, x.low));
           const __m256i high = _mm256_maddubs_epi16(magnitude.high, _mm256_sign_epi8(bytes, x.high));
@@ -225,7 +158,7 @@ struct Avx2 {
         });
       }
       const Floats scale = LoadHalf(panel + 32 * group);
-      ForRows<kRows>([&](int64_t i) {
+      ForEachRow<kRows>([&](int64_t i) {
         const Floats product = {_mm256_cvtepi32_ps(products[i].low), _mm256_cvtepi32_ps(products[i].high)};
         results[i] = MulAdd(Mul(scale, product), RepeatFloat(scales + 4 * i), results[i]);
       });
@@ -235,17 +168,45 @@ struct Avx2 {
     }
   }
 
-  template <int kRows>
-  [[gnu::always_inline]] static void MultiplyF16(const uint8_t* weights, int64_t columns, const uint8_t* tile,
-                                                 int64_t row, Floats (&results)[kRows]) {
-    const uint8_t* floats = tile + row * 4;
-    for (int64_t column = 0; column < columns; ++column) {
-      _mm_prefetch(weights + kAhead, _MM_HINT_T0);
-      const Floats weight = LoadHalf(weights);
-      ForRows<kRows>([&](int64_t i) { results[i] = MulAdd(weight, RepeatFloat(floats + 4 * i), results[i]); });
-      weights += 32;
-      floats += 4 * predictd::kTileRows;
-    }
+ private:
+  // Integers for 16 outputs.
+  struct Ints {
+    __m256i low;
+    __m256i high;
+  };
+
+  [[gnu::always_inline]] static __m256 Turn(__m256 x, __m256 turns) {
+    const __m256 swapped = _mm256_permute_ps(x, 0xb1);
+    return _mm256_fmaddsub_ps(x, _mm256_moveldup_ps(turns), _mm256_mul_ps(swapped, _mm256_movehdup_ps(turns)));
+  }
+  [[gnu::always_inline]] static __m256i Magnitude(__m256 x) {
+    return _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff));
+  }
+  [[gnu::always_inline]] static __m256 Power(__m256 x) {
+    return _mm256_castsi256_ps(
+        _mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(x), 23), _mm256_set1_epi32(0x3f800000)));
+  }
+
+  // Makes the compiler finish the pending computations before it goes on: otherwise GCC 12 multiplies far ahead and
+  // runs out of registers, which halves the speed.
+  [[gnu::always_inline]] static void Settle(Ints& x) { asm volatile("" : "+x"(x.low), "+x"(x.high)); }
+
+  [[gnu::always_inline]] static __m256i LoadBytes(const uint8_t* from) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  }
+  // Four bytes, repeated in all lanes.
+  [[gnu::always_inline]] static __m256i Repeat(const uint8_t* from) {
+    int bytes;
+    std::memcpy(&bytes, from, sizeof(bytes));
+    return _mm256_set1_epi32(bytes);
+  }
+
+  // Adds x, which is unsigned, times four bytes of a row to the sums, in 16 bits.
+  [[gnu::always_inline]] static void AddProducts(Ints x, const uint8_t* bytes, Ints& sums) {
+    const __m256i row = Repeat(bytes);
+    sums.low = _mm256_add_epi16(sums.low, _mm256_maddubs_epi16(x.low, row));
+    sums.high = _mm256_add_epi16(sums.high, _mm256_maddubs_epi16(x.high, row));
+    Settle(sums);
   }
 };
 

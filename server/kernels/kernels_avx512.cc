@@ -1,12 +1,12 @@
 // AVX-512 with VNNI: a vector register holds an output for each of a panel's 16 rows. vpdpbusd multiplies 64 unsigned
-// with 64 signed bytes and adds each four neighbours to a 32-bit sum. The unsigned ones are the weights, a vector of
-// the panel; the signed ones are four bytes of one row of x, which the instruction itself repeats 16 times.
+// with 64 signed bytes and adds each four neighbours to a 32-bit sum. The unsigned bytes are the weights, a vector of
+// the panel; the signed bytes are four bytes of one row of x, which the instruction itself repeats 16 times.
 //
-// 8 rows of x at once: 8 sums of integers, 8 of floats, the vector, its two halves and a mask take 20 of 32 registers,
-// and a vector is loaded and split once for 16 multiplications.
+// 8 rows of x are multiplied at once: 8 sums of integers, 8 of floats, the vector, its two halves and a mask take 20 of
+// 32 registers, and a vector is loaded and split once for 16 multiplications.
 //
-// The bound: with many rows two multiplications of 64 bytes a cycle, of which the scales take a third; with one row the
-// memory.
+// The bound with many rows is two multiplications of 64 bytes per cycle, of which the scales take a third; with one row
+// it is the memory.
 #include <immintrin.h>
 
 #include <type_traits>
@@ -17,12 +17,12 @@ namespace predictd {
 namespace {
 
 struct Avx512 {
-  static constexpr const char* kName = "avx512";
   static constexpr int kTileRows = 8;
   static constexpr int kHeads = 4;
   static constexpr int kScoreBlocks = 4;
   static constexpr int kValueVectors = 4;
-  // How far ahead of what is multiplied memory is asked for: a few groups more than the processor itself does.
+  // How far ahead of the multiplication memory is prefetched: a few groups further than the processor itself
+  // prefetches.
   static constexpr int64_t kAhead = 4096;
 
   using Floats = __m512;
@@ -37,6 +37,8 @@ struct Avx512 {
     _mm256_storeu_si256(static_cast<__m256i*>(to), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
   static void Fetch(const void* from) { _mm_prefetch(from, _MM_HINT_T1); }
+  [[gnu::always_inline]] static void FetchWeights(const uint8_t* from) { _mm_prefetch(from + kAhead, _MM_HINT_T0); }
+  [[gnu::always_inline]] static Floats RepeatFloat(const uint8_t* from) { return _mm512_castsi512_ps(Repeat(from)); }
   static Floats Add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
   static Floats Sub(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
   static Floats Mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
@@ -56,7 +58,7 @@ struct Avx512 {
   }
   static float Largest(Floats x) { return _mm512_reduce_max_ps(x); }
   static float LargestMagnitude(Floats a, Floats b) {
-    // As integers: so NaN is more than infinity, and that more than all others.
+    // Compares as integers, in which NaN is larger than infinity, and infinity larger than all others.
     const __m512i bits = _mm512_set1_epi32(0x7fffffff);
     const int largest = _mm512_reduce_max_epi32(_mm512_max_epi32(_mm512_and_si512(_mm512_castps_si512(a), bits),
                                                                  _mm512_and_si512(_mm512_castps_si512(b), bits)));
@@ -75,41 +77,6 @@ struct Avx512 {
   }
 
   template <int kRows>
-  [[gnu::always_inline]] static void Multiply(const PackedMatrix& matrix, int64_t panel, const uint8_t* tile,
-                                              int64_t row, Floats* sums) {
-    const uint8_t* weights = matrix.Panel(panel);
-    Floats results[kRows];
-    ForRows<kRows>([&](int64_t i) { results[i] = Splat(0); });
-    switch (matrix.format) {
-      case WeightFormat::kQ4:
-        MultiplyQ4<kRows>(weights, matrix.groups(), tile, row, results);
-        break;
-      case WeightFormat::kQ8:
-        MultiplyQ8<kRows>(weights, matrix.groups(), tile, row, results);
-        break;
-      case WeightFormat::kF16:
-        MultiplyF16<kRows>(weights, matrix.columns, tile, row, results);
-        break;
-    }
-    ForRows<kRows>([&](int64_t i) { sums[i] = results[i]; });
-  }
-
- private:
-  template <int kRows, class Use>
-  [[gnu::always_inline]] static void ForRows(Use use) {
-#pragma GCC unroll 8
-    for (int64_t i = 0; i < kRows; ++i) use(i);
-  }
-
-  // Four bytes, or a float, repeated in all lanes.
-  [[gnu::always_inline]] static __m512i Repeat(const uint8_t* from) {
-    int bytes;
-    std::memcpy(&bytes, from, sizeof(bytes));
-    return _mm512_set1_epi32(bytes);
-  }
-  [[gnu::always_inline]] static Floats RepeatFloat(const uint8_t* from) { return _mm512_castsi512_ps(Repeat(from)); }
-
-  template <int kRows>
   [[gnu::always_inline]] static void MultiplyQ4(const uint8_t* weights, int64_t groups, const uint8_t* tile,
                                                 int64_t row, Floats (&results)[kRows]) {
     const __m512i low_bits = _mm512_set1_epi8(15);
@@ -117,24 +84,24 @@ struct Avx512 {
     const uint8_t* quants = tile + Activations::kQuants + row * kGroup;
     for (int64_t group = 0; group < groups; ++group) {
       __m512i products[kRows];
-      ForRows<kRows>([&](int64_t i) { products[i] = _mm512_setzero_si512(); });
+      ForEachRow<kRows>([&](int64_t i) { products[i] = _mm512_setzero_si512(); });
 #pragma GCC unroll 4
       for (int64_t j = 0; j < 4; ++j) {
-        _mm_prefetch(weights + kAhead + 64 * j, _MM_HINT_T0);
+        FetchWeights(weights + 64 * j);
         const __m512i both = _mm512_loadu_si512(weights + 64 * (j + 1));
         const __m512i low = _mm512_and_si512(both, low_bits);
         const __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), low_bits);
-        ForRows<kRows>([&](int64_t i) {
+        ForEachRow<kRows>([&](int64_t i) {
           products[i] = _mm512_dpbusd_epi32(products[i], low, Repeat(quants + i * kGroup + 4 * j));
         });
-        ForRows<kRows>([&](int64_t i) {
+        ForEachRow<kRows>([&](int64_t i) {
           products[i] = _mm512_dpbusd_epi32(products[i], high, Repeat(quants + i * kGroup + 16 + 4 * j));
         });
       }
-      _mm_prefetch(weights + kAhead + 256, _MM_HINT_T0);
+      FetchWeights(weights + 256);
       const Floats scale = LoadHalf(weights);
       const Floats minimum = LoadHalf(weights + 32);
-      ForRows<kRows>([&](int64_t i) {
+      ForEachRow<kRows>([&](int64_t i) {
         Floats sum = Mul(minimum, RepeatFloat(scales + Activations::kSums + 4 * i));
         sum = MulAdd(scale, _mm512_cvtepi32_ps(products[i]), sum);
         results[i] = MulAdd(sum, RepeatFloat(scales + 4 * i), results[i]);
@@ -154,19 +121,19 @@ struct Avx512 {
     const uint8_t* quants = tile + Activations::kQuants + row * kGroup;
     for (int64_t group = 0; group < groups; ++group) {
       __m512i products[kRows];
-      ForRows<kRows>([&](int64_t i) { products[i] = _mm512_setzero_si512(); });
+      ForEachRow<kRows>([&](int64_t i) { products[i] = _mm512_setzero_si512(); });
 #pragma GCC unroll 8
       for (int64_t j = 0; j < 8; ++j) {
-        _mm_prefetch(weights + kAhead + 64 * j, _MM_HINT_T0);
-        // Weights must be unsigned here: 128 more than they are.
+        FetchWeights(weights + 64 * j);
+        // The weights must be unsigned here, so 128 is added to them.
         const __m512i more = _mm512_xor_si512(_mm512_loadu_si512(weights + 64 * j), sign);
-        ForRows<kRows>([&](int64_t i) {
+        ForEachRow<kRows>([&](int64_t i) {
           products[i] = _mm512_dpbusd_epi32(products[i], more, Repeat(quants + i * kGroup + 4 * j));
         });
       }
       const Floats scale = LoadHalf(panel + 32 * group);
-      ForRows<kRows>([&](int64_t i) {
-        // Without what the 128 made of it. Both are integers below 2^24: exact.
+      ForEachRow<kRows>([&](int64_t i) {
+        // Subtracts the contribution of the 128. Both sums are integers below 2^24, so this is exact.
         const Floats product =
             MulAdd(Splat(-128), RepeatFloat(scales + Activations::kSums + 4 * i), _mm512_cvtepi32_ps(products[i]));
         results[i] = MulAdd(Mul(scale, product), RepeatFloat(scales + 4 * i), results[i]);
@@ -177,17 +144,12 @@ struct Avx512 {
     }
   }
 
-  template <int kRows>
-  [[gnu::always_inline]] static void MultiplyF16(const uint8_t* weights, int64_t columns, const uint8_t* tile,
-                                                 int64_t row, Floats (&results)[kRows]) {
-    const uint8_t* floats = tile + row * 4;
-    for (int64_t column = 0; column < columns; ++column) {
-      _mm_prefetch(weights + kAhead, _MM_HINT_T0);
-      const Floats weight = LoadHalf(weights);
-      ForRows<kRows>([&](int64_t i) { results[i] = MulAdd(weight, RepeatFloat(floats + 4 * i), results[i]); });
-      weights += 32;
-      floats += 4 * predictd::kTileRows;
-    }
+ private:
+  // Four bytes, repeated in all lanes.
+  [[gnu::always_inline]] static __m512i Repeat(const uint8_t* from) {
+    int bytes;
+    std::memcpy(&bytes, from, sizeof(bytes));
+    return _mm512_set1_epi32(bytes);
   }
 };
 

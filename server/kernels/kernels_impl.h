@@ -1,23 +1,27 @@
 #ifndef PREDICTD_SERVER_KERNELS_KERNELS_IMPL_H_
 #define PREDICTD_SERVER_KERNELS_KERNELS_IMPL_H_
 
-// The kernels, written with the operations of an instruction set. Only for the files that compile them for one. These
-// may use no function that others compile, too, and that is not always inlined: of such a function the linker keeps
-// one, and that might be one which this processor cannot run. For the same reason all of this is in an unnamed
-// namespace. A test looks at the library's instructions.
+// The kernels, written in terms of an instruction set's operations. Include this only in the files that compile them
+// for one instruction set. Those files may use no function that other files compile as well and that is not always
+// inlined: the linker keeps only one copy of such a function, which might be one that this processor cannot run. For
+// the same reason everything here is in an unnamed namespace. A test checks the library's instructions.
 //
 // An instruction set `Isa` has
-//   Floats, 16 of them, and Splat, Load, LoadHalf, Store, StoreHalf, Add, Sub, Mul, Div, and Max and Min, which are the
-//   second argument if one is NaN
+//   Floats, 16 of them, and Splat, Load, LoadHalf, Store, StoreHalf, Add, Sub, Mul, Div, and Max and Min, which return
+//   the second argument if one is NaN
 //   MulAdd(a, b, c) = a * b + c
 //   TurnPairs(x, turns): (a, b) and (cos, sin) to (a cos - b sin, a sin + b cos)
 //   Sum(x), Largest(x): over the lanes; pairs i and i + 8, then i and i + 4, then i and i + 2, then the two
 //   LargestMagnitude(a, b): of all lanes; not finite if one is not
-//   PowerOfTwo(x): 2^n for each lane, n being what was added to 1.5 * 2^23
+//   PowerOfTwo(x): 2^n for each lane, where x is n + 1.5 * 2^23
 //   Quantize(a, b, factor, to): 32 numbers times the factor, rounded to nearest even, as bytes; returns their sum
-//   Fetch(from): asks for the 64 bytes there to be brought near; any address will do
+//   Fetch(from): prefetches the 64 bytes at that address, which may be any address
+//   FetchWeights(from): prefetches the weights that are multiplied some time after those at that address, if it helps;
+//   always inlined, as GCC drops calls of a function that only prefetches
+//   RepeatFloat(from): the float at that address in all lanes
 //   kTileRows: rows of x that are multiplied at once, a divisor of 8
-//   Multiply<kRows>(matrix, panel, tile, sums): sums of products of kRows rows of a tile with the rows of a panel
+//   MultiplyQ4<kRows>, MultiplyQ8<kRows>(weights, groups, tile, row, results): add to the results the products of kRows
+//   rows of a tile, from `row` on, with the rows of the panel that has these weights
 //   kScoreBlocks, kValueVectors, kHeads: what attention keeps in registers
 
 #include <cfloat>
@@ -33,21 +37,28 @@ namespace {
 
 constexpr int64_t kLanes = 16;
 
+// Calls use(i) for i from 0 to kRows - 1, without a loop.
+template <int kRows, class Use>
+[[gnu::always_inline]] inline void ForEachRow(Use use) {
+#pragma GCC unroll 8
+  for (int64_t i = 0; i < kRows; ++i) use(i);
+}
+
 template <class Isa>
 struct KernelsOf {
   using Floats = typename Isa::Floats;
 
   static Floats Exp(Floats x) {
-    // Below that it would be denormal; above, infinite. NaN stays, as the second argument.
+    // Below -87 the result would be denormal, above 88 infinite. NaN passes through, as it is the second argument.
     x = Isa::Max(Isa::Splat(-87.0F), x);
     x = Isa::Min(Isa::Splat(88.0F), x);
-    constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: what is added to it is rounded to an integer.
+    constexpr float kRound = 12582912.0F;  // Adding 1.5 * 2^23 rounds to an integer.
     const Floats shifted = Isa::MulAdd(x, Isa::Splat(1.44269504F), Isa::Splat(kRound));
     const Floats n = Isa::Sub(shifted, Isa::Splat(kRound));
     // ln 2 in two parts, of which the first has few bits.
     Floats r = Isa::MulAdd(n, Isa::Splat(-0.693359375F), x);
     r = Isa::MulAdd(n, Isa::Splat(2.12194440e-4F), r);
-    // Of Cephes' expf: off by 1e-7 at most.
+    // The polynomial of Cephes' expf, with an error of at most 1e-7.
     Floats p = Isa::Splat(1.9875691500e-4F);
     p = Isa::MulAdd(p, r, Isa::Splat(1.3981999507e-3F));
     p = Isa::MulAdd(p, r, Isa::Splat(8.3334519073e-3F));
@@ -74,14 +85,14 @@ struct KernelsOf {
     }
   }
 
-  // Puts 32 numbers into a group of a row.
+  // Stores 32 numbers in a group of a row.
   static void PutQuantized(const float* x, int64_t lane, uint8_t* group) {
     const Floats a = Isa::Load(x);
     const Floats b = Isa::Load(x + kLanes);
     const float largest = Isa::LargestMagnitude(a, b);
-    // Of less, the factor would be infinite: such numbers count as zeros.
+    // For smaller numbers the factor would be infinite; they count as zeros.
     const bool any = largest >= FLT_MIN * 128;
-    // What is not finite must not become something that looks like a result.
+    // A value that is not finite must not become something that looks like a result.
     const float scale = !std::isfinite(largest) ? NAN : any ? largest / 127.0F : 0.0F;
     const float factor = any && std::isfinite(largest) ? 127.0F / largest : 0.0F;
     const auto sum = static_cast<float>(Isa::Quantize(a, b, factor, group + Activations::kQuants + lane * kGroup));
@@ -102,20 +113,55 @@ struct KernelsOf {
     }
   }
 
-  // Calls use(first row of the tile, products of its rows with the panel's) for all tiles.
+  template <int kRows>
+  [[gnu::always_inline]] static void MultiplyF16(const uint8_t* weights, int64_t columns, const uint8_t* tile,
+                                                 int64_t row, Floats (&results)[kRows]) {
+    const uint8_t* floats = tile + row * 4;
+    for (int64_t column = 0; column < columns; ++column) {
+      Isa::FetchWeights(weights);
+      const Floats weight = Isa::LoadHalf(weights);
+      ForEachRow<kRows>(
+          [&](int64_t i) { results[i] = Isa::MulAdd(weight, Isa::RepeatFloat(floats + 4 * i), results[i]); });
+      weights += 2 * kLanes;
+      floats += 4 * kTileRows;
+    }
+  }
+
+  // The products of kRows rows of a tile, from `row` on, with the rows of a panel.
+  template <int kRows>
+  [[gnu::always_inline]] static void MultiplyPanel(const PackedMatrix& matrix, int64_t panel, const uint8_t* tile,
+                                                   int64_t row, Floats* products) {
+    const uint8_t* weights = matrix.Panel(panel);
+    Floats results[kRows];
+    ForEachRow<kRows>([&](int64_t i) { results[i] = Isa::Splat(0); });
+    switch (matrix.format) {
+      case WeightFormat::kQ4:
+        Isa::template MultiplyQ4<kRows>(weights, matrix.groups(), tile, row, results);
+        break;
+      case WeightFormat::kQ8:
+        Isa::template MultiplyQ8<kRows>(weights, matrix.groups(), tile, row, results);
+        break;
+      case WeightFormat::kF16:
+        MultiplyF16<kRows>(weights, matrix.columns, tile, row, results);
+        break;
+    }
+    ForEachRow<kRows>([&](int64_t i) { products[i] = results[i]; });
+  }
+
+  // Calls use(first row of the tile, products of its rows with the panel's, number of rows) for all tiles.
   template <class Use>
   static void ForTiles(const PackedMatrix& matrix, int64_t panel, const Activations& x, int64_t rows, Use use) {
     for (int64_t row = 0; row < rows; row += Isa::kTileRows) {
       ForRows<Isa::kTileRows>(
           rows - row, [&](auto count) __attribute__((always_inline)) {
             Floats sums[count];
-            Isa::template Multiply<count>(matrix, panel, x.Tile(row), row % kTileRows, sums);
+            MultiplyPanel<count>(matrix, panel, x.Tile(row), row % kTileRows, sums);
             use(row, sums, count);
           });
     }
   }
 
-  // Calls use(integral constant) with the smaller one of `rows` and kMost.
+  // Calls use(integral constant) with the smaller of `rows` and kMost.
   template <int kMost, class Use>
   [[gnu::always_inline]] static void ForRows(int64_t rows, Use use) {
     if constexpr (kMost > 1) {
@@ -148,8 +194,8 @@ struct KernelsOf {
                 Floats gate[count];
                 Floats up[count];
                 const int64_t panel = 4 * group + 2 * half;
-                Isa::template Multiply<count>(gate_up, panel, x.Tile(row), row % kTileRows, gate);
-                Isa::template Multiply<count>(gate_up, panel + 1, x.Tile(row), row % kTileRows, up);
+                MultiplyPanel<count>(gate_up, panel, x.Tile(row), row % kTileRows, gate);
+                MultiplyPanel<count>(gate_up, panel + 1, x.Tile(row), row % kTileRows, up);
                 for (int i = 0; i < count; ++i) {
                   const Floats divisor = Isa::Add(one, Exp(Isa::Sub(Isa::Splat(0), gate[i])));
                   Isa::Store(gated[i] + half * kLanes, Isa::Mul(Isa::Div(gate[i], divisor), up[i]));
@@ -189,7 +235,7 @@ struct KernelsOf {
     StoreAs<float>(key, value, position, cache);
   }
 
-  // Asks for kVectors vectors.
+  // Prefetches kVectors vectors.
   template <int kVectors, class Element>
   [[gnu::always_inline]] static void FetchVectors(const Element* from) {
     constexpr int kStep = 64 / sizeof(Element);
@@ -197,7 +243,7 @@ struct KernelsOf {
     for (int64_t i = 0; i < kVectors * kLanes; i += kStep) Isa::Fetch(from + i);
   }
 
-  // Scores of kHeads queries for kBlocks blocks of 16 positions, whose values will be needed next.
+  // The scores of kHeads queries for kBlocks blocks of 16 positions, whose values will be needed next.
   template <int kHeads, int kBlocks, class Element>
   [[gnu::always_inline]] static void Score(const float* queries, int64_t width, const Element* keys,
                                            const Element* values, float scale, int64_t stride, float* scores,
@@ -230,7 +276,7 @@ struct KernelsOf {
     }
   }
 
-  // out[head] = sum of weights[head][position] * values[position], kVectors * 16 elements of it.
+  // out[head] = sum of weights[head][position] * values[position], for kVectors * 16 elements of it.
   template <int kHeads, int kVectors, class Element>
   [[gnu::always_inline]] static void Weigh(const float* weights, int64_t stride, const Element* values, int64_t width,
                                            int64_t count, const float* factors, const Element* next, float* out) {
@@ -271,7 +317,7 @@ struct KernelsOf {
     const int64_t stride = blocks * kLanes;
     const float scale = 1.0F / std::sqrt(static_cast<float>(width));
     Floats largest[kHeads];
-    // Of the block that has positions beyond the last one only those before it count.
+    // In the block that extends beyond the last position, only the positions up to the last one count.
     Floats ignored[kHeads];
     for (int head = 0; head < kHeads; ++head) largest[head] = ignored[head] = Isa::Splat(-INFINITY);
     const int64_t full = count / kLanes;
@@ -292,7 +338,7 @@ struct KernelsOf {
       const Floats top = Isa::Splat(Isa::Largest(largest[head]));
       Floats sum = Isa::Splat(0);
       for (int64_t i = 0; i < stride; i += kLanes) {
-        // What has no weight has exp(-87) of the largest one's: nothing, beside it.
+        // Positions beyond the last one get exp(-87) of the largest weight, which is nothing beside it.
         const Floats weight = Exp(Isa::Sub(Isa::Load(row + i), top));
         Isa::Store(row + i, weight);
         sum = Isa::Add(sum, weight);
@@ -327,7 +373,7 @@ struct KernelsOf {
     AttendTo<float>(queries, heads, cache, count, next, scratch, out);
   }
 
-  static constexpr Kernels kKernels = {Isa::kName, Normalize, Put, Multiply, MultiplyGated, Rotate, Store, Attend};
+  static constexpr Kernels kKernels = {Normalize, Put, Multiply, MultiplyGated, Rotate, Store, Attend};
 };
 
 }  // namespace

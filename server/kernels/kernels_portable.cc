@@ -1,11 +1,10 @@
-// For any processor: plain loops over 16 lanes, which the compiler turns into what vectors there are.
+// For any processor: plain loops over 16 lanes, which the compiler turns into whatever vectors there are.
 #include "server/kernels/kernels_impl.h"
 
 namespace predictd {
 namespace {
 
 struct Portable {
-  static constexpr const char* kName = "portable";
   static constexpr int kTileRows = 4;
   static constexpr int kHeads = 2;
   static constexpr int kScoreBlocks = 1;
@@ -33,6 +32,12 @@ struct Portable {
     std::memcpy(to, halves, sizeof(halves));
   }
   static void Fetch(const void* from) { __builtin_prefetch(from); }
+  [[gnu::always_inline]] static void FetchWeights(const uint8_t* /*from*/) {}
+  static Floats RepeatFloat(const uint8_t* from) {
+    float x;
+    std::memcpy(&x, from, sizeof(x));
+    return Splat(x);
+  }
   static Floats Add(const Floats& a, const Floats& b) {
     return Each([&](int i) { return a.lanes[i] + b.lanes[i]; });
   }
@@ -76,7 +81,7 @@ struct Portable {
     return largest;
   }
   static float LargestMagnitude(const Floats& a, const Floats& b) {
-    // As integers: so NaN is more than infinity, and that more than all others.
+    // Compares as integers, in which NaN is larger than infinity, and infinity larger than all others.
     uint32_t largest = 0;
     for (const Floats* x : {&a, &b}) {
       for (const float lane : x->lanes) {
@@ -93,7 +98,7 @@ struct Portable {
     int sum = 0;
     for (int i = 0; i < kGroup; ++i) {
       const float scaled = (i < kLanes ? a.lanes[i] : b.lanes[i - kLanes]) * factor;
-      // NaN cannot be converted.
+      // NaN cannot be converted to an integer.
       const int quant = std::isnan(scaled) ? 0 : static_cast<int>(std::lrint(scaled));
       to[i] = static_cast<uint8_t>(static_cast<int8_t>(quant));
       sum += quant;
@@ -102,25 +107,25 @@ struct Portable {
   }
 
   template <int kRows>
-  static void Multiply(const PackedMatrix& matrix, int64_t panel, const uint8_t* tile, int64_t row, Floats* sums) {
-    const uint8_t* weights = matrix.Panel(panel);
-    for (int i = 0; i < kRows; ++i) sums[i] = Splat(0);
-    for (int64_t group = 0; group < matrix.groups(); ++group) {
-      if (matrix.format == WeightFormat::kF16) {
-        MultiplyF16<kRows>(weights + group * 1024, tile + (group * kGroup * predictd::kTileRows + row) * 4, sums);
-        continue;
-      }
-      const bool q4 = matrix.format == WeightFormat::kQ4;
-      const uint8_t* quants = q4 ? weights + group * 320 + 64 : weights + (matrix.groups() + 1) / 2 * 64 + group * 512;
-      const Floats scale = LoadHalf(q4 ? weights + group * 320 : weights + group * 32);
-      const Floats minimum = q4 ? LoadHalf(weights + group * 320 + 32) : Splat(0);
-      const uint8_t* x = tile + group * Activations::kGroupBytes;
-      for (int i = 0; i < kRows; ++i) {
-        const uint8_t* bytes = x + Activations::kQuants + (row + i) * kGroup;
-        const Floats product = q4 ? ProductQ4(quants, bytes) : ProductQ8(quants, bytes);
-        const Floats sum = MulAdd(scale, product, Mul(minimum, RepeatFloat(x + Activations::kSums + (row + i) * 4)));
-        sums[i] = MulAdd(sum, RepeatFloat(x + (row + i) * 4), sums[i]);
-      }
+  static void MultiplyQ4(const uint8_t* weights, int64_t groups, const uint8_t* tile, int64_t row,
+                         Floats (&results)[kRows]) {
+    for (int64_t group = 0; group < groups; ++group) {
+      const uint8_t* quants = weights + 64;
+      AddGroup<kRows>(
+          LoadHalf(weights), LoadHalf(weights + 32), tile + group * Activations::kGroupBytes, row,
+          [&](const uint8_t* bytes) { return ProductQ4(quants, bytes); }, results);
+      weights += 320;
+    }
+  }
+  template <int kRows>
+  static void MultiplyQ8(const uint8_t* panel, int64_t groups, const uint8_t* tile, int64_t row,
+                         Floats (&results)[kRows]) {
+    const uint8_t* quants = panel + (groups + 1) / 2 * 64;
+    for (int64_t group = 0; group < groups; ++group) {
+      AddGroup<kRows>(
+          LoadHalf(panel + group * 32), Splat(0), tile + group * Activations::kGroupBytes, row,
+          [&](const uint8_t* bytes) { return ProductQ8(quants, bytes); }, results);
+      quants += 512;
     }
   }
 
@@ -141,25 +146,41 @@ struct Portable {
     std::memcpy(&x, &bits, sizeof(x));
     return x;
   }
-  static Floats RepeatFloat(const uint8_t* from) {
-    float x;
-    std::memcpy(&x, from, sizeof(x));
-    return Splat(x);
+
+  // Adds the products of a group, whose quants `product` multiplies with the bytes of a row.
+  template <int kRows, class Product>
+  [[gnu::always_inline]] static void AddGroup(const Floats& scale, const Floats& minimum, const uint8_t* x, int64_t row,
+                                              Product product, Floats (&results)[kRows]) {
+    for (int i = 0; i < kRows; ++i) {
+      const Floats offset = Mul(minimum, RepeatFloat(x + Activations::kSums + (row + i) * 4));
+      const Floats sum = MulAdd(scale, product(x + Activations::kQuants + (row + i) * kGroup), offset);
+      results[i] = MulAdd(sum, RepeatFloat(x + (row + i) * 4), results[i]);
+    }
   }
 
   static int Signed(uint8_t byte) { return byte < 128 ? byte : byte - 256; }
 
+  // Four bits times eight bits: a lane's products are added up in four parts, of which each fits into 16 bits.
   static Floats ProductQ4(const uint8_t* weights, const uint8_t* bytes) {
-    int sums[kLanes] = {};
-    for (int i = 0; i < kGroup / 2; ++i) {
-      const int low = Signed(bytes[i]);
-      const int high = Signed(bytes[kGroup / 2 + i]);
-      for (int lane = 0; lane < kLanes; ++lane) {
-        const int both = weights[i / 4 * 64 + lane * 4 + i % 4];
-        sums[lane] += (both & 15) * low + (both >> 4) * high;
+    int16_t parts[4 * kLanes] = {};
+    for (int first = 0; first < kGroup / 2; first += 4) {
+      int16_t low[kLanes];
+      int16_t high[kLanes];
+      for (int i = 0; i < kLanes; ++i) {
+        low[i] = static_cast<int16_t>(Signed(bytes[first + i % 4]));
+        high[i] = static_cast<int16_t>(Signed(bytes[kGroup / 2 + first + i % 4]));
+      }
+      for (int part = 0; part < 4 * kLanes; part += kLanes) {
+        for (int i = 0; i < kLanes; ++i) {
+          const int both = weights[kLanes * first + part + i];
+          parts[part + i] = static_cast<int16_t>(parts[part + i] + (both & 15) * low[i] + (both >> 4) * high[i]);
+        }
       }
     }
-    return Each([&](int i) { return static_cast<float>(sums[i]); });
+    return Each([&](int i) {
+      const int16_t* four = &parts[ptrdiff_t{4} * i];
+      return static_cast<float>(four[0] + four[1] + four[2] + four[3]);
+    });
   }
 
   static Floats ProductQ8(const uint8_t* weights, const uint8_t* bytes) {
@@ -171,16 +192,6 @@ struct Portable {
       }
     }
     return Each([&](int i) { return static_cast<float>(sums[i]); });
-  }
-
-  template <int kRows>
-  static void MultiplyF16(const uint8_t* weights, const uint8_t* floats, Floats* sums) {
-    for (int64_t column = 0; column < kGroup; ++column) {
-      const Floats weight = LoadHalf(weights + column * 32);
-      for (int i = 0; i < kRows; ++i) {
-        sums[i] = MulAdd(weight, RepeatFloat(floats + (column * predictd::kTileRows + i) * 4), sums[i]);
-      }
-    }
   }
 };
 

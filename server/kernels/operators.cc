@@ -1,5 +1,5 @@
 // The operators of torch.ops.predictd. All arguments are checked here, before any thread is started: nothing within a
-// team checks or throws. Any number of threads may call them at once, if none writes what another one uses.
+// team checks or throws. Any number of threads may call them at once, as long as none writes what another one uses.
 
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
@@ -24,11 +24,12 @@ namespace {
 
 using at::Tensor;
 
-// So that no product of sizes overflows.
+// Limits under which no product of sizes overflows.
 constexpr int64_t kMostRows = int64_t{1} << 24;
 constexpr int64_t kMostColumns = int64_t{1} << 24;
 
-// Runs a function on a team of this thread's number of intra-op threads; alone within a parallel region of others.
+// Runs a function on a team of this thread's number of intra-op threads, or on this thread alone within another
+// parallel region.
 template <class Body>
 void RunTeam(Scratch& scratch, int64_t phases, Body body) {
   const int threads = omp_in_parallel() != 0 ? 1 : at::get_num_threads();
@@ -71,7 +72,7 @@ PackedMatrix Matrix(const Tensor& packed, int64_t columns, const char* name) {
           .columns = columns};
 }
 
-// Of a matrix that must have so many rows.
+// The matrix, which must have that many rows.
 PackedMatrix Matrix(const Tensor& packed, int64_t rows, int64_t columns, const char* name) {
   const PackedMatrix matrix = Matrix(packed, columns, name);
   TORCH_CHECK(matrix.rows == rows, name, ": expected ", rows, " rows, got ", matrix.rows);
@@ -189,8 +190,8 @@ LayerCache Cache(const Tensor& cache) {
           .head_width = cache.size(4)};
 }
 
-// Whose rows they are. `cache` stands for those of all layers. Returns the positions, which the rows refer to: a copy,
-// that nobody changes while it is used.
+// Sets the rows of `decoding`. `cache` stands for the caches of all layers. Returns the positions to which the rows
+// refer: a copy, so that nobody changes them while they are used.
 std::vector<int64_t> SetRows(const Tensor& positions, int64_t first_slot, const Tensor& turns, const LayerCache& cache,
                              Decoding& decoding) {
   TORCH_CHECK(positions.dim() == 2 && positions.numel() == decoding.rows.count(), "positions: expected ",
@@ -264,7 +265,7 @@ void FeedForwardBlock(const Tensor& x, const Tensor& norm, double epsilon, const
   RunTeam(scratch, kFeedForwardPhases, [&](Member& member) { RunFeedForward(decoding, weights, scratch, member); });
 }
 
-// One of a list that is empty or has one for each layer.
+// The layer's tensor in a list that is empty or has one for each layer.
 std::optional<Tensor> OneOf(at::TensorList list, size_t layer, size_t layers, const char* name) {
   TORCH_CHECK(list.empty() || list.size() == layers, name, ": expected none, or one for each of ", layers,
               " layers, got ", list.size());
@@ -349,7 +350,7 @@ void CopySlot(const Tensor& cache, int64_t source, int64_t destination, int64_t 
 }
 
 std::vector<Tensor> Place(at::TensorList tensors) {
-  // Vectors are read from multiples of 64 bytes.
+  // Vectors are read at multiples of 64 bytes.
   constexpr int64_t kAlignment = 64;
   int64_t bytes = 0;
   for (const Tensor& tensor : tensors) {
@@ -370,14 +371,14 @@ std::vector<Tensor> Place(at::TensorList tensors) {
 
 }  // namespace
 
-// What the matrices, the cache and the rest look like is said in packed_matrix.h and decoder_layer.h.
+// packed_matrix.h and decoder_layer.h describe the layouts of the matrices, the cache and the rest.
 TORCH_LIBRARY(predictd, library) {
-  // Matrices. Groups of 32 columns have a scale, and for 4 bits a minimum, in half precision.
+  // Packs matrices. Groups of 32 columns have a scale, and for 4 bits a minimum, in half precision.
   library.def("pack_q4(Tensor quants, Tensor scales, Tensor minima) -> Tensor", PackQ4Tensor);
   library.def("pack_q8(Tensor quants, Tensor scales) -> Tensor", PackQ8Tensor);
   library.def("pack_f16(Tensor weight) -> Tensor", PackF16Tensor);
   library.def("unpack(Tensor packed, int columns) -> Tensor", Unpack);
-  // Rows of a packed matrix. One that was padded has more than there are tokens: zeros.
+  // Looks up rows of a packed matrix. A padded matrix has more rows than there are tokens; the rest are zeros.
   library.def("embedding(Tensor tokens, Tensor packed, int columns) -> Tensor", Embedding);
   library.def("linear(Tensor x, Tensor packed, Tensor? norm, float epsilon) -> Tensor", Linear);
   library.def(
@@ -386,8 +387,8 @@ TORCH_LIBRARY(predictd, library) {
       AttentionBlock);
   library.def("feed_forward_(Tensor(a!) x, Tensor norm, float epsilon, Tensor gate_up, Tensor down) -> ()",
               FeedForwardBlock);
-  // All blocks of a decoder in one parallel region. `weights` has six for each layer: attention norm, qkv, output, feed
-  // forward norm, gate_up, down.
+  // Runs all blocks of a decoder in one parallel region. `weights` has six tensors for each layer: attention norm, qkv,
+  // output, feed forward norm, gate_up, down.
   library.def(
       "layers_(Tensor(a!) x, float epsilon, Tensor[] weights, Tensor[] biases, Tensor[] head_norms, Tensor turns, "
       "Tensor positions, int first_slot, Tensor(b!)[] cache) -> ()",
@@ -395,7 +396,7 @@ TORCH_LIBRARY(predictd, library) {
   library.def("make_cache(int slots, int kv_heads, int positions, int head_width, ScalarType dtype) -> Tensor",
               MakeCache);
   library.def("copy_slot_(Tensor(a!) cache, int source, int destination, int begin, int end) -> ()", CopySlot);
-  // Copies tensors to huge pages, one behind the other.
+  // Copies tensors to huge pages, one after the other.
   library.def("place(Tensor[] tensors) -> Tensor[]", Place);
 }
 

@@ -26,7 +26,7 @@ float Half(const uint8_t* from) {
   return static_cast<float>(half);
 }
 
-// Where a column of a row is, from the first vector of its group on.
+// The offset of a row's column from its group's first vector.
 int64_t Place(int64_t row, int64_t column) {
   return column / kVectorColumns * kVectorBytes + row * kVectorColumns + column % kVectorColumns;
 }
@@ -76,7 +76,7 @@ void PackQ8(const int8_t* quants, const uint16_t* scales, int64_t rows, int64_t 
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t lane = row % kPanelRows;
     uint8_t* panel = packed + row / kPanelRows * panel_bytes;
-    // The padding too: what is stored should not depend on what was in memory.
+    // The padding is cleared too: what is stored should not depend on what was in memory.
     if (lane == 0) std::memset(panel, 0, static_cast<size_t>(Q8ScaleBytes(groups)));
     for (int64_t group = 0; group < groups; ++group) {
       PutHalf(scales[row * groups + group], panel + group * kScaleBytes + 2 * lane);

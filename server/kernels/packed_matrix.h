@@ -7,18 +7,19 @@
 
 namespace predictd {
 
-// What the numbers of a matrix are, each 32 beside each other in a row (a group) with
+// The format of a matrix's numbers. Each 32 consecutive numbers of a row (a group) have in common:
 //   kQ4   a scale and a minimum in half precision:  w = scale * (0 to 15) + minimum
 //   kQ8   a scale in half precision:                w = scale * (-128 to 127)
-//   kF16  nothing: they are in half precision themselves
+//   kF16  nothing: the numbers themselves are in half precision
 enum class WeightFormat { kQ4, kQ8, kF16 };
 
 inline constexpr int64_t kPanelRows = 16;
 inline constexpr int64_t kGroup = 32;
 
-// A matrix [rows, columns] in the order in which it is multiplied: panel after panel of 16 rows, in each group after
-// group of columns. 16 rows are the outputs that one vector register of 64 bytes (or two of 32) holds as floats, and
-// four columns of each are what one instruction multiplies with 8-bit integers and sums: so 64 bytes are
+// A matrix [rows, columns] in the order in which it is multiplied: panel after panel of 16 rows, and in each panel
+// group after group of columns. 16 rows are the outputs that one vector register of 64 bytes (or two of 32) holds as
+// floats, and four columns of each row are what one instruction multiplies as 8-bit integers and sums up. So 64 bytes
+// are
 //
 //        row 0              row 1                    row 15
 //   | k, k+1, k+2, k+3 | k, k+1, k+2, k+3 | ... | k, k+1, k+2, k+3 |
@@ -30,7 +31,7 @@ inline constexpr int64_t kGroup = 32;
 //   kF16   a group is   | 32 x 16 halves |                                         1024 bytes
 //          in vector k is column k of all rows
 //
-// Every vector of bytes begins at a multiple of 64, if the matrix does. Memory is read from its beginning to its end.
+// Every vector of bytes begins at a multiple of 64 if the matrix does. Memory is read from beginning to end.
 struct PackedMatrix {
   const uint8_t* data = nullptr;
   WeightFormat format = WeightFormat::kQ4;
@@ -43,23 +44,23 @@ struct PackedMatrix {
   [[gnu::always_inline]] const uint8_t* Panel(int64_t index) const;
 };
 
-// Of one panel.
+// The bytes of one panel.
 int64_t PanelBytes(WeightFormat format, int64_t columns);
-// Of a matrix whose panels have so many bytes; nothing if no format has.
+// The format of a matrix whose panels have that many bytes; nullopt if no format does.
 std::optional<WeightFormat> FormatOf(int64_t panel_bytes, int64_t columns);
 
 inline const uint8_t* PackedMatrix::Panel(int64_t index) const {
   return data + index * PanelBytes(format, columns);
 }
 
-// Pack row-major arrays; `packed` has room for rows / 16 panels. Scales and minima are bits of half precision, one for
+// Pack row-major arrays; `packed` has room for rows / 16 panels. Scales and minima are half-precision bits, one for
 // each group of each row.
 void PackQ4(const uint8_t* quants, const uint16_t* scales, const uint16_t* minima, int64_t rows, int64_t columns,
             uint8_t* packed);
 void PackQ8(const int8_t* quants, const uint16_t* scales, int64_t rows, int64_t columns, uint8_t* packed);
 void PackF16(const uint16_t* halves, int64_t rows, int64_t columns, uint8_t* packed);
 
-// What the numbers of a row mean.
+// Converts a row to floats.
 void UnpackRow(const PackedMatrix& matrix, int64_t row, float* to);
 
 }  // namespace predictd

@@ -15,24 +15,25 @@ struct Part {
   int64_t index = 0;
   int64_t count = 1;
 
-  // Its part of so many things that cost the same.
+  // The range of this part among `things` things that cost the same.
   Span Of(int64_t things) const { return {things * index / count, things * (index + 1) / count}; }
 };
 
 // Work that the threads of a team do together, phase after phase: a phase begins when the one before it is done. A step
-// has hundreds of them, microseconds long.
+// has hundreds of phases that last microseconds each.
 //
-// Members take parts of a phase as they come, and none waits for one who has nothing to do: a thread that has lost its
-// processor to others holds up the team only if it was computing, and finds the phases done that it missed.
+// Members take parts of a phase as they arrive, and nobody waits for a member that has nothing to do: a thread that
+// lost its processor to other processes delays the team only if it was computing, and finds the phases that it missed
+// done.
 class Team {
  public:
-  // Of at most so many phases. Lives until all members have done them.
+  // A team for at most `phases` phases. It must live until all members have done them.
   explicit Team(int64_t phases) : phases_(static_cast<size_t>(phases)) {}
 
  private:
   friend class Member;
   struct alignas(64) Phase {
-    // The next part to be taken, and how many are done.
+    // The next part to be taken, and the number of parts that are done.
     std::atomic<int64_t> next = 0;
     std::atomic<int64_t> done = 0;
   };
@@ -45,11 +46,11 @@ class Member {
  public:
   Member(int index, int count, Team& team) : index_(index), count_(count), team_(team) {}
 
-  // From 0 up to the number of members.
+  // Between 0 and the number of members - 1.
   int index() const { return index_; }
 
-  // Calls use(Part) for parts of so many things, until all members together have done all. What they have written is
-  // then seen by all.
+  // Calls use(Part) for parts of `things` things, until all members together have done all of them. Every member then
+  // sees what the others have written.
   template <class Use>
   void Divide(int64_t things, Use use) {
     Team::Phase& phase = team_.phases_[phase_++];
@@ -59,7 +60,8 @@ class Member {
     for (int64_t part = 0; (part = phase.next.fetch_add(1, std::memory_order_relaxed)) < parts; ++mine) {
       use(Part{.index = part, .count = parts});
     }
-    // Notifying looks whether someone sleeps: not before those who are about to can see that all is done.
+    // Notifying checks whether a member sleeps. That check must not come before members that are about to sleep can see
+    // that everything is done.
     if (mine > 0 && phase.done.fetch_add(mine, std::memory_order_seq_cst) + mine == parts) {
       phase.done.notify_all();
       return;
@@ -68,9 +70,9 @@ class Member {
   }
 
  private:
-  // More parts even out what members differ by, and cost a tenth of a microsecond each.
+  // More parts even out differences between members, and cost a tenth of a microsecond each.
   static constexpr int64_t kPartsPerMember = 4;
-  // About as long as a part may take.
+  // The number of checks before a member sleeps: about as long as a part may take.
   static constexpr int kSpins = 300;
 
   static void Wait(const std::atomic<int64_t>& done, int64_t parts) {

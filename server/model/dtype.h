@@ -30,7 +30,7 @@ enum class DType : uint8_t {
 // Bytes of one element; 0 for BYTES, whose elements have lengths of their own.
 size_t ByteWidth(DType dtype);
 
-// "FP32".
+// The type's name: "FP32".
 absl::string_view DTypeName(DType dtype);
 
 // The inverse of DTypeName.

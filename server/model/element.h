@@ -10,11 +10,11 @@
 
 namespace predictd {
 
-// One element as it lies in a tensor: the first ByteWidth(dtype) bytes.
+// One element as a tensor stores it: the first ByteWidth(dtype) bytes.
 using ElementBytes = std::array<std::byte, 8>;
 
-// The number as an element of that type; nullopt if the type cannot hold it: beyond its range, a fraction for an
-// integer, a BOOL that is neither 0 nor 1, or BYTES. Floats are rounded to the nearest.
+// The number as an element of that type. nullopt if the type cannot hold it: it is out of range, a fraction for an
+// integer, neither 0 nor 1 for a BOOL, or the type is BYTES. Floats are rounded to the nearest.
 std::optional<ElementBytes> ToElement(DType dtype, int64_t value);
 std::optional<ElementBytes> ToElement(DType dtype, double value);
 

@@ -1,5 +1,6 @@
 #include "server/model/generator_reader.h"
 
+#include <limits>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -39,6 +40,34 @@ void ReadBos(TableReader& reader, GeneratorConfig& config) {
   config.bos_token_id = static_cast<int32_t>(id);
 }
 
+// Integers are accepted as well.
+void ReadNumber(TableReader& reader, absl::string_view key, absl::string_view expected, double least, double most,
+                double& value) {
+  const toml::node* node = reader.Find(key);
+  if (node == nullptr) return;
+  const std::optional<double> read = node->is_number() ? node->value<double>() : std::nullopt;
+  // Written so that NaN fails, since every comparison with NaN is false.
+  if (!read.has_value() || !(*read >= least && *read <= most)) return reader.Fail(key, expected);
+  value = *read;
+}
+
+absl::Status ReadDefaults(const toml::node* node, SamplingDefaults& defaults) {
+  if (node == nullptr) return absl::OkStatus();
+  if (!node->is_table()) return BadKey("generator.defaults", "a table of sampling parameters");
+  TableReader reader(*node->as_table(), "generator.defaults.");
+  ReadNumber(reader, "temperature", "0 to 100", 0, kMaxTemperature, defaults.temperature);
+  reader.Read<int64_t>("top_k", "at least 1, or 0 for all tokens", defaults.top_k,
+                       [](const int64_t& read) { return read >= 0; });
+  ReadNumber(reader, "top_p", "more than 0 and at most 1", std::numeric_limits<double>::denorm_min(), 1,
+             defaults.top_p);
+  ReadNumber(reader, "min_p", "0 to 1", 0, 1, defaults.min_p);
+  ReadNumber(reader, "repetition_penalty", "0.01 to 10", kMinRepetitionPenalty, kMaxRepetitionPenalty,
+             defaults.repetition_penalty);
+  ReadNumber(reader, "presence_penalty", "-2 to 2", -kMaxPenalty, kMaxPenalty, defaults.presence_penalty);
+  ReadNumber(reader, "frequency_penalty", "-2 to 2", -kMaxPenalty, kMaxPenalty, defaults.frequency_penalty);
+  return reader.Finish();
+}
+
 }  // namespace
 
 absl::StatusOr<GeneratorConfig> ReadGenerator(const toml::node* node) {
@@ -53,6 +82,7 @@ absl::StatusOr<GeneratorConfig> ReadGenerator(const toml::node* node) {
   ReadCount(reader, "prefix_slots", 0, kMaxSlots, config.prefix_slots);
   ReadEndTokens(reader, config);
   ReadBos(reader, config);
+  reader.Fail(ReadDefaults(reader.Find("defaults"), config.defaults));
   if (absl::Status status = reader.Finish(); !status.ok()) return status;
   return config;
 }

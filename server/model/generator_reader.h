@@ -1,7 +1,7 @@
 #ifndef PREDICTD_SERVER_MODEL_GENERATOR_READER_H_
 #define PREDICTD_SERVER_MODEL_GENERATOR_READER_H_
 
-// The [generator] table of model.toml. Private to the predictd_model target, like the TOML library.
+// Reads the [generator] table of model.toml. Private to the predictd_model target, like the TOML library.
 
 #include <toml++/toml.h>
 
@@ -10,7 +10,7 @@
 
 namespace predictd {
 
-// INVALID_ARGUMENT names the key that is unknown, missing or has a bad value. Null is a table that is not there.
+// `node` is null if there is no table. INVALID_ARGUMENT names the key that is unknown, missing or has a bad value.
 absl::StatusOr<GeneratorConfig> ReadGenerator(const toml::node* node);
 
 }  // namespace predictd

@@ -7,8 +7,8 @@
 
 namespace predictd {
 
-// The 16-bit floating-point formats, between their bits and float. To 16 bits: rounded to nearest even; what is too
-// large becomes infinity.
+// Conversions between float and the bits of the 16-bit floating-point formats. Conversion to 16 bits rounds to nearest
+// even, and too large a value becomes infinity.
 
 inline float Fp16ToFloat(uint16_t bits) {
   return static_cast<float>(std::bit_cast<_Float16>(bits));

@@ -21,7 +21,7 @@ constexpr int64_t kMaxConcurrency = 1024;
 constexpr double kMinWeight = 0.01;
 constexpr double kMaxWeight = 100;
 constexpr absl::Duration kMaxQueueDelay = absl::Seconds(10);
-// What is less would hold next to nothing, and is rather a number of another unit.
+// A smaller cache would hold next to nothing; such a number is more likely in the wrong unit.
 constexpr int64_t kMinResponseCacheBytes = int64_t{64} << 10;
 constexpr int64_t kMaxResponseCacheBytes = int64_t{1} << 40;
 
@@ -53,7 +53,7 @@ void ReadWeight(TableReader& reader, ModelConfig& config) {
   config.weight = *weight;
 }
 
-// How long to wait for what. Comes after max_batch_size.
+// Reads how long batches wait, and for which sizes. To be called after max_batch_size was read.
 void ReadBatching(TableReader& reader, ModelConfig& config) {
   std::string delay = "0";
   const std::string expected_delay =
@@ -76,7 +76,7 @@ void ReadBatching(TableReader& reader, ModelConfig& config) {
   }
 }
 
-// The keys that a generator does not have.
+// Reads the keys that a generator does not have.
 void ReadTensorModel(TableReader& reader, ModelConfig& config) {
   reader.Read<bool>("batched", "true or false", config.signature.batched);
   reader.Read<int64_t>("queue_bytes", absl::StrCat("1 to ", kMaxQueueBytes), config.queue_bytes,
@@ -89,6 +89,11 @@ void ReadTensorModel(TableReader& reader, ModelConfig& config) {
                          return value == 0 || (value >= kMinResponseCacheBytes && value <= kMaxResponseCacheBytes);
                        });
   reader.Read<bool>("allow_parallel_regions", "true or false", config.allow_parallel_regions);
+  reader.Read<std::string>("method", "the name of a method", config.method,
+                           [](const std::string& value) { return !value.empty(); });
+  if (reader.Find("inference_mode") != nullptr) {
+    reader.Read<bool>("inference_mode", "true or false", config.inference_mode.emplace());
+  }
   if (!config.signature.batched) config.signature.max_batch_size = 1;
   const int64_t max_batch = config.signature.batched ? kMaxBatchSize : 1;
   reader.Read<int64_t>(

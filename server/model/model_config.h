@@ -21,7 +21,7 @@ struct VersionPolicy {
   Kind kind = Kind::kLatest;
   std::vector<int64_t> listed;
 
-  // The versions to serve out of those that exist, newest first. NOT_FOUND if a listed one or any at all is missing.
+  // The versions to serve out of `existing`, newest first. NOT_FOUND if a listed version is missing or none exists.
   absl::StatusOr<std::vector<int64_t>> Choose(std::vector<int64_t> existing) const;
 };
 
@@ -30,24 +30,29 @@ struct ModelConfig {
   std::string description;
   // Empty for a generator.
   Signature signature;
-  // What makes the model a generator.
+  // Set only for a generator.
   std::optional<GeneratorConfig> generator;
   VersionPolicy version_policy;
-  // Requests, and bytes of their inputs, that may wait, for each version.
+  // For each version, the most requests that may wait and the most bytes of their inputs.
   int64_t queue_capacity = 1024;
   int64_t queue_bytes = int64_t{256} << 20;
   // How long a batch that is not full waits for more rows, unless it has one of the preferred sizes.
   absl::Duration max_queue_delay = absl::ZeroDuration();
   std::vector<int64_t> preferred_batch_sizes;
-  // The share of the workers' time, relative to other models', while they want it too.
+  // The share of the workers' time, relative to other models' while those want it too.
   double weight = 1;
-  // Batches of a version that may run at once; 0: as many as there are workers.
+  // The most batches of a version that run at once; 0: as many as there are workers.
   int64_t max_concurrency = 0;
-  // What a version may keep of its answers to give them again; 0: nothing.
+  // The size of each version's response cache in bytes; 0: no cache.
   int64_t response_cache_bytes = 0;
   // Whether to run the model on made-up inputs on every worker before it serves.
   bool warmup = true;
-  // Whether a compiled package is served whose checks may fail on threads of its own, which ends the process.
+  // The method of a TorchScript module that is called.
+  std::string method = "forward";
+  // Whether it runs in LibTorch's inference mode, in which a method cannot differentiate. If not set, the method's code
+  // decides.
+  std::optional<bool> inference_mode = {};
+  // Whether to serve a compiled package whose checks may fail on threads of its own, which ends the process.
   bool allow_parallel_regions = false;
 
   // INVALID_ARGUMENT names the key that is unknown, missing or has a bad value.

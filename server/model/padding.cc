@@ -10,17 +10,17 @@
 namespace predictd {
 namespace {
 
-// A tensor seen as blocks of memory, each of which begins with `length` elements worth keeping along a dimension.
+// A tensor seen as blocks of memory, each of which begins with `length` elements to keep along a dimension.
 struct Blocks {
   Blocks(const Tensor& tensor, size_t dimension) {
     const absl::Span<const int64_t> shape = tensor.shape();
-    // Extents of 0 leave one of them 0, and nothing to copy.
+    // If an extent is 0, so is `count` or `step`, and nothing is copied.
     count = ElementCount(shape.first(dimension)).value_or(0);
     step = static_cast<size_t>(ElementCount(shape.subspan(dimension + 1)).value_or(0)) * ByteWidth(tensor.dtype());
   }
 
   int64_t count = 0;
-  // Bytes for each 1 of the dimension.
+  // Bytes per index of the dimension.
   size_t step = 0;
 };
 
@@ -29,7 +29,7 @@ std::byte* FillElements(size_t bytes, size_t width, const ElementBytes& element,
   return to + bytes;
 }
 
-// A copy of nothing may have no memory, and memcpy wants some even then.
+// An empty tensor may have no memory, and memcpy needs a valid pointer even for 0 bytes.
 std::byte* Copy(const std::byte* from, size_t bytes, std::byte* to) {
   if (bytes > 0) std::memcpy(to, from, bytes);
   return to + bytes;
@@ -72,6 +72,7 @@ int64_t RequestLength(const PaddedLength& length, absl::Span<const Tensor> input
 std::vector<LengthError> CheckLengths(const Padding& padding, absl::Span<const Tensor> inputs) {
   std::vector<LengthError> errors;
   for (const PaddedInput& padded : padding.inputs) {
+    if (!inputs[padded.input].present()) continue;
     const PaddedLength& length = padding.lengths[padded.length];
     const int64_t wanted = RequestLength(length, inputs);
     const int64_t got = inputs[padded.input].shape()[padded.dimension];
@@ -104,7 +105,7 @@ std::byte* FillMask(DType dtype, int64_t rows, int64_t length, int64_t extent, s
   const ElementBytes one = ToElement(dtype, int64_t{1}).value_or(ElementBytes{});
   for (int64_t row = 0; row < rows; ++row) {
     to = FillElements(static_cast<size_t>(length) * width, width, one, to);
-    // Zero is all zero bits in every type.
+    // In every type zero is represented by zero bits.
     const size_t rest = static_cast<size_t>(extent - length) * width;
     to = std::fill_n(to, rest, std::byte{0});
   }
@@ -114,6 +115,7 @@ std::byte* FillMask(DType dtype, int64_t rows, int64_t length, int64_t extent, s
 std::vector<Tensor> CutOutputs(const Padding& padding, absl::Span<const Tensor> inputs, std::vector<Tensor> outputs) {
   for (const PaddedOutput& padded : padding.outputs) {
     Tensor& output = outputs[padded.output];
+    if (!output.present()) continue;
     const int64_t extent = RequestLength(padding.lengths[padded.length], inputs);
     if (output.shape()[padded.dimension] != extent) output = Cut(output, padded.dimension, extent);
   }

@@ -1,9 +1,11 @@
 #include "server/model/repository.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "server/files/regular_file.h"
 
 namespace predictd {
@@ -11,12 +13,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The same error, with the name of what it is about in front.
+// The same error, with the path's last name in front.
 absl::Status About(const fs::path& path, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(path.filename().string(), ": ", status.message()));
 }
 
-// What a folder contains; an error of the file system is never taken for the end of the list.
+// The entries of a folder. A file system error is never mistaken for the end of the list.
 absl::StatusOr<std::vector<fs::path>> List(const fs::path& folder) {
   if (absl::Status status = CheckFolder(folder); !status.ok()) return status;
   std::vector<fs::path> children;
@@ -28,7 +30,7 @@ absl::StatusOr<std::vector<fs::path>> List(const fs::path& folder) {
   return children;
 }
 
-// Whether a model file is there. What is there but cannot be read is an error.
+// Whether the model file exists. An existing but unreadable file is an error.
 absl::StatusOr<bool> HasFile(const fs::path& file) {
   const absl::Status status = CheckRegularFile(file);
   if (absl::IsNotFound(status)) return false;
@@ -36,86 +38,118 @@ absl::StatusOr<bool> HasFile(const fs::path& file) {
   return true;
 }
 
-// Files and folders without a model.toml are no models. What nobody can look into may be one and is, so that its error
-// is told, except for what is no model's on any file system.
-bool MayBeModel(const fs::path& child) {
-  const absl::Status status = CheckFolder(child);
+bool HasConfig(const fs::path& folder) {
   std::error_code ignored;
-  if (status.ok()) return fs::symlink_status(child / "model.toml", ignored).type() != fs::file_type::not_found;
+  return fs::symlink_status(folder / "model.toml", ignored).type() != fs::file_type::not_found;
+}
+
+enum class Kind { kModel, kFolder, kOther };
+
+// Files are no models, and neither are folders without a model.toml. A folder that cannot be read may be a model and
+// counts as one, so that its error is reported, except for names that are no model's on any file system.
+Kind KindOf(const fs::path& child) {
   const std::string name = child.filename().string();
-  if (name == "lost+found" || name.front() == '.') return false;
+  const bool systems = name == "lost+found" || name.front() == '.';
+  const absl::Status status = CheckFolder(child);
+  if (status.ok() && HasConfig(child)) return Kind::kModel;
+  if (systems) return Kind::kOther;
+  if (status.ok()) return Kind::kFolder;
+  std::error_code ignored;
   const bool link_to_nothing = fs::is_symlink(child, ignored) && !fs::exists(child, ignored);
-  return !absl::IsNotFound(status) || link_to_nothing;
+  return !absl::IsNotFound(status) || link_to_nothing ? Kind::kModel : Kind::kOther;
 }
 
-absl::StatusOr<VersionEntry> ReadVersion(const fs::path& folder, int64_t version) {
-  const fs::path script = folder / "model.pt";
-  const fs::path package = folder / "model.pt2";
-  const absl::StatusOr<bool> has_script = HasFile(script);
-  const absl::StatusOr<bool> has_package = HasFile(package);
-  for (const absl::StatusOr<bool>& has : {has_script, has_package}) {
-    if (!has.ok())
-      return absl::Status(has.status().code(), absl::StrCat("version ", version, ": ", has.status().message()));
-  }
-  if (*has_script == *has_package) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "version ", version, ": expected either model.pt or model.pt2, found ", *has_script ? "both" : "neither"));
-  }
-  if (*has_script) return VersionEntry{version, Backend::kTorchScript, script};
-  return VersionEntry{version, Backend::kAotInductor, package};
+// The version that a folder of that name holds; "01" is not the folder of version 1.
+std::optional<int64_t> VersionOf(const std::string& name) {
+  int64_t version = 0;
+  if (!absl::SimpleAtoi(name, &version) || version <= 0 || absl::StrCat(version) != name) return std::nullopt;
+  return version;
 }
 
-absl::Status ReadModel(const fs::path& folder, ModelEntry& entry) {
+// Whether the name may have been meant as a version: 01, 0, -1, v2, or too large a number.
+bool LooksLikeVersion(const std::string& name) {
+  const size_t prefix = name.find_first_not_of("vV+-") == 1 ? 1 : 0;
+  return name.size() > prefix && name.find_first_not_of("0123456789", prefix) == std::string::npos;
+}
+
+// What is wrong if a version's folder does not have the file of exactly one backend.
+std::string WrongFiles(absl::Span<const Backend> backends, const std::vector<const Backend*>& found) {
+  const auto name = [](std::string* out, const Backend& backend) { out->append(backend.file_name); };
+  const std::string expected = absl::StrCat("expected either ", absl::StrJoin(backends, " or ", name), ", found ");
+  if (found.empty()) return absl::StrCat(expected, backends.size() == 2 ? "neither" : "none");
+  if (backends.size() == 2) return absl::StrCat(expected, "both");
+  return absl::StrCat(expected, absl::StrJoin(found, " and ", absl::DereferenceFormatter(name)));
+}
+
+VersionEntry ReadVersion(const fs::path& folder, int64_t version, absl::Span<const Backend> backends) {
+  const auto failed = [version](const absl::Status& status) {
+    return VersionEntry{
+        .version = version,
+        .status = absl::Status(status.code(), absl::StrCat("version ", version, ": ", status.message()))};
+  };
+  std::vector<const Backend*> found;
+  for (const Backend& backend : backends) {
+    const absl::StatusOr<bool> has_file = HasFile(folder / backend.file_name);
+    if (!has_file.ok()) return failed(has_file.status());
+    if (*has_file) found.push_back(&backend);
+  }
+  if (found.size() != 1) return failed(absl::InvalidArgumentError(WrongFiles(backends, found)));
+  return VersionEntry{version, found.front(), folder / found.front()->file_name};
+}
+
+absl::Status ReadModel(const fs::path& folder, absl::Span<const Backend> backends, ModelEntry& entry) {
   absl::StatusOr<ModelConfig> config = ModelConfig::Load(folder / "model.toml");
   if (!config.ok()) return config.status();
   const absl::StatusOr<std::vector<fs::path>> children = List(folder);
   if (!children.ok()) return About(folder, children.status());
   std::vector<int64_t> existing;
   for (const fs::path& child : *children) {
-    int64_t version = 0;
-    const std::string name = child.filename().string();
-    // "01" is not the folder of version 1.
-    if (!absl::SimpleAtoi(name, &version) || version <= 0 || absl::StrCat(version) != name) continue;
-    // A link to nothing counts, so that no older version takes its place silently.
+    // A dangling link counts, so that no older version silently takes its place.
     std::error_code ignored;
-    if (fs::is_directory(child, ignored) || fs::is_symlink(child, ignored)) existing.push_back(version);
+    if (!fs::is_directory(child, ignored) && !fs::is_symlink(child, ignored)) continue;
+    const std::string name = child.filename().string();
+    if (const std::optional<int64_t> version = VersionOf(name)) {
+      existing.push_back(*version);
+    } else if (LooksLikeVersion(name)) {
+      entry.odd_versions.push_back(name);
+    }
   }
+  std::sort(entry.odd_versions.begin(), entry.odd_versions.end());
   absl::StatusOr<std::vector<int64_t>> chosen = config->version_policy.Choose(existing);
   if (!chosen.ok()) return chosen.status();
-  std::vector<VersionEntry> versions;
   for (int64_t version : *chosen) {
-    absl::StatusOr<VersionEntry> read = ReadVersion(folder / absl::StrCat(version), version);
-    if (!read.ok()) return read.status();
-    versions.push_back(*std::move(read));
+    entry.versions.push_back(ReadVersion(folder / absl::StrCat(version), version, backends));
   }
   entry.config = *std::move(config);
-  entry.versions = std::move(versions);
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::string_view BackendName(Backend backend) {
-  return backend == Backend::kTorchScript ? "torchscript" : "aotinductor";
+ModelEntry ReadModelFolder(const fs::path& folder, absl::Span<const Backend> backends) {
+  ModelEntry entry;
+  entry.name = folder.filename().string();
+  entry.status = CheckFolder(folder);
+  entry.status = entry.status.ok() ? ReadModel(folder, backends, entry) : About(folder, entry.status);
+  return entry;
 }
 
-absl::StatusOr<std::vector<ModelEntry>> ScanRepository(const fs::path& root) {
+absl::StatusOr<ModelRepository> ScanRepository(const fs::path& root, absl::Span<const Backend> backends) {
   const absl::StatusOr<std::vector<fs::path>> children = List(root);
   if (!children.ok()) {
     return absl::NotFoundError(
         absl::StrCat("the model repository '", root.string(), "' ", children.status().message()));
   }
-  std::vector<ModelEntry> models;
+  ModelRepository repository{.has_config = HasConfig(root)};
   for (const fs::path& child : *children) {
-    ModelEntry entry;
-    entry.name = child.filename().string();
-    if (!MayBeModel(child)) continue;
-    entry.status = CheckFolder(child);
-    entry.status = entry.status.ok() ? ReadModel(child, entry) : About(child, entry.status);
-    models.push_back(std::move(entry));
+    const Kind kind = KindOf(child);
+    if (kind == Kind::kFolder) repository.without_config.push_back(child.filename().string());
+    if (kind == Kind::kModel) repository.models.push_back(ReadModelFolder(child, backends));
   }
-  std::sort(models.begin(), models.end(), [](const ModelEntry& a, const ModelEntry& b) { return a.name < b.name; });
-  return models;
+  std::sort(repository.models.begin(), repository.models.end(),
+            [](const ModelEntry& a, const ModelEntry& b) { return a.name < b.name; });
+  std::sort(repository.without_config.begin(), repository.without_config.end());
+  return repository;
 }
 
 }  // namespace predictd

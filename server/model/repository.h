@@ -6,39 +6,55 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "server/model/backend.h"
 #include "server/model/model_config.h"
 
 namespace predictd {
 
-// What runs a version: decided by the file in its folder.
-enum class Backend { kTorchScript, kAotInductor };
-
-// "torchscript", "aotinductor".
-absl::string_view BackendName(Backend backend);
-
-// A version folder and the file in it that is the model.
+// A version folder and the model file in it.
 struct VersionEntry {
   int64_t version = 0;
-  Backend backend = Backend::kTorchScript;
-  std::filesystem::path file;
+  // The backend that runs it, which the name of its file determines.
+  const Backend* backend = nullptr;
+  std::filesystem::path file = {};
+  // What is wrong with the folder. If it is an error, there is neither a backend nor a file.
+  absl::Status status = {};
 };
 
-// A folder of the repository.
+// A model's folder in the repository.
 struct ModelEntry {
   std::string name;
-  // What is wrong with the folder; then there is no config and no version.
+  // What is wrong with the folder. If it is an error, there is no config and no version.
   absl::Status status;
   ModelConfig config;
-  // Those to serve, newest first.
+  // The versions to serve, newest first.
   std::vector<VersionEntry> versions;
+  // Names of subfolders that are no versions but look as if they were meant to be, such as 01 and v2.
+  std::vector<std::string> odd_versions;
 };
+
+// The contents of a repository.
+struct ModelRepository {
+  // Sorted by name.
+  std::vector<ModelEntry> models = {};
+  // Sorted names of the folders without a model.toml.
+  std::vector<std::string> without_config = {};
+  // Whether there is a model.toml beside them, in which case the folder is probably a single model's.
+  bool has_config = false;
+};
+
+// Reads one model's folder, which may be anywhere. The backends must outlive the result. Reads files, so it is not for
+// event loops.
+ModelEntry ReadModelFolder(const std::filesystem::path& folder, absl::Span<const Backend> backends);
 
 // Reads a model repository:
 //   ROOT/MODEL/model.toml
-//   ROOT/MODEL/VERSION/model.pt (TorchScript) or model.pt2 (AOTInductor), VERSION a positive number
-// Folders without a model.toml are no models. A model that is wrong or cannot be read is returned with its error, so
-// that the others can be served. NOT_FOUND if ROOT is no readable folder. Reads files; not for event loops.
-absl::StatusOr<std::vector<ModelEntry>> ScanRepository(const std::filesystem::path& root);
+//   ROOT/MODEL/VERSION/FILE, VERSION a positive number, FILE the file of one of the backends
+// Folders without a model.toml are no models. A model or a version that is wrong or cannot be read is returned with its
+// error, so that the others can be served. NOT_FOUND if ROOT is no readable folder. The backends must outlive the
+// result. Reads files, so it is not for event loops.
+absl::StatusOr<ModelRepository> ScanRepository(const std::filesystem::path& root, absl::Span<const Backend> backends);
 
 }  // namespace predictd
 

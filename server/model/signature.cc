@@ -7,7 +7,8 @@
 namespace predictd {
 namespace {
 
-// Of a tensor without elements, were its extents of 0 extents of 1: what a model may make of them.
+// The most elements that an empty tensor would have if its extents of 0 were 1: a model may build tensors of that size
+// from it.
 constexpr int64_t kMaxEmptyElements = int64_t{1} << 31;
 
 absl::StatusOr<Shape> DeduceShape(const TensorSpec& spec, int64_t elements) {
@@ -36,7 +37,7 @@ absl::StatusOr<Shape> DeduceShape(const TensorSpec& spec, int64_t elements) {
   return shape;
 }
 
-// `least` is that of open dimensions.
+// `least` is the least extent of open dimensions.
 bool Fits(const Shape& spec, absl::Span<const int64_t> shape, int64_t least) {
   return std::equal(spec.begin(), spec.end(), shape.begin(), shape.end(),
                     [least](int64_t want, int64_t got) { return want == -1 ? got >= least : want == got; });
@@ -78,6 +79,10 @@ absl::Status CheckOutputs(const Signature& signature, int64_t rows, absl::Span<c
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
     const TensorSpec& spec = signature.outputs[i];
+    if (!outputs[i].present()) {
+      if (spec.optional) continue;
+      return absl::InternalError(absl::StrCat("output ", spec.name, " is not there"));
+    }
     if (outputs[i].dtype() != spec.dtype || !Fits(spec.shape, outputs[i].shape(), /*least=*/0)) {
       return absl::InternalError(absl::StrCat("output ", spec.name, " is ", DTypeName(outputs[i].dtype()),
                                               ShapeName(outputs[i].shape()), ", its signature says ",
@@ -89,6 +94,7 @@ absl::Status CheckOutputs(const Signature& signature, int64_t rows, absl::Span<c
     }
   }
   for (const PaddedOutput& padded : signature.padding.outputs) {
+    if (!outputs[padded.output].present()) continue;
     const PaddedLength& length = signature.padding.lengths[padded.length];
     const int64_t wanted = length.BucketFor(RequestLength(length, inputs));
     const int64_t got = outputs[padded.output].shape()[padded.dimension];

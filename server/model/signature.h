@@ -6,44 +6,61 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/model/input_limits.h"
 #include "server/model/padding.h"
 #include "server/model/tensor.h"
 #include "server/model/value_range.h"
 
 namespace predictd {
 
-// Name, type and shape of one input or output; -1 in the shape is any extent.
+// What the warm-up feeds to an input where zeros and extents of 1 would not do. Empty members were not given.
+struct WarmUpSample {
+  // The spec's shape with extents for its open dimensions; the rows stay open.
+  Shape shape;
+  // The values that the input's elements repeat; `strings` holds them for BYTES.
+  std::vector<ElementBytes> elements = {};
+  std::vector<std::string> strings = {};
+};
+
+// Name, type and shape of one input or output; -1 in the shape means any extent.
 struct TensorSpec {
   std::string name;
   DType dtype = DType::kFp32;
   Shape shape;
-  // Of an input: whether open dimensions may be 0, which costs a caller nothing however large the others are.
+  // For an input: whether open dimensions may be 0. An empty input costs a caller nothing however large the other
+  // extents are.
   bool allow_empty = false;
-  // Of an input: what its elements must be.
+  // For an input: the values that its elements may have.
   std::optional<ValueRange> range = {};
+  // Whether callers may leave the input out, or the model the output.
+  bool optional = false;
+  // For an input: what the warm-up feeds to it.
+  WarmUpSample warmup = {};
 };
 
-// What a model takes and gives. If batched, the first dimension of every input and output counts independent rows.
+// The inputs and outputs of a model. If it is batched, the first dimension of every input and output counts independent
+// rows.
 struct Signature {
-  // What callers send: the model's arguments but for the masks that padding adds.
+  // What callers send: the model's arguments except for the masks that padding adds.
   std::vector<TensorSpec> inputs;
   std::vector<TensorSpec> outputs;
   bool batched = true;
   int64_t max_batch_size = 64;
-  // Of batched models only.
+  // For batched models only.
   Padding padding = {};
+  // The limits that the model itself adds when it is loaded.
+  InputLimits limits = {};
 
   size_t arguments() const { return inputs.size() + padding.masks.size(); }
 };
 
-// The shape of an input of `elements` elements, given what the caller said of it. `given` must agree with the spec in
-// rank and extents, of which open ones are at least 1 unless the spec allows 0; if it is empty it is deduced where the
-// spec leaves at most one dimension open.
-// INVALID_ARGUMENT says what was expected and what came.
+// The shape of an input with `elements` elements, given the shape that the caller sent. `given` must agree with the
+// spec in rank and extents, and open extents must be at least 1 unless the spec allows 0. An empty `given` is deduced
+// if the spec leaves at most one dimension open. INVALID_ARGUMENT says what was expected and what came.
 absl::StatusOr<Shape> ResolveShape(const TensorSpec& spec, absl::Span<const int64_t> given, int64_t elements);
 
-// Whether what a model returned keeps its promise; INTERNAL says which output does not and how. `inputs` are those of
-// any request of the batch: all are padded to the same lengths.
+// Whether what a model returned agrees with the signature; INTERNAL says which output does not, and how. `inputs` are
+// those of any request of the batch, as all are padded to the same lengths.
 absl::Status CheckOutputs(const Signature& signature, int64_t rows, absl::Span<const Tensor> inputs,
                           absl::Span<const Tensor> outputs);
 

@@ -18,12 +18,12 @@ constexpr size_t kMaxBuckets = 64;
 
 enum class Direction { kInput, kOutput };
 
-// One table: the tensor, and what it says of padding.
+// One table: the tensor and its padding.
 struct TensorTable {
   // "inputs[0]."
   std::string prefix;
   TensorSpec spec;
-  // Empty: no such key.
+  // Empty if there is no such key.
   std::vector<int64_t> pad_to;
   std::string pad_like;
   std::string mask_of;
@@ -40,7 +40,7 @@ void ReadShape(TableReader& reader, bool batched, Shape& shape) {
     if (!value.has_value() || (*value < 1 && *value != -1)) return reader.Fail("shape", kExpected);
     shape.push_back(*value);
   }
-  // Open dimensions count as 1: the least that a request can hold.
+  // Open dimensions count as 1, the least that a request can have.
   Shape smallest = shape;
   std::replace(smallest.begin(), smallest.end(), int64_t{-1}, int64_t{1});
   if (ElementCount(smallest).value_or(kMaxElements + 1) > kMaxElements) {
@@ -51,7 +51,7 @@ void ReadShape(TableReader& reader, bool batched, Shape& shape) {
   }
 }
 
-// The one open dimension beside the rows.
+// The index of the open dimension, if there is exactly one beside the rows.
 std::optional<size_t> OpenDimension(const Shape& shape) {
   if (shape.empty() || std::count(shape.begin() + 1, shape.end(), -1) != 1) return std::nullopt;
   return std::find(shape.begin() + 1, shape.end(), -1) - shape.begin();
@@ -83,7 +83,7 @@ void ReadBuckets(TableReader& reader, const TensorSpec& spec, std::vector<int64_
   if (!HoldsPaddedRow(spec.shape, buckets.back())) reader.Fail("pad_to", kPaddedRow);
 }
 
-// The number or truth value as an element of that type; nullopt if it is none.
+// The number or truth value as an element of that type; nullopt if it is not one.
 std::optional<ElementBytes> ReadElement(const toml::node& node, DType dtype) {
   if (dtype == DType::kBool) {
     const std::optional<bool> truth = node.value_exact<bool>();
@@ -106,7 +106,7 @@ void ReadPadValue(TableReader& reader, const TensorTable& table, ElementBytes& e
   element = *read;
 }
 
-// What is allowed of an input beside its shape.
+// Reads what an input may contain, apart from its shape.
 void ReadContents(TableReader& reader, bool batched, TensorSpec& spec) {
   reader.Read<bool>("allow_empty", "true or false", spec.allow_empty);
   const auto extents = absl::MakeConstSpan(spec.shape).subspan(batched && !spec.shape.empty() ? 1 : 0);
@@ -130,7 +130,46 @@ void ReadContents(TableReader& reader, bool batched, TensorSpec& spec) {
   }
 }
 
-// What can be said about padding without the other tables.
+// Reads the warm-up of an input. To be called after its padding and its range were read.
+void ReadWarmUp(TableReader& reader, bool batched, const TensorTable& table, WarmUpSample& sample) {
+  const TensorSpec& spec = table.spec;
+  if (const toml::node* node = reader.Find("warmup_shape")) {
+    const bool padded = !table.pad_to.empty() || !table.pad_like.empty();
+    const std::string expected =
+        absl::StrCat("the shape with extents for -1", batched ? ", but for the first" : "",
+                     padded ? " and the one that is padded" : "", ", of at most ", kMaxElements, " elements");
+    if (!node->is_array()) return reader.Fail("warmup_shape", expected);
+    for (const toml::node& extent : *node->as_array()) {
+      sample.shape.push_back(extent.value_exact<int64_t>().value_or(0));
+    }
+    bool good = sample.shape.size() == spec.shape.size();
+    for (size_t d = 0; good && d < spec.shape.size(); ++d) {
+      const bool stays = spec.shape[d] != -1 || (batched && d == 0) || (padded && d == OpenDimension(spec.shape));
+      good = stays ? sample.shape[d] == spec.shape[d] : sample.shape[d] >= 1;
+    }
+    if (!good || !HoldsPaddedRow(sample.shape, 1)) reader.Fail("warmup_shape", expected);
+  }
+  const toml::node* values = reader.Find("warmup_values");
+  if (values == nullptr) return;
+  const std::string expected = absl::StrCat("a list of values that ", DTypeName(spec.dtype), " can hold",
+                                            spec.range.has_value() ? ", in range" : "");
+  if (!values->is_array() || values->as_array()->empty()) return reader.Fail("warmup_values", expected);
+  for (const toml::node& value : *values->as_array()) {
+    if (spec.dtype == DType::kBytes) {
+      const std::optional<std::string> string = value.value_exact<std::string>();
+      if (!string.has_value()) return reader.Fail("warmup_values", expected);
+      sample.strings.push_back(*string);
+      continue;
+    }
+    const std::optional<ElementBytes> element = ReadElement(value, spec.dtype);
+    if (!element.has_value() || (spec.range.has_value() && !InRange(spec.dtype, *spec.range, *element))) {
+      return reader.Fail("warmup_values", expected);
+    }
+    sample.elements.push_back(*element);
+  }
+}
+
+// Reads the keys about padding, as far as they can be checked without the other tables.
 void ReadPadding(TableReader& reader, Direction direction, bool batched, TensorTable& table) {
   constexpr absl::string_view kName = "the name of an input with pad_to";
   const auto is_name = [](const std::string& name) { return !name.empty(); };
@@ -161,6 +200,9 @@ void ReadPadding(TableReader& reader, Direction direction, bool batched, TensorT
   if (is_mask && (table.spec.range.has_value() || table.spec.allow_empty)) {
     reader.Fail(key, "no range and no allow_empty, as nobody sends a mask");
   }
+  if (table.spec.optional && (is_mask || !table.pad_to.empty())) {
+    reader.Fail("optional", "false, as the lengths of requests and their masks are taken from the input");
+  }
   if (is_mask && table.spec.shape != Shape{-1, -1}) reader.Fail("shape", "[-1, -1], as it is a mask");
   if ((is_mask && (!table.pad_to.empty() || !table.pad_like.empty())) ||
       (!table.pad_to.empty() && !table.pad_like.empty())) {
@@ -183,8 +225,10 @@ absl::StatusOr<TensorTable> ReadTable(const toml::table& toml, std::string prefi
     reader.Fail("dtype", "one of BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64, BYTES");
   }
   ReadShape(reader, batched, spec.shape);
+  reader.Read<bool>("optional", "true or false", spec.optional);
   if (direction == Direction::kInput) ReadContents(reader, batched, spec);
   ReadPadding(reader, direction, batched, table);
+  if (direction == Direction::kInput && table.mask_of.empty()) ReadWarmUp(reader, batched, table, spec.warmup);
   if (absl::Status status = reader.Finish(); !status.ok()) return status;
   return table;
 }
@@ -192,8 +236,10 @@ absl::StatusOr<TensorTable> ReadTable(const toml::table& toml, std::string prefi
 absl::StatusOr<std::vector<TensorTable>> ReadTables(const toml::node* node, const std::string& key, Direction direction,
                                                     bool batched) {
   const std::string expected = absl::StrCat("at least one [[", key, "]] table");
-  if (node == nullptr || !node->is_array() || node->as_array()->empty()) return BadKey(key, expected);
+  if (node == nullptr || !node->is_array()) return BadKey(key, expected);
   std::vector<TensorTable> tables;
+  // A method may have no arguments, if model.toml says so explicitly.
+  if (node->as_array()->empty() && (direction == Direction::kOutput || batched)) return BadKey(key, expected);
   for (const toml::node& entry : *node->as_array()) {
     if (!entry.is_table()) return BadKey(key, expected);
     absl::StatusOr<TensorTable> table =
@@ -207,7 +253,7 @@ absl::StatusOr<std::vector<TensorTable>> ReadTables(const toml::node* node, cons
   return tables;
 }
 
-// The padded length of that input, by index.
+// The index of that input's padded length.
 absl::StatusOr<size_t> FindLength(const Padding& padding, const TensorTable& table, absl::string_view key,
                                   const std::string& name) {
   for (size_t i = 0; i < padding.lengths.size(); ++i) {
@@ -222,12 +268,16 @@ absl::Status ReadTensors(const toml::node* inputs, const toml::node* outputs, Si
   absl::StatusOr<std::vector<TensorTable>> arguments =
       ReadTables(inputs, "inputs", Direction::kInput, signature.batched);
   if (!arguments.ok()) return arguments.status();
+  const auto sent = [](const TensorTable& table) { return table.mask_of.empty() && !table.spec.optional; };
+  if (signature.batched && std::none_of(arguments->begin(), arguments->end(), sent)) {
+    return BadKey("inputs", "at least one that is not optional, as its rows are counted");
+  }
   absl::StatusOr<std::vector<TensorTable>> results =
       ReadTables(outputs, "outputs", Direction::kOutput, signature.batched);
   if (!results.ok()) return results.status();
 
   Padding& padding = signature.padding;
-  // The lengths first: others may refer to an input that comes after them.
+  // The lengths come first, because a table may refer to an input that comes after it.
   for (const TensorTable& table : *arguments) {
     if (!table.mask_of.empty()) continue;
     if (!table.pad_to.empty()) {
@@ -242,7 +292,7 @@ absl::Status ReadTensors(const toml::node* inputs, const toml::node* outputs, Si
     if (!table.mask_of.empty()) {
       absl::StatusOr<size_t> length = FindLength(padding, table, "mask_of", table.mask_of);
       if (!length.ok()) return length.status();
-      padding.masks.push_back({i, *length, table.spec.dtype});
+      padding.masks.push_back({i, *length, table.spec.dtype, table.spec.name});
       continue;
     }
     if (!table.pad_to.empty() || !table.pad_like.empty()) {

@@ -1,7 +1,7 @@
 #ifndef PREDICTD_SERVER_MODEL_SIGNATURE_CONFIG_H_
 #define PREDICTD_SERVER_MODEL_SIGNATURE_CONFIG_H_
 
-// The [[inputs]] and [[outputs]] of model.toml. Private to the predictd_model target, like the TOML library.
+// Reads the [[inputs]] and [[outputs]] of model.toml. Private to the predictd_model target, like the TOML library.
 
 #include <toml++/toml.h>
 
@@ -10,8 +10,8 @@
 
 namespace predictd {
 
-// Reads inputs, outputs and what they say of padding into `signature`, whose other fields are set. Null is a key that
-// is not there. INVALID_ARGUMENT names the key that is wrong.
+// Reads inputs, outputs and their padding into `signature`, whose other fields must be set already. Null stands for a
+// missing key. INVALID_ARGUMENT names the key that is wrong.
 absl::Status ReadTensors(const toml::node* inputs, const toml::node* outputs, Signature& signature);
 
 }  // namespace predictd

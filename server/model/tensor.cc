@@ -19,7 +19,7 @@ std::optional<int64_t> ElementCount(absl::Span<const int64_t> shape) {
   for (int64_t extent : shape) {
     if (extent < 0) return std::nullopt;
     if (extent == 0) empty = true;
-    // An overflow is forgiven if another extent is 0, whatever the order.
+    // An overflow does not matter if another extent is 0, in whatever order they come.
     if (!overflow && __builtin_mul_overflow(count, extent, &count)) overflow = true;
   }
   if (empty) return 0;
@@ -49,8 +49,16 @@ Tensor Tensor::Allocate(DType dtype, Shape shape, std::byte** fill) {
   return Tensor(dtype, std::move(shape), memory, std::move(owner));
 }
 
+Tensor Tensor::Absent(DType dtype) {
+  Tensor absent(dtype, {0}, nullptr, nullptr);
+  absent.shape_.clear();
+  absent.present_ = false;
+  return absent;
+}
+
 Tensor Tensor::Rows(int64_t first, int64_t count) const {
   Tensor rows = *this;
+  if (!present_) return rows;
   const int64_t per_row = shape_[0] == 0 ? 0 : elements_ / shape_[0];
   rows.shape_[0] = count;
   rows.elements_ = per_row * count;

@@ -16,17 +16,17 @@ namespace predictd {
 
 using Shape = absl::InlinedVector<int64_t, 4>;
 
-// "[-1,10]".
+// Formats a shape: "[-1,10]".
 std::string ShapeName(absl::Span<const int64_t> shape);
 
 // The product of the extents; nullopt if one is negative or the product does not fit.
 std::optional<int64_t> ElementCount(absl::Span<const int64_t> shape);
 
-// An immutable dense tensor in C order: a view of memory that it keeps alive through a shared owner, so that copies and
-// slices of rows are cheap. Thread-safe as any const object.
+// An immutable dense tensor in C order. It is a view of memory that a shared owner keeps alive, so that copies and
+// slices of rows are cheap. Thread-safe like any const object.
 class Tensor {
  public:
-  // What Allocate and heap-backed tensors are aligned to: a cache line, and more than any vector load needs.
+  // The alignment of heap-backed tensors and of Allocate's: a cache line, which is more than any vector load needs.
   static constexpr size_t kAlignment = 64;
 
   // Views `data`, which `owner` keeps alive. `data` holds ElementCount(shape) x ByteWidth(dtype) bytes; not for BYTES.
@@ -35,8 +35,14 @@ class Tensor {
   // A BYTES tensor of ElementCount(shape) strings.
   Tensor(Shape shape, std::shared_ptr<const std::vector<std::string>> strings);
 
-  // A new aligned tensor that `fill` may write until the tensor is shared. Not for BYTES; the shape is a valid one.
+  // A new aligned tensor, whose memory may be written through `fill` until the tensor is shared. Not for BYTES; the
+  // shape must be valid.
   static Tensor Allocate(DType dtype, Shape shape, std::byte** fill);
+
+  // Stands for a missing optional tensor: it has no shape and no elements.
+  static Tensor Absent(DType dtype);
+
+  bool present() const { return present_; }
 
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
@@ -52,6 +58,7 @@ class Tensor {
 
  private:
   DType dtype_;
+  bool present_ = true;
   Shape shape_;
   int64_t elements_;
   const std::byte* data_ = nullptr;

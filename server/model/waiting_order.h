@@ -8,16 +8,16 @@
 
 namespace predictd {
 
-// How urgent a request is among those of its model: 0 is the least.
+// A request's priority among those of its model runs from 0, the least urgent, to kMaxPriority.
 inline constexpr int64_t kMaxPriority = 4;
 inline constexpr int64_t kDefaultPriority = 2;
-// A level of priority is worth so much of deadline.
+// A level of priority is worth this much deadline.
 inline constexpr Duration kPriorityLevel = std::chrono::seconds(10);
-// Who has no deadline, or a later one, waits as if it were that far away.
+// A request without a deadline, or with a later one, waits as if its deadline were this far away.
 inline constexpr Duration kPatience = std::chrono::seconds(30);
 
-// Where a request stands that comes now: before those with a greater value. As every place is a fixed time, and later
-// requests get later ones, nothing starves.
+// The place in the queue of a request that arrives now: it runs before those with a later place. As every place is a
+// fixed time, and later requests get later ones, no request starves.
 inline TimePoint WaitingPlace(TimePoint deadline, int64_t priority, TimePoint now) {
   return std::min(deadline, now + kPatience) + (kMaxPriority - priority) * kPriorityLevel;
 }

@@ -8,7 +8,7 @@ namespace predictd {
 void OpenStandardDescriptors() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (fcntl(fd, F_GETFD) >= 0) continue;
-    // The lowest number that is free, which is this one.
+    // This opens the lowest number that is free, which is `fd`.
     if (open("/dev/null", O_RDWR) < 0) return;
   }
 }

@@ -3,8 +3,8 @@
 
 namespace predictd {
 
-// Opens those of the descriptors 0 to 2 that whoever started the process had closed, on /dev/null. Otherwise the next
-// file or socket would get the number, and the log would be written into it. Before anything else is opened.
+// Opens on /dev/null those of the descriptors 0 to 2 that the process was started without. Otherwise the next file or
+// socket would get the number, and the log would be written into it. To be called before anything else is opened.
 void OpenStandardDescriptors();
 
 }  // namespace predictd

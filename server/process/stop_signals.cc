@@ -59,11 +59,11 @@ void StopSignals::State::Run() {
   }
 }
 
-// The state stays when the process ends: its thread is never joined.
+// The state is never freed, because its thread is never joined.
 StopSignals::StopSignals() : state_(*new State) {
   sigemptyset(&state_.taken);
   for (const int taken : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) sigaddset(&state_.taken, taken);
-  // Set rather than added: who started the process may have blocked others.
+  // The mask is set rather than extended, because the process may have been started with other signals blocked.
   pthread_sigmask(SIG_SETMASK, &state_.taken, nullptr);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);

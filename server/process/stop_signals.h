@@ -3,20 +3,22 @@
 
 namespace predictd {
 
-// What signals do to the process, decided on a thread that does nothing else, so that they work whatever the others
-// wait for. SIGTERM and SIGINT: before BeginServing they end the process at once (exit code 0: nothing was accepted, so
-// nothing is lost); then the first lets WaitForStop return and the second ends the process (128 + its number). SIGHUP,
-// SIGUSR1 and SIGUSR2 only leave a line in the log. SIGPIPE and SIGXFSZ are ignored: the write that caused them fails
-// instead. All others do what they do by default.
+// Decides what signals do to the process, on a thread that does nothing else, so that they work whatever the other
+// threads wait for.
+//
+// SIGTERM and SIGINT before BeginServing end the process at once (exit code 0: nothing was accepted, so nothing is
+// lost). After it, the first one lets WaitForStop return, and the second one ends the process (128 + its number).
+// SIGHUP, SIGUSR1 and SIGUSR2 only leave a line in the log. SIGPIPE and SIGXFSZ are ignored: the write that caused them
+// fails instead. All other signals have their default effect.
 class StopSignals {
  public:
-  // Once a process, before it has other threads: they inherit what is blocked. Throws std::system_error if there can be
-  // no thread.
+  // To be made once in a process, before it has other threads, which inherit the signals that are blocked. Throws
+  // std::system_error if there can be no thread.
   StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  // Calls may come from here on: a signal means a drain.
+  // Says that calls may come from here on, so that a signal means a drain.
   void BeginServing();
 
   // Returns when the process is to drain.

@@ -5,8 +5,8 @@
 
 namespace predictd {
 
-// RESOURCE_EXHAUSTED if `count` further threads cannot run at the same time, found by trying. The libraries below abort
-// the process, or wait for ever, where one of their threads cannot be started.
+// Returns RESOURCE_EXHAUSTED if `count` further threads cannot run at the same time, which it finds out by trying. The
+// libraries below abort the process, or wait for ever, if one of their threads cannot be started.
 absl::Status CheckThreadLimit(int count);
 
 }  // namespace predictd

@@ -7,15 +7,15 @@
 
 namespace predictd {
 
-// Goes to "/" if the folder that the process was started in has been removed, and remembers it: an initialiser of
-// LibTorch's mathematics ends the process when it finds none. So this is to be called before those of the libraries,
-// and makes system calls only.
+// Changes to "/" if the folder that the process was started in has been removed, and remembers that. An initialiser of
+// LibTorch's mathematics ends the process if it finds no working directory, so this is to be called before the
+// initialisers of the libraries, and makes system calls only.
 void LeaveRemovedWorkingDirectory();
 
 bool WorkingDirectoryWasRemoved();
 
-// Makes a path that is relative to the working directory absolute; one that is empty stays so. FAILED_PRECONDITION if
-// it leads nowhere, as the directory has been removed.
+// Makes a path that is relative to the working directory absolute; an empty path stays empty. Returns
+// FAILED_PRECONDITION if the path leads nowhere because the directory has been removed.
 absl::Status MakeAbsolute(std::string& path);
 
 }  // namespace predictd

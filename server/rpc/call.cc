@@ -6,8 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "server/engine/inference.h"
-#include "server/model/retry_advice.h"
+#include "server/async/retry_advice.h"
+#include "server/async/work_status.h"
+#include "server/rpc/head_start.h"
 #include "server/rpc/status.h"
 
 namespace predictd {
@@ -15,15 +16,15 @@ namespace {
 
 using std::chrono::steady_clock;
 
-// gRPC's infinite future.
+// The seconds of gRPC's infinite future.
 constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
-// A caller may ask for more time than nanoseconds can count (99999999H). A century stands for it.
+// A caller may ask for more time than nanoseconds can count (99999999H). A century stands for such a time.
 constexpr int64_t kFarSeconds = int64_t{100} * 365 * 24 * 3600;
 
-// About what gRPC and the coroutine's frame take for a call, with the headers that a caller may send.
+// About how many bytes gRPC and the coroutine's frame take for a call, with the headers that a caller may send.
 constexpr int64_t kCallBytes = int64_t{16} << 10;
 
-// When the memory that calls hold, or the places of endless calls, may be free again.
+// After how long the memory that calls hold, or the places of endless calls, may be free again.
 constexpr absl::Duration kBusyRetry = absl::Milliseconds(200);
 constexpr absl::Duration kDrainRetry = absl::Seconds(1);
 
@@ -43,7 +44,7 @@ absl::Status Call::Begin(const Method& method) {
   const TimePoint arrived = steady_clock::now();
   method_ = &method;
   environment_.accepted.fetch_add(1, std::memory_order_relaxed);
-  method.in_flight().Increment();
+  method.metrics().in_flight().Increment();
   if (method.endless()) environment_.endless_calls.fetch_add(1, std::memory_order_relaxed);
   report_.Begin(method, arrived);
   LinkBehind(loop_.live_calls());
@@ -57,7 +58,7 @@ absl::Status Call::Begin(const Method& method) {
 }
 
 absl::Status Call::Admit() {
-  // gRPC's own limit binds only clients that acknowledge it.
+  // gRPC's own limit only binds clients that acknowledge it.
   if (connection_.open() > environment_.max_concurrent_streams) {
     context_.TryCancel();
     return absl::ResourceExhaustedError("too many calls on one connection");
@@ -83,14 +84,14 @@ absl::Status Call::CheckMessageSize() const {
 }
 
 absl::Status Call::Hold(int64_t bytes) {
-  // Whether the server lives must be known above all when it is full; requests and answers of that are a few bytes.
+  // Health checks must be answered above all when the server is full, and their requests and answers are a few bytes.
   if (method_->while_draining()) return absl::OkStatus();
   const int64_t limit = environment_.memory.limit();
   if (memory_.bytes() + bytes > limit) {
     return absl::ResourceExhaustedError(absl::StrCat("the call would hold ", memory_.bytes() + bytes,
                                                      " bytes, and --request-memory is ", limit, " for all calls"));
   }
-  // No connection gets all of it, or the others would have none.
+  // No connection may get the whole budget, because the others would have nothing left.
   const int64_t share = limit - limit / 4;
   if (const int64_t held = connection_.Hold(bytes); held > share) {
     return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("the calls of this connection hold ", held - bytes,
@@ -107,10 +108,11 @@ TimePoint Call::ChooseDeadline(TimePoint arrived) const {
   TimePoint deadline = kNever;
   const gpr_timespec left = gpr_convert_clock_type(context_.raw_deadline(), GPR_TIMESPAN);
   if (left.tv_sec != kNoDeadline) {
-    deadline = arrived + std::chrono::seconds(std::clamp(left.tv_sec, -kFarSeconds, kFarSeconds)) +
-               std::chrono::nanoseconds(left.tv_nsec);
+    const Duration given = std::chrono::seconds(std::clamp(left.tv_sec, -kFarSeconds, kFarSeconds)) +
+                           std::chrono::nanoseconds(left.tv_nsec);
+    deadline = arrived + given - HeadStart(given, connection_.way_back());
   }
-  // Who watches health may do so for as long as they like.
+  // A client may watch health for as long as it likes.
   if (method_->endless()) return deadline;
   if (deadline == kNever && environment_.default_deadline > absl::ZeroDuration()) {
     deadline = arrived + absl::ToChronoNanoseconds(environment_.default_deadline);
@@ -123,7 +125,7 @@ TimePoint Call::ChooseDeadline(TimePoint arrived) const {
 
 void Call::Look() {
   const TimePoint now = steady_clock::now();
-  // A stream ends its own work by a stop, and may then still send its last message.
+  // A stream ends its own work by a stop, and may still send its last message after that.
   const StopReason before = stop_.reason();
   const bool own_work = before == StopReason::kFailed;
   const PeerWatch::Verdict verdict =
@@ -138,7 +140,7 @@ void Call::Look() {
     cut_ = why;
     stop_.RequestStop(why);
   }
-  // What waits for the other end now ends only when that end does something, or the call dies.
+  // An operation that waits for the peer now ends only when the peer does something, or the call is cancelled.
   if (verdict.cancel || (own_work && why != StopReason::kNone)) context_.TryCancel();
   const bool over = refused_ || why != StopReason::kNone || (stop_.stopped() && !own_work);
   timer_.Arm(over ? now + PeerWatch::kStoppedGrace : std::min(deadline_, now + verdict.again));
@@ -166,13 +168,13 @@ void Call::Reading::await_suspend(std::coroutine_handle<> waiter) {
   call_.transport_.Read(&call_.message_, static_cast<CompletionTag*>(&call_.read_tag_));
 }
 
-// The last thing that its callers do: the coroutine that reads goes on here.
+// Callers do nothing after this, because the coroutine that reads goes on here.
 void Call::StopReading() {
   if (reader_) std::exchange(reader_, nullptr).resume();
 }
 
 void Call::OnRead(bool ok) {
-  // Whoever was stopped while reading has gone on, and this is nobody's message.
+  // A reader that was stopped while it waited has gone on already, so this message is for nobody.
   read_ok_ = ok && reader_ != nullptr;
   unsent_ = !ok;
   if (ok) connection_.OnMessage(static_cast<int64_t>(message_.Length()));
@@ -186,8 +188,9 @@ void Call::OnRead(bool ok) {
 }
 
 void Call::OnDone(bool /*ok*/) {
-  if (context_.IsCancelled()) {
-    // gRPC has a timer of its own for the caller's deadline, and it may be first.
+  gone_ = context_.IsCancelled();
+  if (gone_) {
+    // gRPC has a timer of its own for the caller's deadline, which may fire first.
     const bool late = steady_clock::now() + std::chrono::milliseconds(1) >= deadline_;
     stop_.RequestStop(late ? StopReason::kDeadline : StopReason::kCancelled);
   }
@@ -200,10 +203,11 @@ void Call::TagArrived() {
 
 const grpc::Status& Call::CloseWith(const absl::Status& status) noexcept {
   try {
-    report_.Close(steady_clock::now());
+    closed_ = steady_clock::now();
+    report_.Close(closed_);
     status_ = ToGrpcStatus(status, context_, {report_.model().data(), report_.model().size()});
   } catch (const std::bad_alloc&) {
-    // Short enough to need no memory.
+    // The message is short enough to need no memory.
     status_ = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "out of memory");
   }
   return status_;
@@ -211,21 +215,22 @@ const grpc::Status& Call::CloseWith(const absl::Status& status) noexcept {
 
 void Call::End(bool sent) noexcept {
   const TimePoint ended = steady_clock::now();
-  method_->in_flight().Decrement();
+  method_->metrics().in_flight().Decrement();
   if (method_->endless()) environment_.endless_calls.fetch_sub(1, std::memory_order_relaxed);
   environment_.ended.fetch_add(1, std::memory_order_relaxed);
-  // A client whose own deadline has passed cancels its call, too, and has every right to.
+  if (sent) connection_.OnSent(ended - closed_);
+  // A client whose own deadline has passed cancels its call, too, and has every right to do so.
   connection_.End(/*cancelled=*/!sent && Ended() == StopReason::kCancelled);
   try {
-    // What the other end did not take is no success; and when a request did not come, only now is it known that the
-    // other end has gone.
+    // If the peer did not take the answer, the call is no success; and if a request did not arrive, only now is it
+    // known that the peer has gone.
     const bool lost = !sent && (status_.ok() || unsent_) && stop_.stopped();
     const absl::Status cause = StopStatus(Ended(), unsent_ ? "the request's arrival" : "the answer");
     report_.End(
         lost ? grpc::Status(static_cast<grpc::StatusCode>(cause.code()), std::string(cause.message())) : status_,
         Ended(), ended);
   } catch (const std::bad_alloc&) {
-    // Then there is no line of it.
+    // Then the log, the metrics or the span lack the call.
     return;
   }
 }

@@ -22,11 +22,12 @@
 
 namespace predictd {
 
-// One RPC, whatever its kind: its context and transport, its deadline, its stop source, what it holds of the memory
-// budget, and its report. Lives in the frame of the coroutine that serves it, on the event loop that accepted it. Used
-// by one thread at a time: the loop or the worker that the coroutine is on; stop() by any.
+// One RPC of any kind. It holds the call's context and transport, its deadline, its stop source, its share of the
+// memory budget, and its report. It lives in the frame of the coroutine that serves it, on the event loop that accepted
+// it. One thread uses it at a time: the loop, or the worker that the coroutine runs on. Any thread may call stop().
 //
-// Whatever waits for the other end is watched: a message that does not arrive, an answer or a status that is not taken.
+// Every wait for the peer is watched: a wait for a message that does not arrive, and a wait for the peer to take an
+// answer or a status.
 class Call : public CallLink {
  public:
   Call(EventLoop& loop, RpcEnvironment& environment);
@@ -39,46 +40,52 @@ class Call : public CallLink {
   const Method& method() const { return *method_; }
   CallReport& report() { return report_; }
 
-  // Stops when the caller cancels or disconnects, keeps the call waiting for too long, the deadline passes, or the
-  // server's grace period is over.
+  // The source stops when the caller cancels or disconnects, when the peer keeps the call waiting for too long, when
+  // the deadline passes, or when the server's grace period is over.
   StopSource& stop() { return stop_; }
-  // The call's own, within the server's limits.
+  // The caller's deadline, within the server's limits, less the time that the answer needs to arrive before it.
   TimePoint deadline() const { return deadline_; }
 
-  // `co_await call.Read()`, on the loop: whether another message has come, which is then in message(). False also if
-  // the call was stopped meanwhile.
+  // `co_await call.Read()`, on the loop, returns whether another message has arrived, which is then in message(). It
+  // also returns false if the call was stopped meanwhile.
   class Reading;
   Reading Read();
   grpc::ByteBuffer& message() { return message_; }
-  // RESOURCE_EXHAUSTED if the message is larger than the method's may be.
+  // Returns RESOURCE_EXHAUSTED if the message is larger than the method allows.
   absl::Status CheckMessageSize() const;
 
-  // `co_await call.Send(bytes, start)`: starts an operation that sends so many bytes, with a tag, and waits until the
-  // transport has taken them; whether it has. From any thread; continues on the loop.
+  // `co_await call.Send(bytes, start)` calls `start` with a tag to start an operation that sends `bytes` bytes, waits
+  // until the transport has taken them, and returns whether it has. Any thread may call it; the coroutine continues on
+  // the loop.
   template <class Start>
   class Sending;
   template <class Start>
   Sending<Start> Send(int64_t bytes, Start start);
 
-  // Makes the call hold so many bytes more until it ends. RESOURCE_EXHAUSTED if all callers together hold too much.
+  // Makes the call hold `bytes` more until it ends. Returns RESOURCE_EXHAUSTED if all callers together would hold too
+  // much.
   absl::Status Hold(int64_t bytes);
 
-  // For whoever serves the call, in this order. Begin, on the loop: it has arrived; the status says whether it may go
-  // on. CloseWith: the handler is through; adds trailers and returns what to finish with. `co_await Over()`: no tag is
-  // out any more, the loop has it. End: reports; `sent` is whether the status was.
+  // These four are for the code that serves the call, which calls them in this order. Begin, on the loop, says that the
+  // call has arrived; its status says whether the call may go on. CloseWith says that the handler is done; it adds the
+  // trailers and returns the status to finish with. `co_await Over()` waits until gRPC holds no tag of the call any
+  // more, and continues on the loop. End writes the report; `sent` says whether the status was sent.
   absl::Status Begin(const Method& method);
   const grpc::Status& CloseWith(const absl::Status& status) noexcept;
   struct Ending;
   Ending Over();
+  // To be asked on the loop, before CloseWith. If it is true, the caller went away before its message had arrived and
+  // gRPC has said so, and CloseWith is left out: nothing that is sent would reach anybody.
+  bool abandoned() const { return unsent_ && gone_; }
   void End(bool sent) noexcept;
 
-  // Requests a stop, on the loop, and sees to it that the other end cannot hold it up.
+  // Requests a stop, on the loop, and makes sure that the peer cannot delay it.
   void Stop(StopReason reason);
-  // The same for a call of that connection that waits for a message.
+  // Stops the call, on the loop, if it belongs to that connection and waits for a message.
   void StopReadingFrom(const PeerConnection& connection, StopReason reason);
 
  private:
-  // Tells the call that a tag of its own has arrived.
+  // A tag that is a part of the call and tells the call that it has arrived.
   template <void (Call::*OnArrival)(bool ok)>
   class OwnTag final : public CompletionTag {
    public:
@@ -90,16 +97,16 @@ class Call : public CallLink {
   };
 
   TimePoint ChooseDeadline(TimePoint arrived) const;
-  // Whether the server takes the call.
+  // Returns whether the server takes the call.
   absl::Status Admit();
-  // Looks whether time is up, for the call or for the other end.
+  // Checks whether the deadline has passed or the peer has used up its time.
   void Look();
-  // gRPC's notice that the call is over, cancelled or finished.
+  // Handles gRPC's notice that the call is over, whether it was cancelled or finished.
   void OnDone(bool ok);
   void OnRead(bool ok);
   void StopReading();
   void TagArrived();
-  // Why the call was stopped from outside.
+  // Returns why the call was stopped from outside.
   StopReason Ended() const;
 
   EventLoop& loop_;
@@ -115,24 +122,29 @@ class Call : public CallLink {
   PeerWatch peer_;
   Timer timer_;
   TimePoint deadline_ = kNever;
+  // When it was decided how the call ends.
+  TimePoint closed_;
   grpc::Status status_;
 
   OwnTag<&Call::OnDone> done_tag_{*this};
   OwnTag<&Call::OnRead> read_tag_{*this};
-  // Of these two, how many are out.
+  // How many of these two tags gRPC holds.
   int tags_out_ = 1;
   bool read_ok_ = false;
-  // The server did not take the call.
+  // Whether the server did not take the call.
   bool refused_ = false;
   // Why a stream was cut off whose own work had ended.
   StopReason cut_ = StopReason::kCancelled;
-  // The last message that was to be read has not come.
+  // Whether the last message that was to be read has not arrived.
   bool unsent_ = false;
+  // Whether the peer has ended the call.
+  bool gone_ = false;
   std::coroutine_handle<> reader_;
   std::coroutine_handle<> ending_;
 };
 
-// The awaitable of Call::Read. The tag belongs to the call, as it may be out longer than anybody waits for it.
+// The awaitable of Call::Read. Its tag belongs to the call, because gRPC may hold it for longer than anybody waits for
+// it.
 class Call::Reading {
  public:
   explicit Reading(Call& call) : call_(call) {}

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <iterator>
+#include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "server/telemetry/log.h"
 #include "server/telemetry/traceparent.h"
@@ -14,23 +16,23 @@ namespace {
 using std::chrono::steady_clock;
 using std::chrono::system_clock;
 
-// Every run of a stream's chunks would be two spans; the first ones tell the story.
-constexpr int64_t kMaxTracedInferences = 32;
+// One of decoding, and two of each of a stream's first chunks.
+constexpr int kMaxPhases = 1 + 2 * 32;
 
 double Milliseconds(Duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
 }
 
-// A metric of the Server-Timing header, whose unit is milliseconds. By hand, because formatting floating-point numbers
-// would cost more than the rest of the trailers.
-void AppendMetric(std::string_view name, Duration duration, std::string& out) {
+// Appends a duration as in the Server-Timing header, whose unit is milliseconds. It does so by hand, because formatting
+// floating-point numbers would cost more than the rest of the trailers.
+void AppendDuration(Duration duration, std::string& out) {
   const int64_t micros = std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
   char digits[24];
-  // The thousandths keep their leading zeros behind a 1 that becomes the point.
+  // The thousandths keep their leading zeros because they stand behind a 1, which then becomes the point.
   char* const point = std::to_chars(digits, std::end(digits), micros / 1000).ptr;
   const char* const end = std::to_chars(point, std::end(digits), 1000 + micros % 1000).ptr;
   *point = '.';
-  out.append(name).append(";dur=").append(digits, static_cast<size_t>(end - digits));
+  out.append(";dur=").append(digits, static_cast<size_t>(end - digits));
 }
 
 std::string_view Header(const grpc::ServerContext& context, const char* name) {
@@ -44,7 +46,7 @@ std::string_view Header(const grpc::ServerContext& context, const char* name) {
 void CallReport::Begin(const Method& method, TimePoint arrived) {
   method_ = &method;
   arrived_ = arrived;
-  // Looking for headers is what costs: gRPC builds a map of them all.
+  // Looking for headers is what costs: gRPC builds a map of all of them.
   if (!environment_.tracer->enabled()) return;
   span_ = environment_.tracer->StartCall({.rpc_service = method.service(),
                                           .rpc_method = method.name(),
@@ -55,102 +57,63 @@ void CallReport::Begin(const Method& method, TimePoint arrived) {
                                           .steady_time = arrived});
 }
 
-void CallReport::SetModel(const ServedModel* model, int64_t version) {
-  model_ = model;
+void CallReport::SetModel(std::shared_ptr<CallSubject> model, int64_t version) {
+  subject_ = std::move(model);
   version_ = version;
 }
 
-void CallReport::AddDecode(TimePoint started, TimePoint ended) {
-  decode_ += ended - started;
-  if (span_) span_->AddPhase("decode", started, ended);
-}
-
-void CallReport::AddInference(const InferenceTimings& timings) {
-  queue_ += timings.started - timings.enqueued;
-  forward_ += timings.ended - timings.started;
-  batch_rows_ = std::max(batch_rows_, timings.batch_rows);
-  if (span_ && inferences_++ < kMaxTracedInferences) {
-    span_->AddPhase("queue", timings.enqueued, timings.started);
-    const Field batch[] = {{"predictd.batch.rows", timings.batch_rows}};
-    span_->AddPhase("forward", timings.started, timings.ended, batch);
+void CallReport::AddTime(const ReportKey& key, Duration duration, std::string_view description) {
+  for (Part& part : parts_) {
+    if (part.key.header.empty()) part.key = key;
+    if (part.key.header != key.header) continue;
+    part.duration += duration;
+    if (!description.empty()) part.description = description;
+    return;
   }
 }
 
-void CallReport::AddGeneration(const GenerationTimings& timings, int64_t prompt_tokens) {
-  const TimePoint now = steady_clock::now();
-  // Where it had not come to is as long as it lasted.
-  const auto until = [now](TimePoint reached) { return reached == TimePoint() ? now : reached; };
-  const TimePoint started = until(timings.started);
-  const TimePoint first_token = until(timings.first_token);
-  const TimePoint last_token = timings.first_token == TimePoint() ? now : timings.last_token;
-  queue_ = started - timings.enqueued;
-  prefill_ = first_token - started;
-  generate_ = last_token - first_token;
-  forward_ = prefill_ + generate_;
-  generated_tokens_ = timings.generated_tokens;
-  if (!span_) return;
-  span_->AddPhase("queue", timings.enqueued, started);
-  const Field prompt[] = {{"gen_ai.usage.input_tokens", prompt_tokens},
-                          {"gen_ai.usage.cache_read.input_tokens", timings.cached_tokens}};
-  if (timings.started != TimePoint()) span_->AddPhase("prefill", started, first_token, prompt);
-  const Field answer[] = {{"gen_ai.usage.output_tokens", timings.generated_tokens}};
-  if (timings.first_token != TimePoint()) span_->AddPhase("decode", first_token, last_token, answer);
-  span_->SetAttribute("gen_ai.operation.name", "text_completion");
-  span_->SetAttribute("gen_ai.provider.name", "predictd");
-  if (model_ != nullptr) span_->SetAttribute("gen_ai.request.model", std::string_view(model_->name()));
-  span_->SetAttribute("gen_ai.usage.input_tokens", prompt_tokens);
-  span_->SetAttribute("gen_ai.usage.output_tokens", timings.generated_tokens);
-  std::string reasons = timings.stopped_answers > 0 ? "stop" : "";
-  if (timings.cut_answers > 0) absl::StrAppend(&reasons, reasons.empty() ? "" : ",", "length");
-  if (!reasons.empty()) span_->SetAttribute("gen_ai.response.finish_reasons", reasons);
-}
-
-void CallReport::AddCacheLookup(std::string_view outcome, TimePoint started, TimePoint ended) {
-  cache_outcome_ = outcome;
-  cache_ = ended - started;
-  if (span_) {
-    const Field fields[] = {{"predictd.cache.outcome", outcome}};
-    span_->AddPhase("cache", started, ended, fields);
+void CallReport::RaiseFigure(const ReportKey& key, int64_t value) {
+  for (Figure& figure : figures_) {
+    if (figure.key.header.empty()) figure.key = key;
+    if (figure.key.header != key.header) continue;
+    figure.value = std::max(figure.value, value);
+    return;
   }
 }
 
-void CallReport::SetAge(Duration age) {
-  context_.AddTrailingMetadata("age", absl::StrCat(std::chrono::floor<std::chrono::seconds>(age).count()));
+void CallReport::AddPhase(std::string_view name, TimePoint started, TimePoint ended, absl::Span<const Field> fields) {
+  if (span_ && phases_++ < kMaxPhases) span_->AddPhase(name, started, ended, fields);
 }
 
 std::string CallReport::ServerTiming() const {
   std::string timing;
   timing.reserve(112);
-  AppendMetric("decode", decode_, timing);
-  if (!cache_outcome_.empty()) {
-    timing.append(", cache;desc=\"").append(cache_outcome_);
-    AppendMetric("\"", cache_, timing);
+  for (const Part& part : parts_) {
+    if (part.key.header.empty()) break;
+    timing.append(part.key.header);
+    if (!part.description.empty()) timing.append(";desc=\"").append(part.description).append("\"");
+    AppendDuration(part.duration, timing);
+    timing.append(", ");
   }
-  if (batch_rows_ > 0) {
-    AppendMetric(", queue", queue_, timing);
-    AppendMetric(", forward", forward_, timing);
+  timing.append("total");
+  AppendDuration(closed_ - arrived_, timing);
+  for (const Figure& figure : figures_) {
+    if (figure.key.header.empty()) break;
+    timing.append(", ").append(figure.key.header);
+    absl::StrAppend(&timing, ";desc=\"", figure.value, "\"");
   }
-  if (generated_tokens_ >= 0) {
-    AppendMetric(", queue", queue_, timing);
-    AppendMetric(", prefill", prefill_, timing);
-    AppendMetric(", generate", generate_, timing);
-  }
-  AppendMetric(", total", closed_ - arrived_, timing);
-  if (batch_rows_ > 0) absl::StrAppend(&timing, ", batch;desc=\"", batch_rows_, "\"");
-  if (generated_tokens_ >= 0) absl::StrAppend(&timing, ", tokens;desc=\"", generated_tokens_, "\"");
   return timing;
 }
 
 void CallReport::Close(TimePoint closed) {
   closed_ = closed;
-  context_.AddTrailingMetadata("server-timing", ServerTiming());
+  if (environment_.server_timing) context_.AddTrailingMetadata("server-timing", ServerTiming());
 }
 
 void CallReport::End(const grpc::Status& status, StopReason stop, TimePoint ended) {
   const int code = std::clamp(static_cast<int>(status.error_code()), 0, 16);
-  const RpcMetrics::Series& series = method_->series(model_);
-  series.ended(code).Increment();
-  series.seconds().Observe(std::chrono::duration<double>(ended - arrived_).count());
+  CallSubject& subject = subject_ == nullptr ? *environment_.metrics->calls().nothing() : *subject_;
+  subject.OnEnded(method_->metrics(), code, ended - arrived_);
   if (span_) EndSpan(code, status, stop, ended);
   if (Logged(code)) LogLine(code, status, ended);
 }
@@ -168,7 +131,7 @@ void CallReport::EndSpan(int code, const grpc::Status& status, StopReason stop, 
   if (!request_id_.empty()) span_->SetAttribute("predictd.request_id", request_id_);
   if (stop == StopReason::kDeadline) span_->AddEvent("deadline exceeded");
   if (stop == StopReason::kCancelled) span_->AddEvent("cancelled by the caller");
-  span_->AddPhase("respond", closed_, ended);
+  if (closed_ != TimePoint()) span_->AddPhase("respond", closed_, ended);
   span_->End(code, status.error_message());
 }
 
@@ -181,19 +144,23 @@ void CallReport::LogLine(int code, const grpc::Status& status, TimePoint ended) 
     trace_id = parent->trace_id;
   }
   const absl::string_view name = CodeName(code);
-  Log(LogLevel::kInfo, "request",
-      {{"method", method_->name()},
-       {"model", model()},
-       {"version", version_},
-       {"code", std::string_view(name.data(), name.size())},
-       {"message", status.error_message()},
-       {"request_id", request_id_},
-       {"trace_id", trace_id},
-       {"peer", context_.peer()},
-       {"total_ms", Milliseconds(ended - arrived_)},
-       {"queue_ms", Milliseconds(queue_)},
-       {"forward_ms", Milliseconds(forward_)},
-       {"batch_rows", batch_rows_}});
+  const std::string peer = context_.peer();
+  absl::InlinedVector<Field, 9 + kParts + kFigures> fields = {{"method", method_->name()},
+                                                              {"model", model()},
+                                                              {"version", version_},
+                                                              {"code", std::string_view(name.data(), name.size())},
+                                                              {"message", status.error_message()},
+                                                              {"request_id", request_id_},
+                                                              {"trace_id", trace_id},
+                                                              {"peer", peer},
+                                                              {"total_ms", Milliseconds(ended - arrived_)}};
+  for (const Part& part : parts_) {
+    if (!part.key.log.empty()) fields.push_back({part.key.log, Milliseconds(part.duration)});
+  }
+  for (const Figure& figure : figures_) {
+    if (!figure.key.log.empty()) fields.push_back({figure.key.log, figure.value});
+  }
+  Log(LogLevel::kInfo, "request", fields);
 }
 
 }  // namespace predictd

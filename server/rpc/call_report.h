@@ -3,52 +3,77 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "absl/types/span.h"
 #include "server/async/clock.h"
 #include "server/async/stop.h"
-#include "server/engine/catalog.h"
-#include "server/engine/inference.h"
-#include "server/generation/generation.h"
 #include "server/rpc/environment.h"
 #include "server/rpc/method.h"
+#include "server/telemetry/field.h"
 #include "server/telemetry/tracing.h"
 
 namespace predictd {
 
-// What a call leaves behind: its span, its metrics, its log line, and the timings in its trailers. Belongs to a Call
-// and is used by the thread that the call is on.
+// The names of a part of a call's time, or of a figure of a call, in the Server-Timing header and in the log. Both are
+// literals.
+struct ReportKey {
+  std::string_view header;
+  std::string_view log;
+};
+
+// What a call leaves behind: its span, its metrics, its log line, and the timings in its trailers. It knows no kind of
+// work: handlers say by ReportKey where the time went. It belongs to a Call and is used by the thread that the call is
+// on.
 class CallReport {
  public:
   CallReport(const RpcEnvironment& environment, grpc::ServerContext& context)
       : environment_(environment), context_(context) {}
 
-  // What the call is about.
-  void SetModel(const ServedModel* model, int64_t version);
-  // Empty if it named no known model.
-  std::string_view model() const { return model_ == nullptr ? std::string_view() : std::string_view(model_->name()); }
+  // Sets the model that the call is about.
+  void SetModel(std::shared_ptr<CallSubject> model, int64_t version);
+  // Empty if the call named no known model.
+  std::string_view model() const { return subject_ == nullptr ? std::string_view() : subject_->name(); }
   void SetRequestId(std::string request_id) { request_id_ = std::move(request_id); }
 
-  // Where the time went. A stream adds many inferences.
-  void AddDecode(TimePoint started, TimePoint ended);
-  void AddInference(const InferenceTimings& timings);
-  // What a generator did for it, and the tokens of the prompt.
-  void AddGeneration(const GenerationTimings& timings, int64_t prompt_tokens);
-  // What asking the response cache came to ("hit", "miss", "bypass"), and the age of a hit.
-  void AddCacheLookup(std::string_view outcome, TimePoint started, TimePoint ended);
-  void SetAge(Duration age);
+  // Adds to the time of that part. There may be at most kParts different parts. `description` is a literal that the
+  // header shows beside the time.
+  void AddTime(const ReportKey& key, Duration duration, std::string_view description = {});
+  // Reports the largest value that is given for that figure. There may be at most kFigures different figures.
+  void RaiseFigure(const ReportKey& key, int64_t value);
+  // Adds a child span if the call is traced. A stream has many, and only the first ones are kept: they tell enough.
+  void AddPhase(std::string_view name, TimePoint started, TimePoint ended, absl::Span<const Field> fields = {});
+  // Null if the call is not traced.
+  CallSpan* span() { return span_.get(); }
 
-  // In this order. Begin decides whether the call is traced. Close adds the trailers. End writes it all down.
+  // These are called in this order. Begin decides whether the call is traced. Close adds the trailers; it is left out
+  // if nothing is sent. End writes the span, the metrics and the log line.
   void Begin(const Method& method, TimePoint arrived);
   void Close(TimePoint closed);
   void End(const grpc::Status& status, StopReason stop, TimePoint ended);
 
  private:
+  static constexpr size_t kParts = 6;
+  static constexpr size_t kFigures = 2;
+
+  struct Part {
+    ReportKey key;
+    Duration duration{};
+    std::string_view description;
+  };
+  struct Figure {
+    ReportKey key;
+    int64_t value = 0;
+  };
+
   std::string ServerTiming() const;
   void EndSpan(int code, const grpc::Status& status, StopReason stop, TimePoint ended);
-  // Whether the call has a line in the log. To be asked once.
+  // Returns whether the call gets a line in the log. It counts against a limit, so it is asked once for each call.
   bool Logged(int code) const;
   void LogLine(int code, const grpc::Status& status, TimePoint ended) const;
 
@@ -58,22 +83,14 @@ class CallReport {
   TimePoint arrived_;
   TimePoint closed_;
   std::unique_ptr<CallSpan> span_;
-  const ServedModel* model_ = nullptr;
+  // Null if the call named no known model.
+  std::shared_ptr<CallSubject> subject_;
   int64_t version_ = 0;
   std::string request_id_;
-
-  Duration decode_{};
-  Duration cache_{};
-  // Empty: the model has no cache.
-  std::string_view cache_outcome_;
-  Duration queue_{};
-  Duration forward_{};
-  int64_t batch_rows_ = 0;
-  int64_t inferences_ = 0;
-  // Of a generator.
-  Duration prefill_{};
-  Duration generate_{};
-  int64_t generated_tokens_ = -1;
+  // Both are filled in the order in which the keys came; an entry in use has a key.
+  std::array<Part, kParts> parts_;
+  std::array<Figure, kFigures> figures_;
+  int phases_ = 0;
 };
 
 }  // namespace predictd

@@ -7,7 +7,7 @@
 
 namespace predictd {
 
-// What there is to count of connections. Thread-safe.
+// The metrics of connections. Thread-safe.
 class ConnectionMetrics {
  public:
   explicit ConnectionMetrics(MetricsRegistry& registry)

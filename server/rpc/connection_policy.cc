@@ -5,14 +5,6 @@
 #include <cmath>
 
 namespace predictd {
-namespace {
-
-double Seconds(Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
-}  // namespace
-
 void ConnectionLedger::AddNoise(int64_t bytes) {
   const int64_t paid = std::min(owed_, bytes);
   owed_ -= paid;
@@ -20,7 +12,7 @@ void ConnectionLedger::AddNoise(int64_t bytes) {
 }
 
 void ConnectionLedger::Owe(int64_t bytes, TimePoint now) {
-  owed_ += bytes;
+  owed_ = std::min(owed_ + bytes, policy_.most_owed);
   owed_at_ = now;
 }
 
@@ -32,21 +24,21 @@ Verdict ConnectionLedger::Look(const ConnectionSnapshot& now) {
   const int64_t unserved = calls.ended_unserved - before.ended_unserved;
   const int64_t awaiting = std::max<int64_t>(0, calls.awaiting());
 
-  // The other end learns later than we that a call is over, and has more of its message under way until then.
+  // The peer learns later than the server that a call is over, and until then more of its message is under way.
   if (unserved > 0) {
-    Owe(unserved * policy_.max_message_bytes, now.at);
+    Owe(unserved * policy_.max_message_bytes + policy_.overlong_bytes, now.at);
   } else if (now.at - owed_at_ > policy_.owed_for) {
     owed_ = 0;
   }
 
   int64_t rest = now.read_bytes - last_.read_bytes - messages;
   if (rest > 0) {
-    // Headers, and a reader's window updates.
+    // Calls explain their headers, and what was written explains a reader's window updates.
     const int64_t overhead =
         (calls.begun - before.begun) * policy_.header_bytes + (now.written_bytes - last_.written_bytes);
     rest -= std::min(rest, overhead);
   }
-  // A message may be counted before its bytes are, but not twice: what it explains too much is kept until the next
+  // A message may be counted before its bytes are, but not twice: what it explains in excess is kept until the next
   // look.
   const bool explained = rest < 0 || half_sent_ < 0;
   if (explained || awaiting > 0 || before.awaiting() > 0 || unserved > 0) {
@@ -54,13 +46,15 @@ Verdict ConnectionLedger::Look(const ConnectionSnapshot& now) {
   } else {
     AddNoise(rest);
   }
-  // A call that ended before its message was there took its part along. How much that was nobody knows: an equal share.
+  // A call that ended before its message had arrived took its part of the bytes along. Nobody knows how much that was,
+  // so it counts as an equal share.
   if (unserved > 0 && half_sent_ > 0) half_sent_ -= half_sent_ / (unserved + awaiting) * unserved;
   if (awaiting == 0 && half_sent_ > 0) {
-    // Without a call that has lost its part, there was none to wait for it.
+    // If no call has given up its part, there was no call that waited for these bytes.
     if (unserved == 0 && before.awaiting() == 0) AddNoise(half_sent_);
     half_sent_ = 0;
   }
+  if (awaiting == 0) maybe_half_sent_ = 0;
   if (half_sent_ < 0) {
     const int64_t paid = std::min(noise_, -half_sent_);
     noise_ -= paid;
@@ -71,13 +65,14 @@ Verdict ConnectionLedger::Look(const ConnectionSnapshot& now) {
     const int64_t paid = std::min(owed_, half_sent_ - half_sent_limit);
     owed_ -= paid;
     half_sent_ -= paid;
+    maybe_half_sent_ += paid;
   }
   noise_ = std::max<int64_t>(
-      0, noise_ - static_cast<int64_t>(static_cast<double>(policy_.noise_per_second) * Seconds(elapsed)));
+      0, noise_ - static_cast<int64_t>(static_cast<double>(policy_.noise_per_second) * ToSeconds(elapsed)));
 
   const int64_t cancelled = calls.cancelled - before.cancelled;
   const int64_t answered = calls.ended - before.ended - cancelled;
-  resets_ = resets_ * std::exp2(-Seconds(elapsed)) + static_cast<double>(std::max<int64_t>(0, cancelled - answered));
+  resets_ = resets_ * std::exp2(-ToSeconds(elapsed)) + static_cast<double>(std::max<int64_t>(0, cancelled - answered));
   last_ = now;
 
   if (noise_ > policy_.noise_burst) return Verdict::kNoise;

@@ -3,41 +3,46 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 
 #include "server/async/clock.h"
 #include "server/rpc/peer_connection.h"
 
 namespace predictd {
 
-// What a connection may take.
+// The limits of what a connection may take.
 struct ConnectionPolicy {
-  // Largest message of a call.
+  // The largest message of a call.
   int64_t max_message_bytes = 0;
-  // What a call's headers may take on the wire.
+  // How many bytes a call's headers may take on the wire.
   int64_t header_bytes = 32 << 10;
-  // Bytes that belong to no call and no message: pings, settings, window updates, calls that were refused. So many at
-  // once, and so many a second.
+  // How many bytes that belong to no call and no message may come at once, and how many in a second: pings, settings,
+  // window updates, and calls that were refused.
   int64_t noise_burst = 1 << 20;
   int64_t noise_per_second = 1 << 20;
-  // How long the other end may go on sending a message whose call has ended without it.
+  // How long the peer may go on sending a message whose call has ended without it, and how many bytes of all such
+  // messages together.
   Duration owed_for = std::chrono::seconds(5);
-  // Calls at a time, so many that a client which keeps to its limit cannot have them: gRPC holds none to the limit who
-  // has not acknowledged it. 0: any number.
+  // How many bytes more such messages may have if they are larger than allowed: gRPC reads them to their end.
+  int64_t overlong_bytes = 0;
+  int64_t most_owed = std::numeric_limits<int64_t>::max() / 2;
+  // The most calls that may be open at a time. It is above what a client that keeps to its limit can reach, because
+  // gRPC does not hold a client to the limit before that has acknowledged it. 0 means any number.
   int64_t max_open_calls = 0;
-  // Calls that were cancelled of late, beyond those that were not, from which on a connection is to blame if an event
-  // loop has too much to do.
+  // When an event loop has too much to do, a connection is to blame for it from this many recent cancelled calls on,
+  // counted beyond its calls that were not cancelled.
   double resets = 1000;
 };
 
 enum class Verdict {
   kKeep,
-  // Takes bytes without end that are no part of a call or message.
+  // The connection sends bytes without end that are part of no call or message.
   kNoise,
-  // Has sent more of unfinished messages than there can be.
+  // The connection has sent more bytes of unfinished messages than there can be.
   kHalfSent
 };
 
-// What has been read from a connection, what was written to it, and what its calls came to.
+// What has been read from a connection, what was written to it, and the counts of its calls.
 struct ConnectionSnapshot {
   TimePoint at;
   int64_t read_bytes = 0;
@@ -45,35 +50,38 @@ struct ConnectionSnapshot {
   CallCounts calls;
 };
 
-// Explains a connection's bytes by its calls, look by look. What no message that arrived explains is noise or, while a
-// message is awaited, part of one. `calls` may be later than the bytes, never earlier: nothing else is asked of the
-// snapshots, so the looks may come as they like. A pure function of the snapshots; used by one thread.
+// Explains a connection's bytes by its calls, one snapshot after the other. Bytes that are explained by no message that
+// has arrived are noise or, while a message is awaited, part of one. `calls` of a snapshot may be taken later than its
+// bytes, but never earlier. Nothing else is required of the snapshots, so they may be taken at any times. The verdicts
+// are a pure function of the snapshots. Used by one thread.
 //
-// Cancelled calls are counted only: clients have good reasons for them, and a loop that keeps up need not mind.
+// Cancelled calls are only counted: clients have good reasons for them, and they do not matter to a loop that keeps up.
 class ConnectionLedger {
  public:
   ConnectionLedger(const ConnectionPolicy& policy, TimePoint begin) : policy_(policy) { last_.at = begin; }
 
   Verdict Look(const ConnectionSnapshot& now);
-  // So many bytes more may come of calls that are refused without having begun.
+  // Allows `bytes` more, which may come from calls that are refused without having begun.
   void Owe(int64_t bytes, TimePoint now);
 
-  // The bytes of messages that have not arrived yet, as far as can be told.
-  int64_t half_sent_bytes() const { return half_sent_ > 0 ? half_sent_ : 0; }
-  // Calls that were cancelled of late beyond those that were not; half of them are forgotten with each second.
+  // The bytes of messages that have not arrived completely, as far as that can be told.
+  int64_t half_sent_bytes() const { return (half_sent_ > 0 ? half_sent_ : 0) + maybe_half_sent_; }
+  // The recent calls that were cancelled, less those that were not; half of the number is forgotten with each second.
   double resets() const { return resets_; }
   const ConnectionSnapshot& last() const { return last_; }
 
  private:
-  // Bytes that no call explains.
+  // Counts bytes that no call explains.
   void AddNoise(int64_t bytes);
 
   const ConnectionPolicy& policy_;
   ConnectionSnapshot last_;
   int64_t half_sent_ = 0;
+  // Of the bytes that were paid by owed_, those that may be of a message under way.
+  int64_t maybe_half_sent_ = 0;
   int64_t noise_ = 0;
-  // What may still come of messages whose calls ended without them: the server refused those, or did not wait. And when
-  // such a call was last seen.
+  // The bytes that may still come of messages whose calls ended without them, because the server refused those calls or
+  // did not wait for them; and when such a call was last seen.
   int64_t owed_ = 0;
   TimePoint owed_at_;
   double resets_ = 0;

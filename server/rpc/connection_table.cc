@@ -12,7 +12,8 @@
 namespace predictd {
 namespace {
 
-// gRPC's versions differ in how they write the brackets of IPv6. Other names are their own keys, without a copy.
+// gRPC's versions differ in how they write the brackets of IPv6. Names of other kinds are their own keys, without a
+// copy.
 std::string_view Key(std::string_view peer, std::string& storage) {
   if (!peer.starts_with("ipv6:")) return peer;
   const Peer parsed = ParsePeer(peer);
@@ -20,13 +21,13 @@ std::string_view Key(std::string_view peer, std::string& storage) {
   return storage;
 }
 
-// Whether the name says which connection it is. All who come over a Unix socket have the same: counts of their calls
-// would be those of whoever came last.
+// Returns whether the name identifies a connection. All clients of a Unix socket have the same name, so the counts of
+// their calls would go to whichever came last.
 bool IsNamed(std::string_view peer) {
   return !peer.starts_with("unix:");
 }
 
-// The address that a peer is counted for.
+// The address that a peer counts for.
 std::string Group(std::string_view peer) {
   const Peer parsed = ParsePeer(peer);
   in6_addr address{};
@@ -45,7 +46,7 @@ std::shared_ptr<PeerConnection> ConnectionTable::Add(std::string_view peer, Refu
   MutexLock lock(mutex_);
   refusal = Refusal::kNone;
   if (limits_.total > 0 && size_ >= limits_.total) refusal = Refusal::kTotal;
-  // Counted only where it matters.
+  // Connections are counted by group only if there is a limit for it.
   const bool grouped = limits_.per_peer > 0;
   if (grouped && refusal == Refusal::kNone) {
     const auto group = group_sizes_.find(connection->group());

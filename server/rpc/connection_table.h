@@ -14,27 +14,29 @@
 
 namespace predictd {
 
-// How many connections there may be. Zero: no limit.
+// How many connections there may be. Zero means no limit.
 struct ConnectionLimits {
   size_t total = 0;
-  // From one address; from one /64 network of IPv6, which is what a single host is given.
+  // The limit for one address or, with IPv6, for one /64 network, which is what a single host is given.
   size_t per_peer = 0;
 };
 
 enum class Refusal { kNone, kTotal, kPeer };
 
-// The connections that there are, by gRPC's name for the other end. Thread-safe.
+// The open connections, by gRPC's name for the peer. Thread-safe.
 class ConnectionTable {
  public:
   explicit ConnectionTable(const ConnectionLimits& limits) : limits_(limits) {}
 
-  // Null, with the reason in `refusal`, if a limit is reached. Throws if there is no memory; then nothing has changed.
-  // A peer of the same name is replaced: it can only be one whose end has not been noticed yet.
+  // Adds a connection. Returns null, with the reason in `refusal`, if a limit is reached. Throws if there is no memory,
+  // and then nothing has changed. An entry of the same name is replaced: it can only be that of a connection whose end
+  // has not been noticed yet.
   std::shared_ptr<PeerConnection> Add(std::string_view peer, Refusal& refusal);
-  // The connection is over.
+  // Removes a connection that is over.
   void Remove(const PeerConnection& connection);
 
-  // Null if none has that name, or more than one may have. `peer` is as a call's context says it.
+  // Returns null if no connection has that name, or if more than one may have it. `peer` is written as a call's context
+  // writes it.
   std::shared_ptr<PeerConnection> Find(std::string_view peer) const;
   size_t size() const;
 
@@ -45,7 +47,7 @@ class ConnectionTable {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
   };
-  // Not Abseil's: one that could not grow for want of memory is left broken.
+  // This is not one of Abseil's maps, because those are left broken when they cannot grow for want of memory.
   template <class Value>
   using ByName = std::unordered_map<std::string, Value, Hash, std::equal_to<>>;
 

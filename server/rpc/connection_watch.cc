@@ -21,28 +21,34 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// How often some connections are looked at: in this time while one of them is busy, else in that.
+// How often some connections are looked at: at the busy pace while one of them is busy, else at the calm one.
 constexpr Duration kBusyPace = milliseconds(10);
 constexpr Duration kCalmPace = milliseconds(50);
-// Of the connections that are calm, a look takes the next ones of the circle: some hundreds of microseconds.
+// Of the calm connections, each look takes the next part of the circle, at least kFewest and a kRounds-th of all; that
+// takes some hundreds of microseconds.
 constexpr size_t kFewest = 128;
 constexpr size_t kRounds = 20;
-// How much of a processor's time an event loop may be held up before those who do it are held back, and for how long
-// they are at least.
+// How much processor time an event loop may be held up before the connections that hold it up are held back, and for
+// how long they are held back at least.
 constexpr Duration kHeldUp = milliseconds(50);
 constexpr Duration kPause = milliseconds(20);
-// What a connection that holds up a loop has sent meanwhile, at least. Frames of a few bytes are five times as much.
-// After a longer time less is enough: calls that are reset at once are a megabyte for each 50 ms, and holding back
-// whoever does no more than that would make matters worse, as it comes back with all that it has saved up.
+// How long a bad verdict waits to be confirmed, and how long a connection is held back meanwhile at most.
+constexpr Duration kDoubt = milliseconds(100);
+constexpr Duration kLongPause = milliseconds(500);
+// How many bytes a connection that holds up a loop has sent meanwhile, at least. Frames of a few bytes are five times
+// as much. After a longer time fewer bytes are enough: calls that are reset at once are a megabyte for each 50 ms, and
+// holding back a connection that does no more than that would make matters worse, as it comes back with everything that
+// it has saved up.
 constexpr int64_t kGreedyBytes = 2 << 20;
 constexpr Duration kHeldUpLong = milliseconds(150);
 constexpr int64_t kGreedyBytesLong = 256 << 10;
-// A loop that is saturated in this time, so often in a row, has too much to do.
+// A loop that is saturated for so many of these periods in a row has too much to do.
 constexpr Duration kUsagePeriod = milliseconds(50);
 constexpr int kSaturatedPeriods = 3;
-// So often in a row, without an answer between.
+// How often in a row a connection is held back, without an answered call in between, before it is shut down.
 constexpr int kStrikes = 8;
-// How long ended calls take to be gone, and how soon after that a connection is not asked again but closed.
+// How long ended calls take to be gone, and for how long after its calls were ended a connection is closed instead of
+// having its calls ended again.
 constexpr Duration kShedTime = milliseconds(200);
 constexpr Duration kShedAgain = std::chrono::seconds(2);
 
@@ -56,7 +62,7 @@ void LogFailure(const std::exception& failure) {
   try {
     Log(LogLevel::kError, "connections cannot be watched for now", {{"cause", failure.what()}});
   } catch (const std::bad_alloc&) {
-    // Then it stays unsaid.
+    // The failure is then not logged.
     return;
   }
 }
@@ -92,11 +98,11 @@ bool ConnectionWatch::Add(std::shared_ptr<PeerConnection> connection, FileDescri
   const int fd = socket.get();
   auto watched = std::make_unique<WatchedConnection>(std::move(connection), std::move(socket), options_.policy,
                                                      steady_clock::now());
-  // No readiness is asked for: errors and hang-ups are reported always, and gRPC shuts a socket down before it closes
+  // No readiness is asked for: errors and hang-ups are always reported, and gRPC shuts a socket down before it closes
   // it.
   epoll_event event{.events = EPOLLET, .data = {.ptr = watched.get()}};
   MutexLock lock(mutex_);
-  // What could fail for want of memory comes first.
+  // Everything that can fail for want of memory comes first.
   if (incoming_.size() == incoming_.capacity()) incoming_.reserve(2 * incoming_.size() + 1);
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return false;
   incoming_.push_back(std::move(watched));
@@ -129,7 +135,7 @@ void ConnectionWatch::HandleEvents(TimePoint next_tick) {
   const int timeout =
       watched_.empty() ? -1 : static_cast<int>(std::max<int64_t>(0, std::chrono::ceil<milliseconds>(left).count()));
   const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
-  // Before the events: they may be those of a newcomer, and come only once.
+  // New connections are taken before the events, which may be those of a new connection and come only once.
   for (bool taken = false; !taken && !stop_;) {
     try {
       TakeIncoming();
@@ -165,7 +171,7 @@ void ConnectionWatch::Tick(TimePoint now) {
   if (draining_.exchange(false)) {
     for (auto& watched : watched_) watched->Owe(options_.half_sent_limit, now);
   }
-  // Calls that wait to be accepted wait inside gRPC, so a probe overtakes them.
+  // A probe does not show calls that wait to be accepted: they wait inside gRPC, and the probe overtakes them.
   if (now - usage_at_ >= kUsagePeriod) {
     usage_at_ = now;
     saturated_ = probe_.Saturated(now) ? saturated_ + 1 : 0;
@@ -173,11 +179,12 @@ void ConnectionWatch::Tick(TimePoint now) {
   }
   if (probing_ && probe_.back()) {
     probing_ = false;
+    // It comes first, because judging may fail for want of memory.
+    LetGo(now);
     if (probe_counts_) {
-      JudgeAll();
+      JudgeAll(now);
       ShedLargest(now);
     }
-    LetGo(now);
   }
   if (probing_) {
     if (probe_.held_up() >= kHeldUp) HoldBackGreedy(now);
@@ -190,30 +197,51 @@ void ConnectionWatch::Tick(TimePoint now) {
   probe_counts_ = probe_.Send();
 }
 
-// Those that were busy, and the next of the circle.
+// Looks at the connections that were busy, and at the next part of the circle.
 void ConnectionWatch::LookAtSome(TimePoint now) {
   busy_ = false;
   const size_t some = std::min(watched_.size(), std::max(kFewest, watched_.size() / kRounds));
   const size_t begin = next_ < watched_.size() ? next_ : 0;
   for (size_t i = 0; i < watched_.size(); ++i) {
     WatchedConnection& watched = *watched_[(begin + i) % watched_.size()];
-    if (i >= some && !watched.busy()) continue;
+    if (i >= some && !watched.busy() && !watched.held_back()) continue;
     if (watched.HasTooManyCalls(options_.policy)) Close(watched, "streams");
     if (watched.Look(now)) busy_ = true;
   }
   next_ = begin + some;
 }
 
-// The loops have handled all calls that had begun when the connections were looked at.
-void ConnectionWatch::JudgeAll() {
+// By now the loops have handled all calls that had begun when the connections were looked at.
+void ConnectionWatch::JudgeAll(TimePoint now) {
   for (auto& watched : watched_) {
-    const Verdict verdict = watched->Judge();
-    if (verdict != Verdict::kKeep) Close(*watched, Reason(verdict));
+    const std::optional<Verdict> verdict = watched->Judge();
+    if (!verdict.has_value()) continue;
+    if (*verdict == Verdict::kKeep) {
+      watched->Trust();
+    } else if (watched->doubted_at() == TimePoint()) {
+      Doubt(*watched, *verdict, now);
+    } else if (now - watched->doubted_at() >= kDoubt) {
+      Confirm(*watched, *verdict);
+    }
   }
 }
 
+// gRPC may have read a request that it has not yet shown to a loop, because the thread that parses it gets no
+// processor. So nothing more is read until a second look.
+void ConnectionWatch::Doubt(WatchedConnection& watched, Verdict verdict, TimePoint now) {
+  watched.set_doubted_at(now);
+  if (!watched.held_back() && !watched.HoldBack(now)) Confirm(watched, verdict);
+}
+
+// A request may be larger than the limit by mistake, so its caller gets a status.
+void ConnectionWatch::Confirm(WatchedConnection& watched, Verdict verdict) {
+  if (verdict == Verdict::kNoise) return Close(watched, Reason(verdict));
+  options_.end_requests(watched.shared_connection(), StopReason::kTooLarge);
+  watched.Trust();
+}
+
 void ConnectionWatch::ShedLargest(TimePoint now) {
-  // What has just been asked to go counts no more.
+  // A connection whose calls have just been ended no longer counts.
   const auto size = [now](const auto& watched) {
     return now - watched->shed_at() < kShedTime ? 0 : watched->half_sent_bytes();
   };
@@ -227,7 +255,7 @@ void ConnectionWatch::ShedLargest(TimePoint now) {
       Close(**largest, "half_sent_in_all");
     } else {
       (*largest)->set_shed_at(now);
-      options_.shed((*largest)->shared_connection());
+      options_.end_requests((*largest)->shared_connection(), StopReason::kNoRoom);
     }
   }
 }
@@ -236,7 +264,7 @@ void ConnectionWatch::CloseResetters(TimePoint now) {
   std::vector<double> resets;
   for (auto& watched : watched_) resets.push_back(watched->Resets(now));
   const double most = resets.empty() ? 0 : *std::max_element(resets.begin(), resets.end());
-  // One after the other would take as many times as long.
+  // Closing them one after the other would take as many times as long.
   const double least = std::max(options_.policy.resets, most / 2);
   for (size_t i = 0; i < resets.size(); ++i) {
     if (resets[i] >= least) Close(*watched_[i], "resets");
@@ -250,7 +278,7 @@ void ConnectionWatch::HoldBackGreedy(TimePoint now) {
   for (auto& watched : watched_) {
     if (watched->HasTooManyCalls(options_.policy)) Close(*watched, "streams");
     if (watched->looked_at() < probed_at_) {
-      // What it has done since that look says nothing of this moment.
+      // What the connection has done since that look says nothing about this moment.
       watched->Look(now);
       continue;
     }
@@ -261,9 +289,10 @@ void ConnectionWatch::HoldBackGreedy(TimePoint now) {
   for (auto& [watched, read] : greedy) {
     // A loop that gets on with the connection's calls is not held up by it, but has much to do.
     if (watched->MovedSinceLook() || read < most / 4) continue;
-    if (watched->strikes() == kStrikes || !watched->HoldBack(now)) {
+    if (watched->strikes() >= kStrikes || !watched->HoldBack(now)) {
       Close(*watched, "held_up_others");
     } else {
+      watched->AddStrike();
       metrics_.held_back().Increment();
     }
   }
@@ -271,13 +300,15 @@ void ConnectionWatch::HoldBackGreedy(TimePoint now) {
 
 void ConnectionWatch::LetGo(TimePoint now) {
   for (auto& watched : watched_) {
-    if (watched->held_back() && now - watched->held_back_at() >= kPause) watched->LetGo();
+    const Duration pause = watched->doubted_at() != TimePoint() ? kLongPause : kPause;
+    if (watched->held_back() && now - watched->held_back_at() >= pause) watched->LetGo();
   }
 }
 
 void ConnectionWatch::Close(WatchedConnection& watched, std::string_view reason) {
   static LogLimiter limiter(10, std::chrono::minutes(1));
-  // First, as the rest may fail for want of memory. The hang-up is reported once gRPC has closed its side, too.
+  // This comes first, because the rest may fail for want of memory. The hang-up is reported once gRPC has closed its
+  // side, too.
   watched.ShutDown();
   metrics_.closed(reason).Increment();
   if (const std::optional<uint64_t> held_back = limiter.Admit(steady_clock::now())) {
@@ -293,7 +324,7 @@ void ConnectionWatch::Close(WatchedConnection& watched, std::string_view reason)
 }
 
 void ConnectionWatch::Forget(WatchedConnection& watched) {
-  // gRPC may have the socket open still, and with it our registration.
+  // gRPC may still have the socket open, and our registration would stay with it.
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, watched.socket(), nullptr);
   table_.Remove(watched.connection());
   metrics_.open().Decrement();

@@ -11,6 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "server/async/clock.h"
 #include "server/async/mutex.h"
+#include "server/async/stop.h"
 #include "server/rpc/connection_metrics.h"
 #include "server/rpc/connection_policy.h"
 #include "server/rpc/connection_table.h"
@@ -20,26 +21,27 @@
 
 namespace predictd {
 
-// Looks after the connections on a thread of its own: notices their ends, and what their other ends do. gRPC owns the
-// sockets; the watch has a duplicate of each.
+// Watches all connections on a thread of its own, to notice their ends and what their peers do. gRPC owns the sockets;
+// the watch has a duplicate of each.
 //
-//   - A connection that breaks the policy is shut down: gRPC then ends it and its calls.
-//   - So is one with more calls at a time than any client that keeps to its limit.
+//   - A connection that breaks the policy is held back, and if that is still so 100 ms later it is shut down: gRPC then
+//     ends it and its calls. If it has sent too much of a message, only the calls that wait for messages are ended,
+//     with RESOURCE_EXHAUSTED.
+//   - A connection with more open calls than a client that keeps to its limit can have is shut down, too.
 //   - When an event loop does not come back, because gRPC reads on and on from a connection that sends faster than it
-//   can
-//     be read, that connection is held back for a moment. Done many times without a call being answered, it is shut
-//     down.
+//     can be read, that connection is held back for a moment. A connection that was held back many times without a call
+//     being answered is shut down.
 //   - When a loop has too much to do, connections that cancel their calls by the thousand are shut down.
-//   - When the messages that are half sent take too much together, the calls of the connection with the most are ended;
-//   if that does not help, it is shut down.
+//   - When half-sent messages together take too much, the calls of the connection with the most are ended; if that does
+//     not help, it is shut down.
 class ConnectionWatch {
  public:
   struct Options {
     ConnectionPolicy policy;
-    // Of all messages that have not arrived yet, in bytes.
+    // The limit of all messages together that have not arrived completely, in bytes.
     int64_t half_sent_limit = 0;
-    // Ends the calls of a connection that wait for a message. Any thread.
-    std::function<void(const std::shared_ptr<PeerConnection>&)> shed;
+    // Ends those calls of a connection that wait for a message. Any thread may call it.
+    std::function<void(const std::shared_ptr<PeerConnection>&, StopReason)> end_requests;
   };
 
   // `table`, `metrics` and `probe` outlive the watch.
@@ -48,23 +50,27 @@ class ConnectionWatch {
   ConnectionWatch(const ConnectionWatch&) = delete;
   ConnectionWatch& operator=(const ConnectionWatch&) = delete;
 
-  // A connection of the table, and a duplicate of its socket. False if it cannot be watched. Any thread.
+  // Watches a connection of the table; `socket` is a duplicate of its socket. Returns false if it cannot be watched.
+  // Any thread may call it.
   bool Add(std::shared_ptr<PeerConnection> connection, FileDescriptor socket);
 
-  // From now on gRPC refuses calls by itself, and what has been sent of them belongs to no call that anybody has seen.
+  // Says that from now on gRPC refuses calls by itself. Bytes that were sent for those belong to no call that the
+  // server has seen.
   void OnDraining() { draining_ = true; }
 
-  // Ends the thread; no probe is out afterwards. Connections stay open.
+  // Ends the thread; no probe is under way afterwards. The connections stay open.
   void Stop();
 
  private:
   void Run();
-  // Waits, and handles what has come, until `next_tick` at the longest.
+  // Waits until `next_tick` at the longest, and handles the events that have come.
   void HandleEvents(TimePoint next_tick);
   void TakeIncoming();
   void Tick(TimePoint now);
   void LookAtSome(TimePoint now);
-  void JudgeAll();
+  void JudgeAll(TimePoint now);
+  void Doubt(WatchedConnection& watched, Verdict verdict, TimePoint now);
+  void Confirm(WatchedConnection& watched, Verdict verdict);
   void ShedLargest(TimePoint now);
   void CloseResetters(TimePoint now);
   void HoldBackGreedy(TimePoint now);
@@ -76,7 +82,7 @@ class ConnectionWatch {
   ConnectionTable& table_;
   ConnectionMetrics& metrics_;
   LoopProbe& probe_;
-  // Connections that ended by themselves.
+  // Counts connections that ended by themselves.
   Counter& hung_up_;
   FileDescriptor epoll_;
   FileDescriptor wakeup_;
@@ -86,11 +92,11 @@ class ConnectionWatch {
   Mutex mutex_;
   std::vector<std::unique_ptr<WatchedConnection>> incoming_ ABSL_GUARDED_BY(mutex_);
 
-  // Of the thread.
+  // These belong to the thread.
   std::vector<std::unique_ptr<WatchedConnection>> watched_;
   size_t next_ = 0;
   bool probing_ = false;
-  // The probe went to all loops, so that it says something when it is back.
+  // Whether the probe went to all loops: only then does its return say anything.
   bool probe_counts_ = false;
   bool busy_ = false;
   TimePoint probed_at_;

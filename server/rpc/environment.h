@@ -16,35 +16,37 @@
 
 namespace predictd {
 
-// Which calls leave a line in the log.
+// Which calls get a line in the log.
 enum class LogRequests { kNone, kErrors, kAll };
 
-// What every call needs beside its own state. Made by the composition root, outlives all calls. Thread-safe.
+// What every call needs beside its own state. It is made by the composition root and outlives all calls. Thread-safe.
 struct RpcEnvironment {
-  // `memory` in bytes.
+  // `memory` is in bytes.
   explicit RpcEnvironment(int64_t memory) : memory(memory) {}
 
-  // Zero: none, no limit.
+  // Zero means no default deadline, and no limit.
   absl::Duration default_deadline;
   absl::Duration max_deadline;
   PeerLimits peer_limits;
-  // Calls at a time on one connection.
+  // The most calls at a time on one connection.
   int64_t max_concurrent_streams = 1;
-  // Health watches and reflection streams at a time.
+  // The most health watches and reflection streams at a time.
   int64_t max_endless_calls = 1;
   LogRequests log_requests = LogRequests::kErrors;
+  // Whether answers have the trailer server-timing, which takes a tenth of a small call's time.
+  bool server_timing = true;
   Tracer* tracer = nullptr;
   RpcMetrics* metrics = nullptr;
-  // Where large requests wait for a worker to be decoded on.
+  // The queue in which large requests wait for a worker that decodes them.
   std::shared_ptr<StepQueue> decoding;
   // Set by the server before the first call.
   const ConnectionTable* connections = nullptr;
 
-  // Calls that were accepted, and of these the ones that have ended with a status.
+  // The number of calls that were accepted, and of those among them that have ended with a status.
   std::atomic<int64_t> accepted{0};
   std::atomic<int64_t> ended{0};
   std::atomic<int64_t> endless_calls{0};
-  // Once it is set, new calls are refused.
+  // New calls are refused once this is set.
   std::atomic<bool> draining{false};
   MemoryBudget memory;
 };

@@ -18,7 +18,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr Duration kHeartbeat = std::chrono::milliseconds(100);
-// After so many events the timers have their turn.
+// After so many events the timers get their turn.
 constexpr int kMaxBurst = 256;
 
 // gRPC's monotonic clock is the one that steady_clock reads.
@@ -64,7 +64,7 @@ void EventLoop::Start(std::function<void()> first, std::function<void()> on_beat
 }
 
 void EventLoop::Post(std::function<void()> function) {
-  // Deletes itself when it is delivered.
+  // The object deletes itself when it is delivered.
   new PostedFunction(queue_.get(), std::move(function));
 }
 
@@ -107,7 +107,8 @@ void EventLoop::Run() {
     auto next = queue_->AsyncNext(&tag, &ok, ToTimespec(timers_.next()));
     if (next == grpc::CompletionQueue::SHUTDOWN) return;
     const TimePoint started = steady_clock::now();
-    // What the loop has lost is known before anybody's time is counted.
+    // The beat comes before the events, so that the time which the loop has lost is known before anybody's time is
+    // counted.
     if (started >= next_beat_) Beat();
     int events = 0;
     {

@@ -15,8 +15,8 @@
 
 namespace predictd {
 
-// What a call is linked with into those that live on its loop: that costs no memory, and so cannot fail. Used on the
-// loop's thread.
+// Links a call into the ring of the calls that live on its loop. Linking takes no memory, so it cannot fail. Used on
+// the loop's thread.
 class CallLink {
  public:
   CallLink() = default;
@@ -41,25 +41,25 @@ class CallLink {
   CallLink* next_ = this;
 };
 
-// What a completion queue delivers: every tag is one of these.
+// The base of all tags that a completion queue delivers.
 class CompletionTag {
  public:
   virtual ~CompletionTag() = default;
   virtual void Complete(bool ok) = 0;
 };
 
-// Told how the loop keeps up, on its thread.
+// Is told, on the loop's thread, how the loop keeps up.
 class LoopObserver {
  public:
   virtual ~LoopObserver() = default;
-  // How late a periodic timer fired: what anything that became ready meanwhile had to wait.
+  // `lag` is how late a periodic timer fired: anything that became ready meanwhile had to wait as long.
   virtual void OnLag(Duration lag) = 0;
-  // How long the loop was busy with what it found ready, before it looked again.
+  // `busy` is how long the loop handled the events that it found ready before it looked for more.
   virtual void OnBurst(Duration busy, int events) = 0;
 };
 
-// One completion queue and the thread that polls it: starts coroutines, resumes them, fires their timers. Nothing that
-// runs here may block. Calls live and end on the loop that accepted them, so their timers need no lock.
+// One completion queue and the thread that polls it, which starts coroutines, resumes them, and fires their timers.
+// Nothing that runs here may block. A call lives and ends on the loop that accepted it, so its timers need no lock.
 class EventLoop {
  public:
   // `pool` and `observer` outlive the loop.
@@ -70,25 +70,25 @@ class EventLoop {
 
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
 
-  // Runs `first` on the new thread, then the loop, and `on_beat` on it every 100 ms.
+  // Starts the thread, which runs `first` and then the loop. The loop calls `on_beat` every 100 ms.
   void Start(std::function<void()> first, std::function<void()> on_beat);
 
-  // Runs `function` on the loop's thread. From any thread; not after Shutdown.
+  // Runs `function` on the loop's thread. Any thread may call it, but not after Shutdown.
   void Post(std::function<void()> function);
 
   // A clock that stands still while the loop does not run, because the process was paused or something held the thread:
-  // the peers of its calls are not to blame for that time. Any thread.
+  // the peers of the loop's calls are not to blame for that time. Any thread may call it.
   TimePoint OwnTime() const { return std::chrono::steady_clock::now() - lost_.load(std::memory_order_relaxed); }
 
-  // The processor time that the loop's thread has used. Between Start and Shutdown, from any thread.
+  // The processor time that the loop's thread has used. Any thread may call it, between Start and Shutdown.
   Duration CpuTime();
-  // The same and the time in which it waited for a processor, where the kernel tells.
+  // The same, plus the time in which the thread waited for a processor where the kernel reports it.
   Duration RunnableTime();
 
-  // No operation may be started on the queue any more. Delivers what is left and joins the thread.
+  // Delivers the events that are left and joins the thread. No operation may be started on the queue any more.
   void Shutdown();
 
-  // Only on the loop's thread: the timers, and the calls that have been accepted and have not ended.
+  // The timers, and the ring of the calls that have been accepted and have not ended. Only for the loop's thread.
   TimerHeap& timers() { return timers_; }
   CallLink& live_calls() { return live_calls_; }
 
@@ -100,12 +100,12 @@ class EventLoop {
   WorkerPool& pool_;
   LoopObserver& observer_;
   TimerHeap timers_;
-  // The calls stand behind it, in a ring.
+  // The head of the ring of calls.
   CallLink live_calls_;
   Timer heartbeat_;
   TimePoint next_beat_;
   std::function<void()> on_beat_;
-  // How late the heartbeats came, in all.
+  // How late all heartbeats together came.
   std::atomic<Duration> lost_{Duration::zero()};
   std::atomic<int> thread_id_{0};
   std::thread thread_;

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace predictd {
@@ -30,6 +32,11 @@ class FileDescriptor {
  private:
   int fd_ = -1;
 };
+
+// What the system says of an errno.
+inline std::string ErrorText(int error) {
+  return std::system_category().message(error);
+}
 
 }  // namespace predictd
 

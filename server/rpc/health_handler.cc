@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "server/engine/inference.h"
+#include "server/async/work_status.h"
 #include "server/rpc/message_bytes.h"
 
 namespace predictd {
@@ -47,7 +47,8 @@ Task<absl::Status> HandleHealthWatch(Call& call, grpc::ByteBuffer& request, Stre
   if (!message.ok()) co_return message.status();
   std::optional<HealthCheckResponse::ServingStatus> sent;
   while (true) {
-    // Asked first and acted on last: who watches a server that drains is told so before the stream ends.
+    // The stop is read first and acted on last, so that a client that watches a draining server is told of it before
+    // the stream ends.
     const bool stopped = call.stop().stopped();
     const HealthRegistry::Snapshot snapshot = health.Read((*message)->service());
     const HealthCheckResponse::ServingStatus status = ToProto(snapshot.serving);

@@ -11,8 +11,8 @@
 
 namespace predictd {
 
-// grpc.health.v1. gRPC's own health service brings polling threads that compete with the event loops, and its messages
-// are unknown to reflection.
+// The handlers of grpc.health.v1. gRPC's own health service brings polling threads that compete with the event loops,
+// and reflection does not know its messages.
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleHealthCheck(Call& call, grpc::ByteBuffer& request, HealthRegistry& health);
 Task<absl::Status> HandleHealthWatch(Call& call, grpc::ByteBuffer& request, StreamWriter& writer,
                                      HealthRegistry& health);

@@ -48,7 +48,7 @@ void HealthRegistry::Wake() {
 }
 
 bool HealthRegistry::Change::await_suspend(std::coroutine_handle<> waiter) {
-  // Outlives the awaiter, which is gone once another thread has resumed the coroutine.
+  // The copy outlives the awaiter, which is gone once another thread has resumed the coroutine.
   const std::shared_ptr<ResumeOnce> mine = waiter_;
   mine->Prepare(waiter);
   on_stop_.emplace(stop_, [this] {

@@ -15,22 +15,22 @@
 
 namespace predictd {
 
-// Which services are healthy: "" is the whole server, a model is its name. Thread-safe.
+// Which services are healthy: "" stands for the whole server, any other name for a model. Thread-safe.
 class HealthRegistry {
  public:
   class Change;
 
   struct Snapshot {
-    // nullopt: no such service.
+    // nullopt if there is no such service.
     std::optional<bool> serving;
     uint64_t changes = 0;
   };
   Snapshot Read(const std::string& service) const;
 
-  // Ignored after SetNotServing.
+  // After SetNotServing, every service that is set is NOT_SERVING.
   void Set(const std::string& service, bool serving);
 
-  // Every service is NOT_SERVING from now on.
+  // Makes every service NOT_SERVING from now on.
   void SetNotServing();
 
  private:
@@ -43,8 +43,8 @@ class HealthRegistry {
   bool frozen_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// Awaits the next change of anything after `seen` (a Snapshot's changes), or the stop. Continues on the thread that
-// made it.
+// Awaits the next change of any service after `seen` (the `changes` of a Snapshot), or the stop. The coroutine
+// continues on the thread that made the change or the stop.
 class HealthRegistry::Change {
  public:
   Change(HealthRegistry& registry, uint64_t seen, StopSource& stop) : registry_(registry), seen_(seen), stop_(stop) {}

@@ -3,32 +3,30 @@
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 
-#include <array>
-#include <chrono>
-#include <optional>
 #include <string>
 
+#include "server/telemetry/library_log.h"
 #include "server/telemetry/log.h"
-#include "server/telemetry/log_limiter.h"
 
 namespace predictd {
 namespace {
 
-void LogProblem(LogLevel level, std::string_view library, std::string_view detail) {
-  static LogLimiter limiter(10, std::chrono::minutes(1));
-  const std::optional<uint64_t> held_back = limiter.Admit(std::chrono::steady_clock::now());
-  if (!held_back.has_value()) return;
-  const std::array<Field, 3> fields{Field{"library", library}, Field{"detail", detail}, Field{"held_back", *held_back}};
-  Log(level, "a library reports a problem", absl::MakeConstSpan(fields).first(*held_back > 0 ? 3 : 2));
-}
+constexpr char kProblem[] = "a library reports a problem";
 
 void OnGrpcLog(gpr_log_func_args* record) {
-  if (record->severity != GPR_LOG_SEVERITY_ERROR) return;
-  LogProblem(LogLevel::kWarning, "grpc", record->message);
+  static LibraryLog log("grpc");
+  if (record->severity == GPR_LOG_SEVERITY_ERROR) {
+    log.Report(LogLevel::kWarning, kProblem, record->message);
+    return;
+  }
+  // Such records come only if somebody has asked for them, by GRPC_VERBOSITY.
+  Log(record->severity == GPR_LOG_SEVERITY_INFO ? LogLevel::kInfo : LogLevel::kDebug, "a library reports",
+      {{"library", "grpc"}, {"detail", record->message}});
 }
 
 void OnProtobufLog(google::protobuf::LogLevel level, const char* /*file*/, int /*line*/, const std::string& message) {
-  LogProblem(level >= google::protobuf::LOGLEVEL_FATAL ? LogLevel::kError : LogLevel::kWarning, "protobuf", message);
+  static LibraryLog log("protobuf");
+  log.Report(level >= google::protobuf::LOGLEVEL_FATAL ? LogLevel::kError : LogLevel::kWarning, kProblem, message);
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 
 namespace predictd {
 
-// Makes gRPC and protobuf report their problems as records of our log, a few per minute: a caller can provoke them at
-// will. Otherwise they write lines of their own to stderr. For the whole process.
+// Makes gRPC and protobuf report their problems as records of our log instead of writing lines of their own to stderr.
+// Only a few a minute are logged, because a caller can provoke them at will. This holds for the whole process.
 void RouteLibraryLogs();
 
 }  // namespace predictd

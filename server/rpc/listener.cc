@@ -12,7 +12,6 @@
 #include <new>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,10 +21,10 @@
 namespace predictd {
 namespace {
 
-// How long to wait before another try where the system lacks something.
+// How long to wait before another try when the system lacks something.
 constexpr int kPauseMilliseconds = 50;
 
-// gRPC's name for the other end of a connection.
+// gRPC's name for the peer of a connection.
 std::string PeerName(int socket) {
   sockaddr_storage address{};
   socklen_t size = sizeof(address);
@@ -45,10 +44,6 @@ std::string PeerName(int socket) {
   }
   inet_ntop(AF_INET6, &peer.sin6_addr, text, sizeof(text));
   return absl::StrCat("ipv6:[", text, "]:", port);
-}
-
-std::string ErrorText(int error) {
-  return std::system_category().message(error);
 }
 
 bool IsLackOfFiles(int error) {
@@ -101,7 +96,7 @@ void Listener::Run() {
 
 void Listener::WaitAndAccept() {
   if (std::exchange(out_of_resources_, false)) {
-    // Only the wake-up: what waits to be accepted would end the wait at once.
+    // Only the wake-up is polled: connections that wait to be accepted would end the wait at once.
     poll(&polled_.back(), 1, kPauseMilliseconds);
   } else {
     poll(polled_.data(), polled_.size(), -1);
@@ -117,7 +112,7 @@ void Listener::AcceptAll(int listening_socket) {
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       return;
     } else {
-      // Others than these are the newcomer's, who is gone already.
+      // All other errors concern a newcomer that is gone already.
       if (IsLackOfFiles(errno) || IsLackOfMemory(errno)) OnAcceptError(listening_socket, errno);
     }
   }
@@ -153,7 +148,7 @@ void Listener::Take(int listening_socket, FileDescriptor socket) {
   try {
     handler_(listening_socket, taken);
   } catch (const std::exception&) {
-    // Whose it is now nobody knows. The watch finds it at its end.
+    // It is unknown who owns the socket now. After the shutdown the watch finds the connection at its end.
     shutdown(taken, SHUT_RDWR);
     throw;
   }
@@ -194,7 +189,7 @@ void Listener::LogLack(std::string_view cause) {
     Log(LogLevel::kError, "connections cannot be accepted for now: the process may need more open files or memory",
         {{"cause", cause}, {"connections", static_cast<int64_t>(table_.size())}, {"held_back", *held_back}});
   } catch (const std::bad_alloc&) {
-    // Then it stays unsaid.
+    // The lack is then not logged.
     return;
   }
 }

@@ -17,8 +17,8 @@
 
 namespace predictd {
 
-// Accepts connections on a thread of its own, until it is stopped: no lack of files or memory ends that. Those within
-// the limits are watched and handed on, the others closed at once.
+// Accepts connections on a thread of its own until it is stopped; a lack of files or memory does not end that.
+// Connections within the limits are watched and handed to the handler; the others are closed at once.
 class Listener {
  public:
   // Takes over the socket of a new connection.
@@ -31,7 +31,7 @@ class Listener {
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  // Closes the port, and the connections that wait to be accepted. Blocks until the handler is not running any more.
+  // Closes the port and the connections that wait to be accepted. Blocks until the handler no longer runs.
   void Stop();
 
  private:
@@ -40,10 +40,10 @@ class Listener {
   void AcceptAll(int listening_socket);
   void Take(int listening_socket, FileDescriptor socket);
   void Refuse(std::string_view reason);
-  // Accepts and closes one connection with the descriptor that is kept for this; false if even that fails.
+  // Accepts and closes one connection with the descriptor that is kept for this. Returns false if even that fails.
   bool ShedOne(int listening_socket);
   void OnAcceptError(int listening_socket, int error);
-  // Says that the system lacks something.
+  // Logs that the system lacks something.
   void LogLack(std::string_view cause);
 
   ListeningSockets sockets_;
@@ -53,7 +53,7 @@ class Listener {
   const Handler handler_;
   FileDescriptor reserve_;
   FileDescriptor wakeup_;
-  // The listening sockets and, last, the wake-up.
+  // The listening sockets, followed by the wake-up.
   std::vector<pollfd> polled_;
   std::atomic<bool> stop_{false};
   bool out_of_resources_ = false;

@@ -11,7 +11,6 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,14 +18,10 @@
 namespace predictd {
 namespace {
 
-// The system cuts it to what it allows (net.core.somaxconn).
+// The system reduces this to what it allows (net.core.somaxconn).
 constexpr int kBacklog = 65535;
-// How long sent data may stay without acknowledgement, as gRPC's listener sets it for our keepalive time-out.
+// How long sent data may stay unacknowledged; gRPC's listener sets the same for our keepalive time-out.
 constexpr int kUserTimeoutMilliseconds = 20'000;
-
-std::string ErrorText(int error) {
-  return std::system_category().message(error);
-}
 
 absl::Status CannotListen(absl::string_view address, absl::string_view cause) {
   return absl::UnavailableError(absl::StrCat("cannot listen on ", address, ": ", cause));
@@ -53,7 +48,7 @@ int Port(int socket) {
                                              : reinterpret_cast<sockaddr_in&>(address).sin_port);
 }
 
-// 0, or the errno. Accepted sockets inherit the options.
+// Returns 0, or the errno. Accepted sockets inherit the options.
 int BindSocket(const sockaddr_storage& address, socklen_t size, FileDescriptor& out) {
   FileDescriptor fd(socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return errno;
@@ -70,7 +65,7 @@ int BindSocket(const sockaddr_storage& address, socklen_t size, FileDescriptor& 
   return 0;
 }
 
-// A server that was killed leaves its socket behind. One that answers is another server's.
+// A server that was killed leaves its socket file behind. A socket that answers belongs to another server.
 void RemoveDeadSocket(const sockaddr_un& address) {
   struct stat found {};
   if (stat(address.sun_path, &found) != 0 || !S_ISSOCK(found.st_mode)) return;
@@ -130,7 +125,7 @@ absl::Status ListeningSockets::BindInternet(const ListenAddress& address) {
     if (entry->ai_addrlen > sizeof(sockaddr_storage)) continue;
     sockaddr_storage storage{};
     std::memcpy(&storage, entry->ai_addr, entry->ai_addrlen);
-    // A free port is chosen for the first address and then taken for the others.
+    // With port 0 a free port is chosen for the first address and then used for the others.
     SetPort(storage, port_);
     FileDescriptor fd;
     const int error = BindSocket(storage, static_cast<socklen_t>(entry->ai_addrlen), fd);
@@ -140,7 +135,8 @@ absl::Status ListeningSockets::BindInternet(const ListenAddress& address) {
       continue;
     }
     last_error = error;
-    // Where, say, IPv6 is switched off, a name's other addresses do. Part of a port in use would be a trap.
+    // Where, for instance, IPv6 is switched off, a name's other addresses are enough. But if the port were in use on
+    // some of the addresses, serving the rest would be a trap.
     if (error != EAFNOSUPPORT && error != EADDRNOTAVAIL) return CannotListen(name, ErrorText(error));
   }
   return sockets_.empty() ? CannotListen(name, ErrorText(last_error)) : absl::OkStatus();

@@ -10,12 +10,12 @@
 
 namespace predictd {
 
-// The bound and listening sockets of one address; several where a name has several. Non-blocking. Closed with the
-// object, which also removes the file of a Unix socket.
+// The bound and listening sockets of one address, of which there are several if a name has several addresses. They do
+// not block. They are closed with the object, which also removes the file of a Unix socket.
 class ListeningSockets {
  public:
-  // UNAVAILABLE, with the system's reason, if the address cannot be listened on. A port is never shared with another
-  // process.
+  // Returns UNAVAILABLE, with the system's reason, if it cannot listen on the address. A port is never shared with
+  // another process.
   static absl::StatusOr<ListeningSockets> Bind(const ListenAddress& address);
   ~ListeningSockets();
   ListeningSockets(ListeningSockets&& other) noexcept;

@@ -24,7 +24,7 @@ bool LoopProbe::Send() {
     try {
       sent->loop.Post(arrive);
     } catch (const std::exception&) {
-      // Nobody must wait for it.
+      // Nobody may wait for a probe that was not sent.
       arrive();
       sent_to_all = false;
     }

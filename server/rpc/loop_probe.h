@@ -11,22 +11,22 @@
 
 namespace predictd {
 
-// Finds out whether the event loops come back: a probe is back once every loop has handled what was ready when it was
-// sent. One probe at a time; used by one thread.
+// Finds out whether the event loops come back: a probe is back once every loop has handled what was ready when the
+// probe was sent. There is one probe at a time. Used by one thread.
 class LoopProbe {
  public:
-  // The loops run as long as probes are out.
+  // The loops must run as long as a probe is under way.
   explicit LoopProbe(const std::vector<std::unique_ptr<EventLoop>>& loops);
 
-  // False if it went not to all loops, for want of memory.
+  // Sends a probe. Returns false if it did not reach all loops, for want of memory.
   bool Send();
-  // All loops have handled what was ready when the last probe was sent.
+  // Returns whether all loops have handled what was ready when the last probe was sent.
   bool back() const { return left_.load(std::memory_order_acquire) == 0; }
-  // The most processor time that a loop has used since then without coming back. Time in which it was not running does
-  // not count: that is nobody's doing.
+  // The most processor time that a loop has used since then without coming back. Time in which the loop was not running
+  // does not count, because no peer is to blame for it.
   Duration held_up() const;
-  // Whether, since this was asked last, a loop had always something to do, and at least half a processor to do it with.
-  // One that gets less of it is behind because of others, not of what it is sent.
+  // Returns whether, since this was last asked, a loop always had something to do, and at least half a processor to do
+  // it with. A loop that gets less processor time is behind because of others, not because of what it is sent.
   bool Saturated(TimePoint now);
 
  private:
@@ -34,7 +34,7 @@ class LoopProbe {
     explicit Sent(EventLoop& loop) : loop(loop) {}
     EventLoop& loop;
     Duration cpu_time{};
-    // When Saturated was asked last.
+    // Both are from when Saturated was last asked.
     Duration used_time{};
     Duration runnable_time{};
     std::atomic<bool> back{true};

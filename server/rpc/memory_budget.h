@@ -7,11 +7,11 @@
 
 namespace predictd {
 
-// The memory that callers together may make the server hold: of their calls, requests and answers. Thread-safe, without
-// locks.
+// The memory that all callers together may make the server hold for their calls, requests and answers. Thread-safe,
+// without locks.
 class MemoryBudget {
  public:
-  // `limit` in bytes.
+  // `limit` is in bytes.
   explicit MemoryBudget(int64_t limit) : limit_(limit) {}
   MemoryBudget(const MemoryBudget&) = delete;
   MemoryBudget& operator=(const MemoryBudget&) = delete;
@@ -19,7 +19,7 @@ class MemoryBudget {
   int64_t limit() const { return limit_; }
   int64_t used() const { return used_.load(std::memory_order_relaxed); }
 
-  // Whether there was so much left; then it is taken.
+  // Takes `bytes` if as many are left, and returns whether it did.
   bool Take(int64_t bytes) {
     if (used_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= limit_) return true;
     Give(bytes);
@@ -32,7 +32,7 @@ class MemoryBudget {
   std::atomic<int64_t> used_{0};
 };
 
-// What one call has taken of a budget, and gives back when it ends. Used by one thread at a time.
+// What one call has taken of a budget; it gives everything back when the call ends. Used by one thread at a time.
 class MemoryShare {
  public:
   explicit MemoryShare(MemoryBudget& budget) : budget_(budget) {}

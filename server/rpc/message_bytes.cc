@@ -6,10 +6,10 @@
 namespace predictd {
 namespace {
 
-// Up to here gRPC's own allocation is the cheaper one: one for the count and the bytes.
+// Up to this size gRPC's own allocation is cheaper: it makes one for the count and the bytes.
 constexpr size_t kSmallAnswer = size_t{64} << 10;
 
-// gRPC's own allocations end the process if there is no memory; what may be large throws std::bad_alloc instead.
+// gRPC's own allocations end the process if there is no memory; slices that may be large throw std::bad_alloc instead.
 grpc::Slice AllocateSlice(size_t size) {
   if (size <= kSmallAnswer) return grpc::Slice(size);
   auto bytes = std::make_unique_for_overwrite<uint8_t[]>(size);

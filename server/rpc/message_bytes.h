@@ -16,7 +16,7 @@
 
 namespace predictd {
 
-// An arena whose first block is part of it: a small message costs no allocation beyond this object.
+// An arena whose first block is part of the object: a small message costs no allocation beyond this object.
 class CompactArena {
  public:
   CompactArena() : arena_(Options(block_)) {}
@@ -39,12 +39,12 @@ class CompactArena {
   google::protobuf::Arena arena_;
 };
 
-// What a message may have that is parsed without a look at what is in it: whatever that is, it becomes less than a MiB.
+// How large a message may be that is parsed without a scan: whatever it contains, it becomes less than a MiB.
 constexpr size_t kSmallMessageBytes = 4096;
 
-// Parses a message, and gives its bytes back. The parts of it can be viewed instead of copied as long as the returned
-// pointer lives. INVALID_ARGUMENT if the bytes are no such message, or more than `max_bytes`: what may be larger must
-// have been scanned. `prepare` is called with the message before it is parsed.
+// Parses a message and frees `bytes`. Parts of the message can be viewed instead of copied as long as the returned
+// pointer lives. Returns INVALID_ARGUMENT if the bytes are no such message, or more than `max_bytes`: a message that
+// may be larger must have been scanned. `prepare` is called with the message before it is parsed.
 template <class Message, class Prepare = std::nullptr_t>
 absl::StatusOr<std::shared_ptr<const Message>> ParseMessage(grpc::ByteBuffer& bytes,
                                                             size_t max_bytes = kSmallMessageBytes,
@@ -53,12 +53,14 @@ absl::StatusOr<std::shared_ptr<const Message>> ParseMessage(grpc::ByteBuffer& by
   if (size > max_bytes) {
     return absl::InvalidArgumentError(absl::StrCat("expected a request of at most ", max_bytes, " bytes, got ", size));
   }
-  // Not only for speed: without an arena protobuf loses and breaks things when an allocation fails in the middle.
+  // The arena is not only for speed: without one, protobuf leaks and corrupts memory when an allocation fails in the
+  // middle.
   auto arena = std::make_shared<CompactArena>();
   auto* message = arena->template Create<Message>();
   if constexpr (!std::is_null_pointer_v<Prepare>) prepare(*message);
   grpc::ProtoBufferReader reader(&bytes);
-  // Merged, because to parse into a message clears it first. gRPC takes no larger messages than protobuf.
+  // This merges, because parsing into a message clears it first. The size fits an int: gRPC takes no larger messages
+  // than protobuf does.
   const bool parsed = reader.status().ok() && message->MergeFromBoundedZeroCopyStream(&reader, static_cast<int>(size));
   bytes.Clear();
   if (!parsed) {
@@ -67,7 +69,8 @@ absl::StatusOr<std::shared_ptr<const Message>> ParseMessage(grpc::ByteBuffer& by
   return std::shared_ptr<const Message>(std::move(arena), message);
 }
 
-// The message as it goes over the wire. RESOURCE_EXHAUSTED beyond 2 GiB, the most that a message can have.
+// Serializes a message as it goes over the wire. Returns RESOURCE_EXHAUSTED above 2 GiB, the most that a message can
+// have.
 absl::StatusOr<grpc::ByteBuffer> SerializeMessage(const google::protobuf::MessageLite& message);
 
 }  // namespace predictd

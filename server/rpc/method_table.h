@@ -1,36 +1,35 @@
 #ifndef PREDICTD_SERVER_RPC_METHOD_TABLE_H_
 #define PREDICTD_SERVER_RPC_METHOD_TABLE_H_
 
+#include <memory>
 #include <string>
-#include <utility>
+#include <vector>
 
-#include "absl/container/node_hash_map.h"
-#include "absl/strings/str_cat.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "server/rpc/method.h"
+#include "server/rpc/rpc_metrics.h"
 
 namespace predictd {
 
-// The methods that there are, by the path that a call names ("/package.Service/Method"). Filled before the first call,
-// then thread-safe.
+// All methods, by the path that a call names ("/package.Service/Method"). The table is filled before the first call,
+// and then immutable and thread-safe. The metrics outlive it.
 class MethodTable {
  public:
-  // `unknown` answers what names no method.
-  explicit MethodTable(Method unknown) : unknown_(std::move(unknown)) {}
+  explicit MethodTable(RpcMetrics& metrics);
 
-  void Add(Method method) {
-    std::string path = absl::StrCat("/", method.service(), "/", method.name());
-    methods_.emplace(std::move(path), std::move(method));
-  }
+  void Add(const Method::Options& options, Method::Handler handler);
 
-  const Method& Find(absl::string_view path) const {
-    const auto found = methods_.find(path);
-    return found == methods_.end() ? unknown_ : found->second;
-  }
+  // If the path names no method, the returned method answers UNIMPLEMENTED.
+  const Method& Find(absl::string_view path) const;
+
+  // The names of all services, sorted.
+  std::vector<std::string> Services() const;
 
  private:
+  RpcMetrics& metrics_;
   const Method unknown_;
-  absl::node_hash_map<std::string, Method> methods_;
+  absl::flat_hash_map<std::string, std::unique_ptr<const Method>> methods_;
 };
 
 }  // namespace predictd

@@ -9,8 +9,9 @@
 namespace predictd {
 
 // An operation on a completion queue as an awaitable: `bool ok = co_await Operation([&](void* tag) { writer.Write(m,
-// tag); })`. Started by any thread; resumes on the loop's thread. The coroutine's frame is the tag's memory, so it must
-// not be destroyed while suspended; gRPC delivers every tag, with ok=false when the call is dead.
+// tag); })`. Any thread may start it; the coroutine resumes on the loop's thread. The tag lies in the coroutine's
+// frame, so the frame must not be destroyed while the coroutine is suspended. gRPC delivers every tag, with ok=false if
+// the call is dead.
 template <class Start>
 class Operation : public CompletionTag {
  public:
@@ -21,7 +22,8 @@ class Operation : public CompletionTag {
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiter) {
     waiter_ = waiter;
-    // A local: once started, the loop may resume the coroutine, and with it destroy this object, before start returns.
+    // This is a local variable because, once the operation has started, the loop may resume the coroutine, and with it
+    // destroy this object, before start() returns.
     Start start = std::move(start_);
     start(static_cast<void*>(static_cast<CompletionTag*>(this)));
   }

@@ -1,41 +1,59 @@
 #ifndef PREDICTD_SERVER_RPC_PEER_CONNECTION_H_
 #define PREDICTD_SERVER_RPC_PEER_CONNECTION_H_
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "server/async/clock.h"
+
 namespace predictd {
 
-// What the calls of one connection have come to. All of it only rises.
+// The counts of one connection's calls. They never decrease.
 struct CallCounts {
   int64_t begun = 0;
-  // First messages that have arrived, and the bytes of all messages.
+  // The calls whose first message has arrived, and the bytes of all messages.
   int64_t served = 0;
   int64_t message_bytes = 0;
-  // Calls that ended, those whose message never came, and those that the caller cancelled.
+  // The calls that have ended; among them those whose message never came, and those that the caller cancelled.
   int64_t ended = 0;
   int64_t ended_unserved = 0;
   int64_t cancelled = 0;
 
-  // Calls whose message is under way.
+  // The calls whose message is under way.
   int64_t awaiting() const { return begun - served - ended_unserved; }
 };
 
-// A client's connection as its calls see it: they say what they do, the watch reads it. Thread-safe, without locks.
+// A client's connection as its calls see it: the calls say what they do, and the watch reads it. Thread-safe, without
+// locks.
 class PeerConnection {
  public:
-  // `peer` is what gRPC calls it; `group` the address that it is counted for.
+  // This covers our timer, which fires up to a millisecond late, and the peer, which has to wake up.
+  static constexpr Duration kLeastWayBack = std::chrono::milliseconds(2);
+  // Sending that takes longer has another cause, such as a slow reader, and is counted as this.
+  static constexpr Duration kMostSending = std::chrono::milliseconds(4);
+
+  // `peer` is gRPC's name for the connection; `group` is the address that the connection counts for.
   PeerConnection(std::string peer, std::string group) : peer_(std::move(peer)), group_(std::move(group)) {}
 
   const std::string& peer() const { return peer_; }
   const std::string& group() const { return group_; }
 
-  // Read one by one: a call that goes on meanwhile may be in some and not yet in others.
+  // The counts are read one by one, so a call that goes on meanwhile may be in some of them and not yet in others.
   CallCounts counts() const;
-  // Calls that have begun and not ended; may be off by those that do so just now.
+  // How long an answer takes to reach the peer, as seen on this connection; at least kLeastWayBack.
+  Duration way_back() const {
+    return kLeastWayBack + Duration(round_trip_.load(std::memory_order_relaxed)) +
+           2 * Duration(sending_.load(std::memory_order_relaxed));
+  }
+  // Takes the shortest round trip that the kernel has seen.
+  void NoteRoundTrip(Duration took) { round_trip_.store(took.count(), std::memory_order_relaxed); }
+
+  // The calls that have begun and have not ended; calls that begin or end at this moment may be missed.
   int64_t open() const { return begun_.load(std::memory_order_relaxed) - ended_.load(std::memory_order_relaxed); }
 
  private:
@@ -48,8 +66,12 @@ class PeerConnection {
   std::atomic<int64_t> ended_{0};
   std::atomic<int64_t> ended_unserved_{0};
   std::atomic<int64_t> cancelled_{0};
-  // What its calls hold of the server's memory, in bytes.
+  // How much of the server's memory the connection's calls hold, in bytes.
   std::atomic<int64_t> held_{0};
+  // Both are in nanoseconds. The second is the smoothed time from the decision how a call ends until the socket has the
+  // status.
+  std::atomic<Duration::rep> round_trip_{0};
+  std::atomic<Duration::rep> sending_{0};
 };
 
 // One call's use of its connection. Used by one thread at a time.
@@ -60,17 +82,22 @@ class ConnectionUse {
   ConnectionUse(const ConnectionUse&) = delete;
   ConnectionUse& operator=(const ConnectionUse&) = delete;
 
-  // The call begins. Null: nothing is known of the connection, and nothing is counted.
+  // The call begins. If `connection` is null, nothing is known of the connection and nothing is counted.
   void Begin(std::shared_ptr<PeerConnection> connection);
   // A message of the caller has arrived.
   void OnMessage(int64_t bytes);
-  // The call holds so many bytes more until it is over. What all calls of the connection hold with that; 0 if nothing
-  // is known of it.
+  // Makes the call hold `bytes` more until it is over. Returns what all calls of the connection then hold, or 0 if
+  // nothing is known of the connection.
   int64_t Hold(int64_t bytes);
-  // Calls of the connection that have begun and not ended, this one among them; 0 if nothing is known of it.
+  // The calls of the connection that have begun and have not ended, including this one; 0 if nothing is known of the
+  // connection.
   int64_t open() const { return connection_ == nullptr ? 0 : connection_->open(); }
   bool IsOf(const PeerConnection& connection) const { return connection_.get() == &connection; }
-  // The call is over; whether the caller cancelled it or went away.
+  // See PeerConnection.
+  Duration way_back() const { return connection_ == nullptr ? PeerConnection::kLeastWayBack : connection_->way_back(); }
+  // `took` is the time from the decision how the call ends until that was sent.
+  void OnSent(Duration took);
+  // The call is over; `cancelled` says whether the caller cancelled it or went away.
   void End(bool cancelled);
 
  private:
@@ -81,7 +108,7 @@ class ConnectionUse {
 
 inline CallCounts PeerConnection::counts() const {
   CallCounts counts;
-  // In the opposite order of a call's life, so that no call seems to have ended before it began.
+  // The counts are read in the opposite order of a call's life, so that no call seems to have ended before it began.
   counts.cancelled = cancelled_.load(std::memory_order_acquire);
   counts.ended_unserved = ended_unserved_.load(std::memory_order_acquire);
   counts.ended = ended_.load(std::memory_order_acquire);
@@ -106,6 +133,15 @@ inline int64_t ConnectionUse::Hold(int64_t bytes) {
   if (connection_ == nullptr) return 0;
   held_ += bytes;
   return connection_->held_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+}
+
+inline void ConnectionUse::OnSent(Duration took) {
+  if (connection_ == nullptr) return;
+  // One of two concurrent updates may be lost, which does not matter.
+  std::atomic<Duration::rep>& average = connection_->sending_;
+  const Duration::rep now = std::min(took, PeerConnection::kMostSending).count();
+  const Duration::rep before = average.load(std::memory_order_relaxed);
+  average.store(before + (now - before) / 8, std::memory_order_relaxed);
 }
 
 inline void ConnectionUse::End(bool cancelled) {

@@ -5,12 +5,8 @@
 namespace predictd {
 namespace {
 
-// Longer than any call, and short enough to be added to a time.
+// This is longer than any call, and short enough to be added to a time.
 constexpr Duration kForever = std::chrono::hours(24 * 365);
-
-double Seconds(Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
 
 }  // namespace
 
@@ -26,7 +22,7 @@ void PeerWatch::EndSending(TimePoint now, int64_t bytes) {
   waited_ += now - since_.load(std::memory_order_relaxed);
   bytes_ += bytes;
   if (waited_ < limits_.stall) return;
-  too_slow_.store(static_cast<double>(bytes_) < static_cast<double>(limits_.least_rate) * Seconds(waited_),
+  too_slow_.store(static_cast<double>(bytes_) < static_cast<double>(limits_.least_rate) * ToSeconds(waited_),
                   std::memory_order_relaxed);
   waited_ = Duration::zero();
   bytes_ = 0;

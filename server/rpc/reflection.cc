@@ -5,9 +5,12 @@
 #include <grpc/reflection/v1alpha/reflection.pb.h>
 #include <grpcpp/grpcpp.h>
 
+#include <map>
 #include <set>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "proto/descriptors.h"
 
 namespace predictd {
 namespace {
@@ -19,8 +22,8 @@ using google::protobuf::FileDescriptor;
 using grpc::reflection::v1::ServerReflectionRequest;
 using grpc::reflection::v1::ServerReflectionResponse;
 
-// The pool of all generated code. It is asked of v1alpha, whose messages nothing else uses: they are those of v1, and
-// without a use the linker would leave them out.
+// The pool of all generated code. It is reached through v1alpha, whose messages nothing else uses because they are
+// those of v1: without a use the linker would leave them out.
 const DescriptorPool& Pool() {
   return *grpc::reflection::v1alpha::ServerReflectionRequest::descriptor()->file()->pool();
 }
@@ -30,13 +33,38 @@ void SetNotFound(const std::string& what, ServerReflectionResponse& response) {
   response.mutable_error_response()->set_error_message(absl::StrCat("there is no ", what));
 }
 
-// The file after everything that it imports.
+// With the names of JSON, grpcurl would show fields otherwise than the protocol's files and its own `describe` do.
+void ForgetJsonNames(google::protobuf::DescriptorProto& message) {
+  for (auto& field : *message.mutable_field()) field.clear_json_name();
+  for (auto& nested : *message.mutable_nested_type()) ForgetJsonNames(nested);
+}
+
+// Files by name, serialized, with their comments.
+std::map<std::string, std::string> ReadDocumentedFiles() {
+  const std::string_view bytes = DescriptorSetWithComments();
+  google::protobuf::FileDescriptorSet set;
+  set.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  std::map<std::string, std::string> files;
+  for (auto& file : *set.mutable_file()) {
+    for (auto& message : *file.mutable_message_type()) ForgetJsonNames(message);
+    files.emplace(file.name(), file.SerializeAsString());
+  }
+  return files;
+}
+
+// Adds the file after everything that it imports.
 void AddFile(const FileDescriptor& file, std::set<const FileDescriptor*>& added, ServerReflectionResponse& response) {
+  static const std::map<std::string, std::string> documented = ReadDocumentedFiles();
   if (!added.insert(&file).second) return;
   for (int i = 0; i < file.dependency_count(); ++i) AddFile(*file.dependency(i), added, response);
+  std::string& bytes = *response.mutable_file_descriptor_response()->add_file_descriptor_proto();
+  if (const auto found = documented.find(file.name()); found != documented.end()) {
+    bytes = found->second;
+    return;
+  }
   google::protobuf::FileDescriptorProto proto;
   file.CopyTo(&proto);
-  response.mutable_file_descriptor_response()->add_file_descriptor_proto(proto.SerializeAsString());
+  proto.SerializeToString(&bytes);
 }
 
 void SetFile(const FileDescriptor* file, const std::string& what, ServerReflectionResponse& response) {

@@ -8,8 +8,8 @@
 
 namespace predictd {
 
-// Answers one request of the reflection protocol from the descriptors that are compiled in. `services` are the full
-// names of what the server offers. Thread-safe.
+// Answers one request of the reflection protocol from the compiled-in descriptors, with their comments. `services` are
+// the full names of the services that the server offers. Thread-safe.
 grpc::reflection::v1::ServerReflectionResponse Reflect(const grpc::reflection::v1::ServerReflectionRequest& request,
                                                        const std::vector<std::string>& services);
 

@@ -1,6 +1,6 @@
 #include "server/rpc/reflection_handler.h"
 
-#include "server/engine/inference.h"
+#include "server/async/work_status.h"
 #include "server/rpc/message_bytes.h"
 #include "server/rpc/reflection.h"
 

@@ -12,8 +12,8 @@
 
 namespace predictd {
 
-// grpc.reflection.v1 and v1alpha, whose messages are the same bytes. gRPC's own service is a synchronous one: its
-// threads poll beside the event loops and take their events, which costs a third of the throughput.
+// Handles grpc.reflection.v1 and v1alpha, whose messages are the same bytes. gRPC's own service is a synchronous one:
+// its threads poll beside the event loops and take their events, which costs a third of the throughput.
 Task<absl::Status> HandleReflection(Call& call, StreamWriter& writer, const std::vector<std::string>& services);
 
 }  // namespace predictd

@@ -23,40 +23,39 @@
 #include "server/rpc/library_log.h"
 #include "server/rpc/listener.h"
 #include "server/rpc/method_table.h"
-#include "server/rpc/model_handler.h"
-#include "server/rpc/predict_handler.h"
 #include "server/rpc/reflection_handler.h"
 #include "server/rpc/serve.h"
 
 namespace predictd {
 namespace {
 
-constexpr char kPredictionName[] = "predictd.v1.PredictionService";
-constexpr char kModelName[] = "predictd.v1.ModelService";
 constexpr char kHealthName[] = "grpc.health.v1.Health";
 constexpr char kReflectionName[] = "grpc.reflection.v1.ServerReflection";
 constexpr char kReflectionAlphaName[] = "grpc.reflection.v1alpha.ServerReflection";
 
-// What the requests of the small methods may have: a name or two.
+// How large a request for health or reflection may be: it holds a name.
 constexpr int64_t kSmallRequest = 4096;
 
-// How long a server that drains answers calls with UNAVAILABLE before it takes none. Callers need that to learn of it:
-// a call that gRPC itself turns away, because it was under way when the connection was told to go, ends as CANCELLED,
-// which clients do not repeat. Over at once when nobody has called for a moment.
+// For how long a draining server answers calls with UNAVAILABLE before it accepts no more. Callers need that time to
+// learn of the drain: a call that gRPC itself turns away, because it was under way when the connection was told to go,
+// ends as CANCELLED, which clients do not repeat. The time is over at once when no call has come for a moment.
 constexpr absl::Duration kRefusal = absl::Milliseconds(500);
 constexpr absl::Duration kQuiet = absl::Milliseconds(100);
 
 // How much longer than the grace period a stopped call may take to finish before gRPC cancels it.
 constexpr absl::Duration kForcedEnd = absl::Seconds(2);
-// What a connection without calls gets to say goodbye. gRPC itself would wait 20 s for one whose other end is dead.
+// How long a connection without calls gets to say goodbye. gRPC itself would wait 20 s for one whose peer is dead.
 constexpr absl::Duration kGoodbye = absl::Seconds(1);
 
-Task<absl::Status> RefuseUnknown(Call& call, StreamWriter& /*writer*/) {
-  co_return absl::UnimplementedError(absl::StrCat("there is no method ", call.context().method()));
+// Zero means no limit, which is what gRPC does without the argument.
+void AddTimeLimit(const char* argument, absl::Duration limit, grpc::ServerBuilder& builder) {
+  if (limit <= absl::ZeroDuration()) return;
+  const int64_t milliseconds = absl::ToInt64Milliseconds(limit);
+  builder.AddChannelArgument(argument, static_cast<int>(std::clamp<int64_t>(milliseconds, 1, INT32_MAX)));
 }
 
 void Configure(const RpcServer::Options& options, grpc::ServerBuilder& builder) {
-  // gRPC inflates a message without looking at how large it becomes: a kilobyte may stand for a megabyte.
+  // gRPC inflates a message without checking how large it becomes: a kilobyte may stand for a megabyte.
   for (const auto algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
     builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
   }
@@ -65,19 +64,18 @@ void Configure(const RpcServer::Options& options, grpc::ServerBuilder& builder) 
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams);
   builder.SetMaxReceiveMessageSize(static_cast<int>(std::min<int64_t>(options.max_message_bytes, INT32_MAX)));
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 16 << 10);
-  // A client may ping every 10 s, also without calls: streams that are quiet for long are normal here.
+  // A client may ping every 10 s, even without calls, because streams that are quiet for long are normal here.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  // Finds connections whose other end is gone, so that their calls end.
+  // Pings find connections whose peer is gone, so that their calls end.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
-  // Until then a connection must have begun to speak HTTP/2.
+  // A connection must have begun to speak HTTP/2 within this time.
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 20'000);
-  if (options.connection_idle_timeout > absl::ZeroDuration()) {
-    const int64_t milliseconds = absl::ToInt64Milliseconds(options.connection_idle_timeout);
-    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
-                               static_cast<int>(std::clamp<int64_t>(milliseconds, 1, INT32_MAX)));
-  }
+  AddTimeLimit(GRPC_ARG_MAX_CONNECTION_IDLE_MS, options.connection_idle_timeout, builder);
+  // A connection's end is announced by a GOAWAY that lets in what is under way, so that no call is lost.
+  AddTimeLimit(GRPC_ARG_MAX_CONNECTION_AGE_MS, options.max_connection_age, builder);
+  AddTimeLimit(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, options.max_connection_age_grace, builder);
   if (options.transport_memory > 0) {
     grpc::ResourceQuota quota("predictd");
     quota.Resize(static_cast<size_t>(options.transport_memory));
@@ -85,7 +83,7 @@ void Configure(const RpcServer::Options& options, grpc::ServerBuilder& builder) 
   }
 }
 
-// A connection takes two files. Some are kept for models, logs and the like.
+// A connection takes two files. Some files are kept for models, logs and the like.
 size_t ConnectionsThatFilesAllow() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return 0;
@@ -100,8 +98,8 @@ ConnectionLimits LimitsFor(const RpcServer::Options& options) {
 
 }  // namespace
 
-// Shuts a server down, which blocks, on a thread that is there from the start: when the time comes there may be none to
-// be had.
+// Shuts a server down, which blocks, on a thread that exists from the start, because there may be no thread to be had
+// when the time comes.
 class Closer {
  public:
   explicit Closer(grpc::Server& server)
@@ -109,12 +107,12 @@ class Closer {
           server.Shutdown(when.get());
           done_.set_value();
         }) {}
-  // After Close.
+  // May only run after Close.
   ~Closer() { thread_.join(); }
   Closer(const Closer&) = delete;
   Closer& operator=(const Closer&) = delete;
 
-  // Begins; what has not ended by then is cancelled. Once.
+  // Begins the shutdown; calls that have not ended by `forced` are cancelled. It is called once.
   void Close(std::chrono::system_clock::time_point forced) { when_.set_value(forced); }
   bool ClosedWithin(std::chrono::milliseconds time) const {
     return closed_.wait_for(time) == std::future_status::ready;
@@ -132,8 +130,8 @@ struct RpcServer::Impl {
   HealthRegistry health;
   MethodTable methods;
   grpc::AsyncGenericService service;
-  const std::vector<std::string> service_names = {kPredictionName, kModelName, kHealthName, kReflectionName,
-                                                  kReflectionAlphaName};
+  // The services that reflection lists.
+  std::vector<std::string> service_names;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<Closer> closer;
   std::vector<std::unique_ptr<EventLoop>> loops;
@@ -146,58 +144,45 @@ struct RpcServer::Impl {
   int port = 0;
   bool drained = false;
 
-  Impl(const Options& options, RpcEnvironment& environment, const Catalog& catalog);
-  void AddMethods(const Options& options, const Catalog& catalog);
+  Impl(const Options& options, RpcEnvironment& environment, MethodTable given);
+  void AddHealth();
+  void AddReflection();
   void StopCalls(bool endless_only);
   void RefuseCalls() const;
   void Listen(const Options& options, ListeningSockets sockets);
-  void ShedRequests(const std::shared_ptr<PeerConnection>& connection);
+  void EndRequests(const std::shared_ptr<PeerConnection>& connection, StopReason reason);
   void WaitForLoops();
   void WaitUntilAllEnded() const;
 };
 
-RpcServer::Impl::Impl(const Options& options, RpcEnvironment& environment, const Catalog& catalog)
-    : environment(environment),
-      methods(Method({.service = "", .name = "unknown"}, BidiHandler(RefuseUnknown), *environment.metrics, catalog)),
-      connections(LimitsFor(options)) {
+RpcServer::Impl::Impl(const Options& options, RpcEnvironment& environment, MethodTable given)
+    : environment(environment), methods(std::move(given)), connections(LimitsFor(options)) {
   environment.connections = &connections;
-  AddMethods(options, catalog);
+  AddHealth();
+  AddReflection();
 }
 
-// Every method that there is: its name, what its calls may do, and what handles it.
-void RpcServer::Impl::AddMethods(const Options& options, const Catalog& catalog) {
-  const auto add = [&](const Method::Options& method, Method::Handler handler) {
-    methods.Add(Method(method, std::move(handler), *environment.metrics, catalog));
-  };
-  const int64_t large = options.max_message_bytes;
-  add({.service = kPredictionName, .name = "Predict", .max_request_bytes = large},
-      UnaryHandler(
-          [&catalog](Call& call, grpc::ByteBuffer& request) { return HandlePredict(call, request, catalog); }));
-  add({.service = kPredictionName, .name = "PredictStream", .max_request_bytes = large},
-      StreamHandler(
-          [&catalog, window = options.stream_window](Call& call, grpc::ByteBuffer& request, StreamWriter& writer) {
-            return HandlePredictStream(call, request, writer, catalog, window);
-          }));
-  add({.service = kModelName, .name = "ListModels", .max_request_bytes = kSmallRequest},
-      UnaryHandler(
-          [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleListModels(call, request, catalog); }));
-  add({.service = kModelName, .name = "GetModel", .max_request_bytes = kSmallRequest},
-      UnaryHandler(
-          [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleGetModel(call, request, catalog); }));
-  add({.service = kHealthName, .name = "Check", .max_request_bytes = kSmallRequest, .while_draining = true},
+void RpcServer::Impl::AddHealth() {
+  methods.Add(
+      {.service = kHealthName, .name = "Check", .max_request_bytes = kSmallRequest, .while_draining = true},
       UnaryHandler([this](Call& call, grpc::ByteBuffer& request) { return HandleHealthCheck(call, request, health); }));
-  add({.service = kHealthName, .name = "Watch", .max_request_bytes = kSmallRequest, .endless = true},
-      StreamHandler([this](Call& call, grpc::ByteBuffer& request, StreamWriter& writer) {
-        return HandleHealthWatch(call, request, writer, health);
-      }));
+  methods.Add({.service = kHealthName, .name = "Watch", .max_request_bytes = kSmallRequest, .endless = true},
+              StreamHandler([this](Call& call, grpc::ByteBuffer& request, StreamWriter& writer) {
+                return HandleHealthWatch(call, request, writer, health);
+              }));
+}
+
+void RpcServer::Impl::AddReflection() {
   for (const char* service : {kReflectionName, kReflectionAlphaName}) {
-    add({.service = service, .name = "ServerReflectionInfo", .max_request_bytes = kSmallRequest, .endless = true},
+    methods.Add(
+        {.service = service, .name = "ServerReflectionInfo", .max_request_bytes = kSmallRequest, .endless = true},
         BidiHandler(
             [this](Call& call, StreamWriter& writer) { return HandleReflection(call, writer, service_names); }));
   }
+  service_names = methods.Services();
 }
 
-// Stops the calls that live on the loops, all or only the endless ones.
+// Stops the calls that live on the loops: all of them, or only the endless ones.
 void RpcServer::Impl::StopCalls(bool endless_only) {
   for (auto& loop : loops) {
     loop->Post([&loop = *loop, endless_only] {
@@ -213,13 +198,17 @@ void RpcServer::Impl::StopCalls(bool endless_only) {
 
 void RpcServer::Impl::Listen(const Options& options, ListeningSockets sockets) {
   ConnectionMetrics& metrics = environment.metrics->connections();
+  const int64_t half_sent_limit = std::max(environment.memory.limit(), 2 * options.max_message_bytes);
   const ConnectionPolicy policy{.max_message_bytes = options.max_message_bytes,
+                                .overlong_bytes = int64_t{256} << 20,
+                                .most_owed = half_sent_limit,
                                 .max_open_calls = int64_t{2} * options.max_concurrent_streams};
   probe = std::make_unique<LoopProbe>(loops);
   watch = std::make_unique<ConnectionWatch>(
-      ConnectionWatch::Options{.policy = policy,
-                               .half_sent_limit = std::max(environment.memory.limit(), 2 * options.max_message_bytes),
-                               .shed = [this](const auto& connection) { ShedRequests(connection); }},
+      ConnectionWatch::Options{
+          .policy = policy,
+          .half_sent_limit = half_sent_limit,
+          .end_requests = [this](const auto& connection, StopReason reason) { EndRequests(connection, reason); }},
       connections, metrics, *probe);
   listener = std::make_unique<Listener>(
       std::move(sockets), connections, *watch, metrics, [this](int listening_socket, int socket) {
@@ -230,19 +219,19 @@ void RpcServer::Impl::Listen(const Options& options, ListeningSockets sockets) {
       });
 }
 
-// Ends the calls of a connection whose requests are still on their way.
-void RpcServer::Impl::ShedRequests(const std::shared_ptr<PeerConnection>& connection) {
+// Ends those calls of a connection whose requests are still on their way.
+void RpcServer::Impl::EndRequests(const std::shared_ptr<PeerConnection>& connection, StopReason reason) {
   for (auto& loop : loops) {
-    loop->Post([&loop = *loop, connection] {
+    loop->Post([&loop = *loop, connection, reason] {
       for (CallLink *link = loop.live_calls().next(), *next = nullptr; link != &loop.live_calls(); link = next) {
         next = link->next();
-        static_cast<Call&>(*link).StopReadingFrom(*connection, StopReason::kNoRoom);
+        static_cast<Call&>(*link).StopReadingFrom(*connection, reason);
       }
     });
   }
 }
 
-// Until every loop has handled what is ready now.
+// Waits until every loop has handled what is ready now.
 void RpcServer::Impl::WaitForLoops() {
   std::atomic<size_t> left{loops.size()};
   for (auto& loop : loops) loop->Post([&left] { --left; });
@@ -262,13 +251,13 @@ RpcServer::~RpcServer() {
 }
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& options, RpcEnvironment& environment,
-                                                            const Catalog& catalog, WorkerPool& pool,
+                                                            MethodTable methods, WorkerPool& pool,
                                                             const std::function<void()>& on_loop_start) {
   const absl::StatusOr<ListenAddress> address = ParseListenAddress(options.listen);
   if (!address.ok()) return address.status();
   absl::StatusOr<ListeningSockets> sockets = ListeningSockets::Bind(*address);
   if (!sockets.ok()) return sockets.status();
-  auto impl = std::make_unique<Impl>(options, environment, catalog);
+  auto impl = std::make_unique<Impl>(options, environment, std::move(methods));
   impl->port = sockets->port();
   grpc::ServerBuilder builder;
   Configure(options, builder);
@@ -307,7 +296,7 @@ HealthRegistry& RpcServer::health() {
   return impl_->health;
 }
 
-// Until nobody has called for a moment, or for so long that it makes no difference.
+// Waits until no call has come for a moment, or for so long that it makes no difference.
 void RpcServer::Impl::RefuseCalls() const {
   const absl::Time end = absl::Now() + kRefusal;
   absl::Time quiet_since = absl::Now();
@@ -337,7 +326,7 @@ void RpcServer::Drain(absl::Duration grace) {
     if (impl_->environment.ended != impl_->environment.accepted) busy_until = now;
     if (now - busy_until > kGoodbye) grpc_server_cancel_all_calls(impl_->server->c_server());
   }
-  // A call that was accepted may still lie in a queue.
+  // A call that was accepted may still lie in a completion queue.
   impl_->WaitForLoops();
   impl_->WaitUntilAllEnded();
   impl_->drained = true;

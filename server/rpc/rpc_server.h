@@ -9,47 +9,52 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/async/worker_pool.h"
-#include "server/engine/catalog.h"
 #include "server/rpc/environment.h"
 #include "server/rpc/health_registry.h"
+#include "server/rpc/method_table.h"
 
 namespace predictd {
 
-// The gRPC server: services, event loops, health, reflection. Owned by the composition root.
+// The gRPC server: event loops, connections, health and reflection, and the methods that it is given. It is owned by
+// the composition root.
 class RpcServer {
  public:
   struct Options {
     std::string listen;
-    // 0: as many as files allow, and no limit.
+    // 0 means as many as the limit of open files allows, and no limit for one peer.
     int max_connections = 0;
     int max_connections_per_peer = 0;
-    // How long a connection may be without calls. Zero: for ever.
-    absl::Duration connection_idle_timeout;
-    // What gRPC's buffers may take, in bytes. 0: no limit.
+    // How long a connection may be without calls. Zero means for ever.
+    absl::Duration connection_idle_timeout = absl::ZeroDuration();
+    // After about how long a client is told to leave its connection, and how long the connection's calls may go on
+    // then. Zero means for ever.
+    absl::Duration max_connection_age = absl::ZeroDuration();
+    absl::Duration max_connection_age_grace = absl::ZeroDuration();
+    // How many bytes gRPC's buffers may take. 0 means no limit.
     int64_t transport_memory = 0;
     int loops = 1;
     int64_t max_message_bytes = 0;
     int max_concurrent_streams = 0;
-    int stream_window = 1;
   };
 
-  // Binds and starts to serve. UNAVAILABLE if the address cannot be bound. The arguments outlive the server;
-  // `on_loop_start` runs first on each event loop.
+  // Binds the address and starts to serve. Returns UNAVAILABLE if the address cannot be bound. `environment`, `pool`
+  // and what the methods refer to outlive the server. Each event loop runs `on_loop_start` first.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(const Options& options, RpcEnvironment& environment,
-                                                          const Catalog& catalog, WorkerPool& pool,
+                                                          MethodTable methods, WorkerPool& pool,
                                                           const std::function<void()>& on_loop_start);
   ~RpcServer();
 
   int port() const;
 
-  // What grpc.health.v1 says.
+  // What grpc.health.v1 answers from.
   HealthRegistry& health();
 
-  // Accepts no more calls and waits until the running ones have ended, at most for `grace`; then stops the rest and
-  // waits for them. Blocks; call it once. Afterwards no handler runs, but the loops still poll.
+  // Accepts no more calls and waits until the running ones have ended, for at most `grace`; then stops the rest and
+  // waits for them. It blocks and is called once. Afterwards no handler runs, but the loops still poll.
   void Drain(absl::Duration grace);
 
-  // Ends the loops. After Drain, and after whatever else starts operations on them has stopped.
+  // Ends the loops. It is called after Drain, and after everything else that starts operations on the loops has
+  // stopped.
   void Stop();
 
  private:

@@ -5,17 +5,18 @@
 #include <utility>
 #include <variant>
 
-#include "server/engine/inference.h"
+#include "server/async/work_status.h"
 #include "server/rpc/call.h"
 #include "server/rpc/stream_writer.h"
 
 namespace predictd {
 namespace {
 
-// Calls that come in one burst find as many waiting without another turn through gRPC.
+// As many calls of one burst find a coroutine that waits for them, without another turn through gRPC.
 constexpr int kWaiting = 8;
 
-// The request has come, or will not: whether the call takes it. If so, it holds its bytes.
+// Called when the request has arrived, or will not arrive any more. Returns whether the call takes it; if so, the call
+// holds the request's bytes.
 absl::Status TakeRequest(Call& call, bool arrived) {
   if (!arrived && call.stop().stopped()) return StopStatus(call.stop().reason(), "the request's arrival");
   if (!arrived) return absl::InvalidArgumentError("the call has no request");
@@ -23,7 +24,7 @@ absl::Status TakeRequest(Call& call, bool arrived) {
   return call.Hold(static_cast<int64_t>(call.message().Length()));
 }
 
-// What the method's handler answers: the last message, if there is one, or the status to end with.
+// The answer of the method's handler: the last message, if there is one, or the status to end with.
 using Answer = absl::StatusOr<std::optional<grpc::ByteBuffer>>;
 Task<Answer> Handle(Call& call) {
   StreamWriter writer(call);
@@ -95,11 +96,12 @@ Task<> Acceptor::Serve() {
   } catch (...) {
     answer = StatusOfException();
   }
-  const grpc::Status& status = call.CloseWith(answer.status());
 
   bool sent = false;
   try {
-    if (status.ok() && answer->has_value()) {
+    if (call.abandoned()) {
+      // Nobody would learn of a status.
+    } else if (const grpc::Status& status = call.CloseWith(answer.status()); status.ok() && answer->has_value()) {
       const grpc::ByteBuffer& message = **answer;
       auto finish = call.Send(static_cast<int64_t>(message.Length()), [&](void* tag) {
         call.transport().WriteAndFinish(message, grpc::WriteOptions(), status, tag);
@@ -110,7 +112,7 @@ Task<> Acceptor::Serve() {
       sent = co_await finish;
     }
   } catch (const std::bad_alloc&) {
-    // No memory to say anything: the caller learns that the call is over.
+    // There is no memory to say anything, so the caller only learns that the call is over.
     call.context().TryCancel();
   }
   Call::Ending over = call.Over();

@@ -10,19 +10,20 @@
 
 namespace predictd {
 
-// Keeps a number of calls waited for on one event loop, and serves those that come. Used on the loop's thread; outlives
-// the calls.
+// Keeps a number of coroutines waiting for calls on one event loop, and serves the calls that come. It is used on the
+// loop's thread and outlives the calls.
 class Acceptor {
  public:
   // The arguments outlive the acceptor.
   Acceptor(EventLoop& loop, RpcEnvironment& environment, grpc::AsyncGenericService& service, const MethodTable& methods)
       : loop_(loop), environment_(environment), service_(service), methods_(methods) {}
 
-  // Waits for calls. Also to be called now and then: makes up for those that there was no memory for.
+  // Starts to wait for calls. It is also to be called now and then, to make up for coroutines that there was no memory
+  // for.
   void Refill() noexcept;
 
  private:
-  // Waits for one call, serves it from its headers to its last tag, and sees to it that the next one is waited for.
+  // Waits for one call, serves it from its headers to its last tag, and makes sure that the next one is waited for.
   // Ends without a call when the server shuts down. Everything that all calls have in common happens here.
   Task<> Serve();
 
@@ -31,7 +32,7 @@ class Acceptor {
   grpc::AsyncGenericService& service_;
   const MethodTable& methods_;
   int waiting_ = 0;
-  // There was no memory for the last one.
+  // Whether there was no memory to wait for the last call.
   bool failed_ = false;
   bool shut_down_ = false;
 };

@@ -10,15 +10,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
-#include "server/model/retry_advice.h"
+#include "server/async/retry_advice.h"
 #include "server/telemetry/log.h"
-#include "server/telemetry/utf8.h"
+#include "server/text/utf8.h"
 
 namespace predictd {
 namespace {
 
 constexpr char kTypePrefix[] = "type.googleapis.com/";
-// Clients take 8 KiB of trailers, and this goes into them twice, escaped. It may hold what the caller sent.
+// Clients take 8 KiB of trailers, and the message goes into them twice, escaped. It may contain what the caller sent.
 constexpr size_t kMaxMessage = 512;
 
 std::string NewErrorId() {
@@ -50,7 +50,7 @@ google::rpc::Status ToRpcStatus(const absl::Status& status, absl::string_view mo
   google::rpc::Status rpc;
   rpc.set_code(static_cast<int>(status.code()));
   if (status.ok()) return rpc;
-  rpc.set_message(ToValidUtf8(PublicMessage(status, model), kMaxMessage));
+  rpc.set_message(ToUtf8(PublicMessage(status, model), kMaxMessage));
   status.ForEachPayload([&rpc](absl::string_view type, const absl::Cord& payload) {
     if (!absl::StartsWith(type, kTypePrefix)) return;
     google::protobuf::Any* detail = rpc.add_details();
@@ -72,6 +72,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status, grpc::ServerContext& conte
   if (const std::optional<absl::Duration> delay = RetryAfter(status)) {
     context.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(absl::ToInt64Milliseconds(*delay)));
   }
+  if (RetryForbidden(status)) context.AddTrailingMetadata("grpc-retry-pushback-ms", "-1");
   return grpc::Status(static_cast<grpc::StatusCode>(rpc.code()), rpc.message(),
                       rpc.details().empty() ? "" : rpc.SerializeAsString());
 }

@@ -7,7 +7,7 @@
 namespace predictd {
 namespace {
 
-// What makes a connection busy between two looks, and worth a judgement since the last one.
+// How many bytes between two looks make a connection busy, and how many since the last judgement are worth another.
 constexpr int64_t kBusyBytes = 64 << 10;
 
 }  // namespace
@@ -18,8 +18,10 @@ bool WatchedConnection::Look(TimePoint now) {
   if (!traffic.has_value()) return false;
   traffic_ = *traffic;
   looked_at_ = now;
+  connection_->NoteRoundTrip(traffic_.round_trip);
   calls_ = connection_->counts();
-  // Until then what waits to be read is nothing that anybody needs fast, and gRPC reads it all before it ends.
+  // Until its first call, nobody needs the connection's data fast, and gRPC reads all that is waiting before it ends a
+  // connection.
   if (!widened_ && calls_.begun > 0) {
     widened_ = true;
     WidenWindow(socket_.get());
@@ -46,8 +48,8 @@ bool WatchedConnection::MovedSinceLook() const {
   return calls.begun != calls_.begun || calls.ended != calls_.ended;
 }
 
-Verdict WatchedConnection::Judge() {
-  if (!std::exchange(to_judge_, false) || over_) return Verdict::kKeep;
+std::optional<Verdict> WatchedConnection::Judge() {
+  if (!std::exchange(to_judge_, false) || over_) return std::nullopt;
   const CallCounts calls = connection_->counts();
   if (strikes_ > 0 && !held_back_ && calls.ended - calls.cancelled > answered_at_strike_) {
     strikes_ = 0;
@@ -59,7 +61,7 @@ Verdict WatchedConnection::Judge() {
 
 double WatchedConnection::Resets(TimePoint now) const {
   if (over_) return 0;
-  // The bytes are left as they were: of those no more is known.
+  // The bytes stay as they were, because no more is known of them.
   ConnectionSnapshot snapshot = ledger_.last();
   snapshot.at = now;
   snapshot.calls = connection_->counts();
@@ -68,10 +70,19 @@ double WatchedConnection::Resets(TimePoint now) const {
   return ledger.resets();
 }
 
-bool WatchedConnection::HoldBack(TimePoint now) {
+void WatchedConnection::AddStrike() {
   const CallCounts calls = connection_->counts();
   answered_at_strike_ = calls.ended - calls.cancelled;
   ++strikes_;
+}
+
+void WatchedConnection::Trust() {
+  if (std::exchange(doubted_at_, TimePoint()) == TimePoint()) return;
+  LetGo();
+  if (widened_ && strikes_ == 0) WidenWindow(socket_.get());
+}
+
+bool WatchedConnection::HoldBack(TimePoint now) {
   held_back_at_ = now;
   held_back_ = predictd::HoldBack(socket_.get());
   return held_back_;
@@ -82,11 +93,11 @@ void WatchedConnection::LetGo() {
 }
 
 void WatchedConnection::ShutDown() {
-  // What is held back would never learn that the connection is gone.
+  // A peer that is held back would never learn that the connection is gone.
   LetGo();
   over_ = true;
-  // With a reset when the last descriptor is closed. Else the other end, which may wait for room in our buffer, would
-  // learn of it minutes later.
+  // The connection ends with a reset when the last descriptor is closed. Otherwise the peer, which may wait for room in
+  // our buffer, would learn of it minutes later.
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   (void)setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
   shutdown(socket_.get(), SHUT_RDWR);

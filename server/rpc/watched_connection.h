@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "server/async/clock.h"
@@ -28,45 +29,52 @@ class WatchedConnection {
   const std::shared_ptr<PeerConnection>& shared_connection() const { return connection_; }
   int socket() const { return socket_.get(); }
 
-  // Its place among all, for the watch.
+  // The connection's place in the watch's list.
   size_t index = 0;
 
-  // Reads what has happened; whether that is worth a judgement.
+  // Reads what has happened, and returns whether that is worth a judgement.
   bool Look(TimePoint now);
   TimePoint looked_at() const { return looked_at_; }
-  // Had more calls open than may be, at this time and the last. Calls that end faster than the loop sees it do not
-  // count.
+  // Returns whether more calls were open than allowed, both now and when this was last asked. Calls that end before the
+  // loop sees them do not count.
   bool HasTooManyCalls(const ConnectionPolicy& policy);
-  // It has moved much between the last looks, or is new.
+  // Whether much was read between the last two looks, or the connection is new.
   bool busy() const { return busy_; }
-  // What has been read of it since the last look, and whether its calls got on since then.
+  // How many bytes have been read since the last look, and whether the connection's calls have got on since then.
   int64_t ReadSinceLook() const;
   bool MovedSinceLook() const;
   int64_t read_bytes() const { return traffic_.read_bytes; }
 
-  // Judges what the last look has shown, if that is worth it: by now the loops have handled the calls that had begun
-  // then.
-  Verdict Judge();
-  // So many bytes more may come of calls that are refused without having begun.
+  // Judges what the last look has shown; nullopt if that is not worth a judgement. It is called once the loops have
+  // handled the calls that had begun by that look.
+  std::optional<Verdict> Judge();
+  // Allows `bytes` more, which may come from calls that are refused without having begun.
   void Owe(int64_t bytes, TimePoint now) { ledger_.Owe(bytes, now); }
-  // Of its unfinished messages.
+  // The bytes of the connection's unfinished messages.
   int64_t half_sent_bytes() const { return over_ ? 0 : ledger_.half_sent_bytes(); }
-  // Calls that were cancelled of late beyond those that were not.
+  // The recent calls that were cancelled, less those that were not.
   double Resets(TimePoint now) const;
 
-  // Lets no more data in; false if that cannot be done. Strikes are the times in a row, without an answered call
-  // between.
+  // HoldBack lets no more data in, and returns false if that cannot be done. Strikes count how often that was deserved
+  // in a row, without an answered call in between.
   bool HoldBack(TimePoint now);
+  void AddStrike();
   void LetGo();
   bool held_back() const { return held_back_; }
   TimePoint held_back_at() const { return held_back_at_; }
   int strikes() const { return strikes_; }
 
-  // When its unfinished messages were last given up.
+  // When a bad verdict came that has not been confirmed yet; the default if there is none.
+  TimePoint doubted_at() const { return doubted_at_; }
+  void set_doubted_at(TimePoint when) { doubted_at_ = when; }
+  // Ends the doubt, if there is one, and lets the connection go on as before.
+  void Trust();
+
+  // When the calls of its unfinished messages were last ended.
   TimePoint shed_at() const { return shed_at_; }
   void set_shed_at(TimePoint when) { shed_at_ = when; }
 
-  // Ends it: gRPC finds the connection at its end and closes its side.
+  // Shuts the connection down: gRPC then finds its end and closes its own side.
   void ShutDown();
   bool over() const { return over_; }
 
@@ -84,6 +92,7 @@ class WatchedConnection {
   bool too_many_calls_ = false;
   bool held_back_ = false;
   TimePoint held_back_at_;
+  TimePoint doubted_at_;
   TimePoint shed_at_;
   int strikes_ = 0;
   int64_t answered_at_strike_ = 0;

@@ -8,7 +8,7 @@
 #include <variant>
 
 #include "server/telemetry/call_span_impl.h"
-#include "server/telemetry/utf8.h"
+#include "server/text/utf8.h"
 
 namespace predictd {
 namespace {
@@ -27,7 +27,7 @@ opentelemetry::nostd::string_view View(std::string_view text) {
 
 void Set(trace::Span& span, std::string_view key, const FieldValue& value) {
   if (const auto* text = std::get_if<std::string_view>(&value.variant())) {
-    span.SetAttribute(View(key), ToValidUtf8(*text, kMaxString));
+    span.SetAttribute(View(key), ToUtf8(*text, kMaxString));
   } else if (const auto* integer = std::get_if<int64_t>(&value.variant())) {
     span.SetAttribute(View(key), *integer);
   } else if (const auto* real = std::get_if<double>(&value.variant())) {
@@ -37,7 +37,7 @@ void Set(trace::Span& span, std::string_view key, const FieldValue& value) {
   }
 }
 
-// OpenTelemetry's RPC conventions on which gRPC codes are errors on the server's side.
+// Which gRPC codes are errors on the server's side, by OpenTelemetry's RPC conventions.
 bool IsServerFault(int grpc_code) {
   switch (grpc_code) {
     case kUnknown:
@@ -75,7 +75,7 @@ void CallSpan::AddEvent(std::string_view name) {
   }
   ++impl_->events;
   const SystemTimestamp now(impl_->ToSystem(std::chrono::steady_clock::now()));
-  impl_->span->AddEvent(ToValidUtf8(name, kMaxString), now);
+  impl_->span->AddEvent(ToUtf8(name, kMaxString), now);
 }
 
 void CallSpan::AddPhase(std::string_view name, std::chrono::steady_clock::time_point start,
@@ -98,7 +98,7 @@ void CallSpan::End(int grpc_code, std::string_view message) {
   trace::Span& span = *impl_->span;
   span.SetAttribute(opentelemetry::semconv::rpc::kRpcGrpcStatusCode, static_cast<int64_t>(grpc_code));
   if (IsServerFault(grpc_code)) {
-    span.SetStatus(trace::StatusCode::kError, ToValidUtf8(message, kMaxString));
+    span.SetStatus(trace::StatusCode::kError, ToUtf8(message, kMaxString));
   } else if (!message.empty()) {
     Set(span, "predictd.status_message", message);
   }

@@ -10,22 +10,22 @@
 
 namespace predictd {
 
-// The trace span of one sampled call. Made by Tracer::StartCall, owned by the call, and used by one thread at a time.
-// It may outlive the tracer; it is then not exported. Nothing here blocks: finished spans go to a bounded queue.
+// The trace span of one sampled call. It is made by Tracer::StartCall, owned by the call, and used by one thread at a
+// time. It may outlive the tracer, and is then not exported. Nothing here blocks: finished spans go to a bounded queue.
 // Strings are copied, made valid UTF-8 and cut at 2 KiB.
 class CallSpan {
  public:
-  // A span that was not ended is ended as UNKNOWN.
+  // Ends a span that was not ended, as UNKNOWN.
   ~CallSpan();
   CallSpan(const CallSpan&) = delete;
   CallSpan& operator=(const CallSpan&) = delete;
 
-  // 32 lower-case hexadecimal digits; the view lives as long as the span.
+  // The trace id as 32 lower-case hexadecimal digits; the view lives as long as the span.
   std::string_view trace_id() const;
 
   void SetAttribute(std::string_view key, FieldValue value);
 
-  // Marks a point in time, now. After 128 events further ones are only counted, in `predictd.dropped_events`.
+  // Adds an event that happens now. After 128 events further ones are only counted, in `predictd.dropped_events`.
   void AddEvent(std::string_view name);
 
   // Adds a finished child span for a part of the call: decode, queue, forward, respond.
@@ -33,7 +33,7 @@ class CallSpan {
                 std::chrono::steady_clock::time_point end, absl::Span<const Field> attributes = {});
 
   // Ends the call with its status. The span's own status is an error for the codes that are the server's fault; for the
-  // others, the message is kept in `predictd.status_message`. Everything after it is ignored.
+  // others, the message is kept in `predictd.status_message`. Everything that is set or added afterwards is ignored.
   void End(int grpc_code, std::string_view message);
 
  private:

@@ -12,11 +12,11 @@
 
 namespace predictd {
 
-// Private to the telemetry library: the OpenTelemetry side of a CallSpan.
+// The OpenTelemetry side of a CallSpan. Private to the telemetry library.
 struct CallSpan::Impl {
   opentelemetry::nostd::shared_ptr<opentelemetry::trace::Tracer> tracer;
   opentelemetry::nostd::shared_ptr<opentelemetry::trace::Span> span;
-  // Both clocks at the call's start: every later time is a steady one, placed relative to these.
+  // Both clocks at the call's start. Every later time is read from the steady clock and placed relative to these.
   std::chrono::system_clock::time_point start_system;
   std::chrono::steady_clock::time_point start_steady;
   std::array<char, 32> trace_id{};

@@ -19,7 +19,7 @@ namespace sdk = opentelemetry::sdk;
 using Waiting = std::atomic<size_t>;
 using Spans = opentelemetry::nostd::span<std::unique_ptr<sdk::trace::Recordable>>;
 
-// Counts what the exporter behind it makes of each batch.
+// Counts which batches the exporter behind it exports, and which it does not.
 class CountingExporter final : public sdk::trace::SpanExporter {
  public:
   CountingExporter(std::unique_ptr<CancellableExporter> exporter, std::shared_ptr<SpanCounts> counts,
@@ -45,7 +45,7 @@ class CountingExporter final : public sdk::trace::SpanExporter {
   const std::shared_ptr<Waiting> waiting_;
 };
 
-// Lets no more spans into the batches than may wait, and counts the others.
+// Passes spans on as long as no more wait than may, and counts the others.
 class CountingProcessor final : public sdk::trace::SpanProcessor {
  public:
   CountingProcessor(std::unique_ptr<SpanProcessor> batches, size_t max_waiting, std::shared_ptr<SpanCounts> counts,
@@ -65,7 +65,7 @@ class CountingProcessor final : public sdk::trace::SpanProcessor {
     if (waiting_->fetch_add(1, std::memory_order_relaxed) < max_waiting_) return batches_->OnEnd(std::move(span));
     waiting_->fetch_sub(1, std::memory_order_relaxed);
     counts_->queue_full.fetch_add(1, std::memory_order_relaxed);
-    // Rarely: why they are exported too slowly is the better thing to log.
+    // This is logged rarely: why the spans are exported too slowly is the better thing to log.
     if (!reports_.Admit(std::chrono::steady_clock::now()).has_value()) return;
     LogTracingProblem(LogLevel::kWarning, "spans were dropped: they are exported too slowly");
   }
@@ -88,7 +88,7 @@ std::unique_ptr<sdk::trace::SpanProcessor> MakeCountingProcessor(std::unique_ptr
                                                                  std::shared_ptr<SpanCounts> counts) {
   const auto waiting = std::make_shared<Waiting>(0);
   sdk::trace::BatchSpanProcessorOptions options;
-  // One more than is ever let in.
+  // This is one more than are ever let in.
   options.max_queue_size = batching.max_waiting + 1;
   options.max_export_batch_size = batching.max_batch;
   options.schedule_delay_millis = absl::ToChronoMilliseconds(batching.delay);

@@ -13,14 +13,14 @@
 namespace predictd {
 
 struct SpanBatching {
-  // Ended spans that may wait, those of the batch that is being exported among them.
+  // How many ended spans may wait, including those of the batch that is being exported.
   size_t max_waiting = 8192;
   size_t max_batch = 512;
   absl::Duration delay;
 };
 
-// Private to the telemetry library: OpenTelemetry's batching processor with a count of every span that ends. Its own
-// only logs that it dropped one.
+// Makes OpenTelemetry's batching processor with a count of every span that ends; the library's own only logs that it
+// has dropped one. Private to the telemetry library.
 std::unique_ptr<opentelemetry::sdk::trace::SpanProcessor> MakeCountingProcessor(
     std::unique_ptr<CancellableExporter> exporter, const SpanBatching& batching, std::shared_ptr<SpanCounts> counts);
 

@@ -6,7 +6,8 @@
 
 namespace predictd {
 
-// What telemetry itself loses, for /metrics: lines of the log, and spans. The tracer lives as long as anybody scrapes.
+// Adds metrics of what telemetry itself loses: log lines and spans. The tracer must live as long as the metrics are
+// scraped.
 void AddDropMetrics(MetricsRegistry& registry, const Tracer& tracer);
 
 }  // namespace predictd

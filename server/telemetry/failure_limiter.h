@@ -15,14 +15,14 @@
 
 namespace predictd {
 
-// Decides which failures of requests have a record of their own: the first few of each level, model and code in a
-// second. The others are counted, for one record later. Any thread.
+// Decides which failures of requests get a record of their own: for each level, model and code the first few in a
+// second. The others are counted, for one record later. Any thread may use it.
 class FailureLimiter {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  // Beyond so many of these, all others share one, without names: what comes from outside cannot grow
-  // the process.
+  // Beyond so many combinations, all others share one without names, so that values from outside cannot make the
+  // process grow.
   static constexpr size_t kMaxPairs = 4096;
 
   struct HeldBack {
@@ -34,10 +34,10 @@ class FailureLimiter {
 
   explicit FailureLimiter(uint64_t per_second) : per_second_(per_second) {}
 
-  // `level` is that of the record.
+  // Returns whether the failure gets a record; `level` is that of the record.
   bool Admit(LogLevel level, std::string_view model, std::string_view code, Time now);
 
-  // What was held back in seconds that are over at `now`, once.
+  // Returns what was held back in seconds that are over at `now`. Each count is returned once.
   std::vector<HeldBack> Take(Time now);
 
  private:

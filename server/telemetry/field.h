@@ -36,7 +36,6 @@ class FieldValue {
   Variant value_;
 };
 
-// A named value.
 struct Field {
   std::string_view key;
   FieldValue value;

@@ -26,7 +26,7 @@ absl::Status NotRegular(const std::string& path) {
   return absl::InvalidArgumentError(absl::StrCat("trace file '", path, "' is not a regular file"));
 }
 
-// Opens a regular file for appending. O_NONBLOCK: opening a pipe would wait for its reader.
+// Opens a regular file for appending. It uses O_NONBLOCK because opening a pipe would wait for the pipe's reader.
 absl::StatusOr<int> OpenTraceFile(const std::string& path, int64_t& size) {
   struct stat file {};
   if (stat(path.c_str(), &file) == 0 && !S_ISREG(file.st_mode)) return NotRegular(path);
@@ -60,7 +60,7 @@ class FileExporter final : public CancellableExporter {
     try {
       return Write(spans);
     } catch (const std::exception&) {
-      // No memory for the text: these spans are lost, and counted like others that are.
+      // There is no memory for the text. These spans are lost, and counted like other lost ones.
       return sdk::common::ExportResult::kFailure;
     }
   }
@@ -85,7 +85,7 @@ class FileExporter final : public CancellableExporter {
       LogTracingProblem(LogLevel::kWarning, "spans were dropped: the trace file is full", file_.path);
       return sdk::common::ExportResult::kFailureFull;
     }
-    // What a failed write left behind must not join with the next line.
+    // What a failed write has left behind must not join with the next line.
     if ((torn_ && !Append("\n")) || !Append(line)) {
       torn_ = true;
       LogTracingProblem(LogLevel::kWarning, "spans were dropped: the trace file cannot be written",
@@ -96,8 +96,8 @@ class FileExporter final : public CancellableExporter {
     return sdk::common::ExportResult::kSuccess;
   }
 
-  // FILE becomes FILE.1, which has become FILE.2, and so on; the oldest goes. What fails is tried again with the next
-  // batch: until then the file stays full.
+  // Renames FILE to FILE.1, which was renamed to FILE.2 before, and so on; the oldest is replaced. If that fails, it is
+  // tried again with the next batch, and the file stays full until then.
   void Rotate() {
     const auto name = [this](int age) { return age == 0 ? file_.path : absl::StrCat(file_.path, ".", age); };
     for (int age = file_.older_files; age > 0; --age) {
@@ -129,7 +129,7 @@ class FileExporter final : public CancellableExporter {
 
   const TraceFile file_;
   std::atomic<bool> cancelled_{false};
-  // Of the exporting thread.
+  // Used by the exporting thread only.
   int fd_;
   int64_t size_;
   bool torn_ = false;

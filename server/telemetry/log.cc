@@ -2,8 +2,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,7 +15,9 @@
 #include "server/telemetry/failure_limiter.h"
 #include "server/telemetry/log_drops.h"
 #include "server/telemetry/log_format.h"
+#include "server/telemetry/log_limiter.h"
 #include "server/telemetry/log_writer.h"
+#include "server/telemetry/stderr_capture.h"
 
 namespace predictd {
 namespace {
@@ -22,14 +26,20 @@ using std::chrono::steady_clock;
 using std::chrono::system_clock;
 
 constexpr uint64_t kFailuresPerSecond = 10;
+// How many of the lines that libraries and models write to stderr are logged, and in what time.
+constexpr uint64_t kForeignLines = 50;
+constexpr std::chrono::seconds kForeignPeriod(10);
 
-// The process's logging. Leaked on purpose: destructors of static objects may still log.
+// The process's logging. It is leaked on purpose, because destructors of static objects may still log.
 struct Logging {
   std::atomic<LogLevel> level{LogLevel::kInfo};
   std::atomic<LogFormat> format{LogFormat::kText};
 
   Mutex mutex;
   std::unique_ptr<LogWriter> writer ABSL_GUARDED_BY(mutex);
+  std::unique_ptr<StderrCapture> capture ABSL_GUARDED_BY(mutex);
+  // Lines that are queued or being written.
+  std::atomic<int64_t> unwritten{0};
 
   LogDrops drops;
   FailureLimiter failures{kFailuresPerSecond};
@@ -40,7 +50,26 @@ Logging& TheLogging() {
   return *logging;
 }
 
-// A record for each model and code that had more failures than may be logged.
+// Takes a line that somebody else has written to stderr, and returns whether it becomes a record.
+bool LogForeignLine(std::string_view line) {
+  static LogLimiter limiter(kForeignLines, kForeignPeriod);
+  if (!LogEnabled(LogLevel::kWarning)) return false;
+  const std::optional<uint64_t> held_back = limiter.Admit(steady_clock::now());
+  if (!held_back.has_value()) {
+    TheLogging().drops.Add(LogDrop::kHeldBack, LogLevel::kWarning);
+    return false;
+  }
+  const LogField fields[] = {{"detail", line}, {"held_back", *held_back}};
+  Log(LogLevel::kWarning, "a library wrote to stderr", absl::MakeConstSpan(fields).first(*held_back > 0 ? 2 : 1));
+  return true;
+}
+
+// This is called by a signal handler, so it only touches what needs no lock.
+bool AllIsWritten() {
+  return TheLogging().unwritten.load() == 0;
+}
+
+// Returns a record for each model and code that had more failures than may be logged.
 std::vector<std::string> HeldBackLines(bool last) {
   std::vector<std::string> lines;
   const LogFormat format = TheLogging().format.load(std::memory_order_relaxed);
@@ -61,20 +90,39 @@ void InitLogging(const LogOptions& options) {
   Logging& logging = TheLogging();
   logging.level.store(options.level, std::memory_order_relaxed);
   logging.format.store(options.format, std::memory_order_relaxed);
-  auto writer = std::make_unique<LogWriter>(options.format, logging.drops, HeldBackLines);
+  auto writer = std::make_unique<LogWriter>(options.format, logging.drops, logging.unwritten, HeldBackLines);
+  {
+    MutexLock lock(logging.mutex);
+    logging.writer = std::move(writer);
+  }
+  if (!options.capture_stderr) return;
+  // A library that ends the process by exit has written why.
+  static const int at_exit = std::atexit([] { ShutdownLogging(); });
+  (void)at_exit;
+  std::unique_ptr<StderrCapture> capture = StderrCapture::Start(LogForeignLine, AllIsWritten);
+  if (capture == nullptr) {
+    Log(LogLevel::kWarning, "what libraries write to stderr cannot be made records of the log");
+    return;
+  }
   MutexLock lock(logging.mutex);
-  logging.writer = std::move(writer);
+  logging.capture = std::move(capture);
 }
 
 void ShutdownLogging(absl::Duration timeout) {
   Logging& logging = TheLogging();
+  std::unique_ptr<StderrCapture> capture;
+  {
+    MutexLock lock(logging.mutex);
+    capture = std::move(logging.capture);
+  }
+  // The capture stops first, while the writer is there to take its lines.
+  if (capture != nullptr) capture->Stop();
   std::unique_ptr<LogWriter> writer;
   {
     MutexLock lock(logging.mutex);
     writer = std::move(logging.writer);
   }
-  if (writer == nullptr) return;
-  writer->Stop(timeout);
+  if (writer != nullptr) writer->Stop(timeout);
 }
 
 bool LogEnabled(LogLevel level) {
@@ -96,7 +144,7 @@ void Log(LogLevel level, std::string_view message, absl::Span<const LogField> fi
     }
     WriteToStderr(line);
   } catch (const std::bad_alloc&) {
-    // Whoever logs has better things to do than to end for want of a line.
+    // The thread that logs must not end for want of a line.
     logging.drops.Add(LogDrop::kUnwritten, level);
   }
 }
@@ -106,7 +154,7 @@ bool AdmitFailure(LogLevel level, std::string_view model, std::string_view code)
   try {
     if (logging.failures.Admit(level, model, code, steady_clock::now())) return true;
   } catch (const std::bad_alloc&) {
-    // Counted like the others.
+    // The failure is counted like the others.
   }
   logging.drops.Add(LogDrop::kHeldBack, level);
   return false;

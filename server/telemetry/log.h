@@ -20,18 +20,21 @@ using LogField = Field;
 struct LogOptions {
   LogLevel level = LogLevel::kInfo;
   LogFormat format = LogFormat::kText;
+  // Whether what others in the process write to stderr becomes records, too. Only a few lines do, because a model or a
+  // caller may cause them without end.
+  bool capture_stderr = false;
 };
 
-// Starts the thread that writes records to stderr. From here on Log never waits for stderr: records wait in a queue of
-// 8192 and 16 MiB, and when it is full the oldest of the lowest level are dropped, counted, and reported in the log
-// once there is room. Called again, it first does what ShutdownLogging does.
+// Starts the thread that writes records to stderr. From then on Log never waits for stderr: records wait in a queue of
+// 8192 records and 16 MiB. When it is full, the oldest records of the lowest level are dropped, counted, and reported
+// in the log once there is room. A further call first does what ShutdownLogging does.
 void InitLogging(const LogOptions& options);
 
-// Writes what is queued and ends the thread. Gives up on a stderr that nobody reads after `timeout`. Later records are
-// written by the thread that logs them, as are those before InitLogging.
+// Writes what is queued, gives stderr back and ends the threads. If nobody reads stderr, it gives up after `timeout`.
+// Later records are written by the thread that logs them, as are records before InitLogging.
 void ShutdownLogging(absl::Duration timeout = absl::Seconds(2));
 
-// Whether a record of this level is written. Costs a relaxed load: ask before building expensive fields.
+// Returns whether a record of this level is written. It costs a relaxed load, so ask before building expensive fields.
 bool LogEnabled(LogLevel level);
 
 // Logs one record, always as exactly one line of 8 KiB or less: line breaks, control characters and invalid UTF-8 in
@@ -40,16 +43,17 @@ bool LogEnabled(LogLevel level);
 //   Log(LogLevel::kInfo, "model loaded", {{"model", name}, {"version", 3}});
 void Log(LogLevel level, std::string_view message, absl::Span<const LogField> fields = {});
 
-// Whether a failure that callers can cause at will may have a record of its own, at that level: of each level, model
-// and code the first ten in a second. The others are counted, and a record a second tells how many they were. Ask once
-// for each failure.
+// Returns whether a failure that callers can cause at will may have a record of its own at that level: for each level,
+// model and code the first ten in a second may. The others are counted, and one record a second says how many there
+// were. Ask once for each failure.
 bool AdmitFailure(LogLevel level, std::string_view model, std::string_view code);
 
-// Why a record was not written: the queue was full, stderr took nothing or was broken, or AdmitFailure said no.
+// Why a record was not written: the queue was full, stderr took nothing or was broken, or AdmitFailure refused it.
 enum class LogDrop { kQueueFull, kUnwritten, kHeldBack };
 inline constexpr size_t kLogDrops = 3;
 
-// How many records were dropped since the process started; without a reason, those that Log was given.
+// How many records were dropped since the process started. Without a reason, it counts the records that were given to
+// Log.
 uint64_t DroppedLogRecords(LogDrop reason, LogLevel level);
 uint64_t DroppedLogRecords();
 

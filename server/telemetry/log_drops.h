@@ -10,7 +10,7 @@
 
 namespace predictd {
 
-// Counts the lines that were never written, by reason and level. Lock-free, any thread.
+// Counts the lines that were never written, by reason and level. Lock-free, for any thread.
 class LogDrops {
  public:
   void Add(LogDrop reason, LogLevel level, uint64_t count = 1) {
@@ -19,7 +19,7 @@ class LogDrops {
   uint64_t Get(LogDrop reason, LogLevel level) const {
     return counts_[static_cast<size_t>(reason)][static_cast<size_t>(level)].load(std::memory_order_relaxed);
   }
-  // Of all levels.
+  // The count of all levels.
   uint64_t Get(LogDrop reason) const {
     uint64_t sum = 0;
     for (size_t level = 0; level < kLogLevels; ++level) sum += Get(reason, static_cast<LogLevel>(level));

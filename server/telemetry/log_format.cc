@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "server/telemetry/utf8.h"
+#include "server/text/utf8.h"
 
 namespace predictd {
 namespace {
@@ -20,17 +20,17 @@ namespace {
 constexpr size_t kMaxMessage = 4096;
 constexpr size_t kMaxKey = 128;
 constexpr size_t kMaxValue = 2048;
-// What strings may fill; numbers, keys and punctuation come on top.
+// How many bytes strings may fill; numbers, keys and punctuation come on top.
 constexpr size_t kMaxLine = 7 << 10;
 
-// Terminals and log viewers act on these or break the line at them: C0, DEL, C1, and the Unicode line and paragraph
-// separators.
+// Terminals and log viewers act on these characters or break the line at them: C0, DEL, C1, and the Unicode line and
+// paragraph separators.
 bool IsControl(char32_t c) {
   return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x2028 || c == 0x2029;
 }
 
-// One character as it stands in a line. The escapes are those of JSON strings. With `quoted`, quotes and backslashes
-// are escaped too.
+// Returns one character as it is written in a line. The escapes are those of JSON strings. With `quoted`, quotes and
+// backslashes are escaped, too.
 std::string_view EscapedChar(std::string_view bytes, char32_t code_point, bool quoted, std::string& buffer) {
   if (code_point == '\n') return "\\n";
   if (code_point == '\r') return "\\r";
@@ -48,12 +48,12 @@ std::string_view EscapedChar(std::string_view bytes, char32_t code_point, bool q
   return buffer;
 }
 
-// Appends `text` as valid UTF-8 on one line. What it becomes is cut at `max_bytes`, and the cut marked.
+// Appends `text` as valid UTF-8 on one line. The escaped text is cut at `max_bytes`, and the cut is marked.
 void AppendEscaped(std::string& out, std::string_view text, size_t max_bytes, bool quoted) {
   const size_t end = out.size() + max_bytes;
   std::string buffer;
   while (!text.empty()) {
-    const Utf8Char next = DecodeUtf8Char(text);
+    const Utf8Step next = NextUtf8({text.data(), text.size()});
     const std::string_view escaped = EscapedChar(text.substr(0, next.length), next.code_point, quoted, buffer);
     if (out.size() + escaped.size() > end) {
       out += "\xE2\x80\xA6";
@@ -70,12 +70,12 @@ void AppendQuoted(std::string& out, std::string_view text, size_t max_bytes) {
   out += '"';
 }
 
-// What a value may take of a line: all of them together have a limit, too.
+// How many bytes of a line a value may take: all values together have a limit, too.
 size_t Room(const std::string& line) {
   return std::min(kMaxValue, kMaxLine - std::min(line.size(), kMaxLine));
 }
 
-// Whether `text` stands in a text line as it is, and cannot be taken for anything but one key or value.
+// Returns whether `text` can be written in a text line as it is, without being taken for anything but one key or value.
 bool IsBareWord(std::string_view text) {
   if (text.empty() || text.size() > kMaxKey) return false;
   for (const char c : text) {
@@ -92,7 +92,7 @@ void AppendWord(std::string& out, std::string_view text, size_t max_bytes) {
   }
 }
 
-// JSON has no literal for values that are not finite, so these are strings there.
+// JSON has no literals for values that are not finite, so they are strings there.
 void AppendDouble(std::string& out, double value, bool json) {
   if (!std::isfinite(value)) {
     const std::string_view name = std::isnan(value) ? "NaN" : (value > 0 ? "Infinity" : "-Infinity");

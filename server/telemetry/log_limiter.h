@@ -8,13 +8,14 @@
 
 namespace predictd {
 
-// Lets through the first `burst` of every `period`, of what a fault or a caller could repeat without end. Lock-free,
-// any thread.
+// Lets the first `burst` of every `period` through, for events that a fault or a caller could repeat without end.
+// Lock-free, for any thread.
 class LogLimiter {
  public:
   LogLimiter(uint64_t burst, std::chrono::nanoseconds period) : burst_(burst), period_(period) {}
 
-  // The number of those held back since the last one let through, or nothing when this one is to be held back as well.
+  // Returns how many were held back since the last one that was let through, or nullopt if this one is to be held back
+  // as well.
   std::optional<uint64_t> Admit(std::chrono::steady_clock::time_point now) {
     const int64_t now_ns = std::chrono::nanoseconds(now.time_since_epoch()).count();
     int64_t period_end = period_end_ns_.load(std::memory_order_relaxed);

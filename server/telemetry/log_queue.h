@@ -12,21 +12,21 @@
 
 namespace predictd {
 
-// Lines that wait to be written, in order, up to a number and a size in total. When there is no more room the oldest of
-// the least important ones leave, so that a flood of one level never costs a line of a higher one. Guarded by its
+// The lines that wait to be written, in order, up to a number and a total size. When there is no more room, the oldest
+// of the least important lines leave, so that a flood of one level never costs a line of a higher one. Guarded by its
 // owner.
 class LogQueue {
  public:
   LogQueue(size_t max_lines, size_t max_bytes) : max_lines_(max_lines), max_bytes_(max_bytes) {}
 
-  // Returns how many lines of each level had to leave, this one among them if only more important ones wait.
+  // Returns how many lines of each level had to leave. This line is among them if all that wait are more important.
   std::array<uint64_t, kLogLevels> Push(LogLevel level, std::string line);
 
   struct Entry {
     LogLevel level;
     std::string line;
   };
-  // The oldest, of any level.
+  // Takes the oldest line of any level.
   std::optional<Entry> Pop();
 
   bool empty() const { return lines_ == 0; }

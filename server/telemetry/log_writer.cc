@@ -17,6 +17,7 @@
 
 #include "server/async/clock.h"
 #include "server/telemetry/log_format.h"
+#include "server/telemetry/stderr_capture.h"
 
 namespace predictd {
 namespace {
@@ -42,9 +43,10 @@ void BlockSignals() {
 
 }  // namespace
 
-LogWriter::LogWriter(LogFormat format, LogDrops& drops, Periodic periodic)
+LogWriter::LogWriter(LogFormat format, LogDrops& drops, std::atomic<int64_t>& unwritten, Periodic periodic)
     : format_(format),
       drops_(drops),
+      unwritten_(unwritten),
       periodic_(std::move(periodic)),
       deadline_ns_(kNoDeadline),
       queue_(kMaxLines, kMaxBytes),
@@ -60,9 +62,12 @@ void LogWriter::Enqueue(LogLevel level, std::string line) {
   {
     MutexLock lock(mutex_);
     const auto left = queue_.Push(level, std::move(line));
+    int64_t added = 1;
     for (size_t i = 0; i < left.size(); ++i) {
       if (left[i] > 0) drops_.Add(LogDrop::kQueueFull, static_cast<LogLevel>(i), left[i]);
+      added -= static_cast<int64_t>(left[i]);
     }
+    unwritten_ += added;
     std::swap(wake, idle_);
   }
   if (wake) changed_.NotifyOne();
@@ -101,6 +106,7 @@ void LogWriter::Run() {
       } else {
         drops_.Add(LogDrop::kUnwritten, next->level);
       }
+      --unwritten_;
     }
     if (steady_clock::now() >= next_periodic) {
       WritePeriodic(/*last=*/false);
@@ -130,14 +136,15 @@ void LogWriter::ReportDropped() try {
     reported_ = dropped;
   }
 } catch (const std::bad_alloc&) {
-  // Told with the next line.
+  // The drops are reported with the next line.
 }
 
 // Waits while stderr is full, until the deadline passes.
 bool LogWriter::Write(std::string_view line) const {
   while (!line.empty()) {
     const bool late = NowNs() >= deadline_ns_.load(std::memory_order_relaxed);
-    pollfd ready{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+    const int fd = RealStderr();
+    pollfd ready{.fd = fd, .events = POLLOUT, .revents = 0};
     const int polled = poll(&ready, 1, late ? 0 : kPollMs);
     if (polled < 0 && errno != EINTR) return false;
     if (polled <= 0) {
@@ -145,7 +152,7 @@ bool LogWriter::Write(std::string_view line) const {
       continue;
     }
     // A pipe that polls as writable takes PIPE_BUF bytes at once; more could block past the deadline.
-    const ssize_t written = write(STDERR_FILENO, line.data(), std::min<size_t>(line.size(), PIPE_BUF));
+    const ssize_t written = write(fd, line.data(), std::min<size_t>(line.size(), PIPE_BUF));
     if (written >= 0) {
       line.remove_prefix(static_cast<size_t>(written));
     } else if (errno != EINTR && errno != EAGAIN) {
@@ -157,11 +164,12 @@ bool LogWriter::Write(std::string_view line) const {
 
 void WriteToStderr(std::string_view line) {
   while (!line.empty()) {
-    const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
+    const int fd = RealStderr();
+    const ssize_t written = write(fd, line.data(), line.size());
     if (written >= 0) {
       line.remove_prefix(static_cast<size_t>(written));
     } else if (errno == EAGAIN) {
-      pollfd ready{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+      pollfd ready{.fd = fd, .events = POLLOUT, .revents = 0};
       poll(&ready, 1, kPollMs);
     } else if (errno != EINTR) {
       return;

@@ -18,19 +18,22 @@
 
 namespace predictd {
 
-// The bounded queue of log lines and the thread that writes them to stderr. One thread calls Stop, any Enqueue.
+// The bounded queue of log lines and the thread that writes them to stderr. One thread calls Stop; any thread may call
+// Enqueue.
 class LogWriter {
  public:
-  // Lines that nobody queued: asked for about once a second, and at the end with `last`.
+  // Returns lines that nobody queued. It is called about once a second, and at the end with `last`.
   using Periodic = std::function<std::vector<std::string>(bool last)>;
 
-  LogWriter(LogFormat format, LogDrops& drops, Periodic periodic);
+  // `unwritten` is kept at the number of lines that are queued or being written.
+  LogWriter(LogFormat format, LogDrops& drops, std::atomic<int64_t>& unwritten, Periodic periodic);
   ~LogWriter();
 
   // Queues a line. Never blocks on I/O: when the queue is full, the oldest of the least important lines are dropped.
   void Enqueue(LogLevel level, std::string line);
 
-  // Writes what is queued, drops what could not be written within `timeout`, and joins the thread. No Enqueue after it.
+  // Writes what is queued, drops what could not be written within `timeout`, and joins the thread. Enqueue must not be
+  // called afterwards.
   void Stop(absl::Duration timeout);
 
  private:
@@ -41,6 +44,7 @@ class LogWriter {
 
   const LogFormat format_;
   LogDrops& drops_;
+  std::atomic<int64_t>& unwritten_;
   const Periodic periodic_;
   std::atomic<int64_t> deadline_ns_;
 
@@ -50,7 +54,7 @@ class LogWriter {
   bool idle_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
-  // Of the writing thread.
+  // Used by the writing thread only.
   uint64_t reported_;
   std::thread thread_;
 };

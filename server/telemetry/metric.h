@@ -8,10 +8,10 @@
 
 namespace predictd {
 
-// A metric stands alone on its cache lines, so that two hot ones never slow each other down.
+// Each metric has its cache lines to itself, so that two hot ones never slow each other down.
 inline constexpr size_t kMetricAlignment = 64;
 
-// A count that only rises. Lock-free, any thread.
+// A count that only rises. Lock-free, for any thread.
 class alignas(kMetricAlignment) Counter {
  public:
   void Increment(uint64_t by = 1) { value_.fetch_add(by, std::memory_order_relaxed); }
@@ -21,7 +21,7 @@ class alignas(kMetricAlignment) Counter {
   std::atomic<uint64_t> value_{0};
 };
 
-// A value that rises and falls. Lock-free, any thread.
+// A value that rises and falls. Lock-free, for any thread.
 class alignas(kMetricAlignment) Gauge {
  public:
   void Set(double value) { value_.store(value, std::memory_order_relaxed); }
@@ -34,12 +34,12 @@ class alignas(kMetricAlignment) Gauge {
   std::atomic<double> value_{0};
 };
 
-// Counts observations in buckets with fixed bounds. Lock-free, any thread.
+// Counts observations in buckets with fixed bounds. Lock-free, for any thread.
 class alignas(kMetricAlignment) Histogram {
  public:
-  // What was observed up to now. counts[i] holds the values v with bounds[i-1] < v <= bounds[i]; the last count, which
-  // has no bound, the larger ones. The number of observations is by definition the sum of counts; `sum` may lag behind
-  // it by those that are being made.
+  // What has been observed up to now. counts[i] counts the values v with bounds[i-1] < v <= bounds[i]; the last count,
+  // which has no bound, counts the larger ones. The number of observations is by definition the sum of counts; `sum`
+  // may lag behind it by the observations that are being made.
   struct Snapshot {
     std::vector<uint64_t> counts;
     double sum = 0;
@@ -60,7 +60,7 @@ class alignas(kMetricAlignment) Histogram {
   std::atomic<double> sum_{0};
 };
 
-// `count` bounds: start, start * factor, start * factor^2, ...
+// Returns `count` bounds: start, start * factor, start * factor^2, ...
 std::vector<double> ExponentialBounds(double start, double factor, int count);
 
 }  // namespace predictd

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "server/telemetry/log.h"
-#include "server/telemetry/utf8.h"
+#include "server/text/utf8.h"
 
 namespace predictd {
 namespace {
@@ -16,9 +16,9 @@ namespace {
 constexpr size_t kMaxLabelValue = 256;
 constexpr std::string_view kOther = "_other";
 
-// A line break in a label value would end the sample's line in the text format.
+// Replaces line breaks in a label value, because they would end the sample's line in the text format.
 std::string CleanLabelValue(std::string_view value) {
-  std::string clean = ToValidUtf8(value, kMaxLabelValue);
+  std::string clean = ToUtf8(value, kMaxLabelValue);
   for (char& c : clean) {
     if (static_cast<unsigned char>(c) < 0x20) c = ' ';
   }
@@ -59,7 +59,7 @@ MetricFamily<T>::MetricFamily(std::string name, std::string help, std::vector<st
     : MetricFamilyBase(std::move(name), std::move(help), std::move(label_names)), bounds_(std::move(bounds)) {}
 
 template <typename T>
-T& MetricFamily<T>::With(absl::Span<const std::string_view> label_values) {
+typename MetricFamily<T>::Metrics::iterator MetricFamily<T>::Use(absl::Span<const std::string_view> label_values) {
   if (label_values.size() != label_names_.size()) {
     Log(LogLevel::kError, "a metric was asked for with the wrong number of labels",
         {{"metric", name_}, {"expected", label_names_.size()}, {"got", label_values.size()}});
@@ -67,17 +67,44 @@ T& MetricFamily<T>::With(absl::Span<const std::string_view> label_values) {
   }
   std::vector<std::string> key;
   for (const std::string_view value : label_values) key.push_back(CleanLabelValue(value));
-  MutexLock lock(mutex_);
   if (!metrics_.contains(key) && metrics_.size() >= kMaxMetrics) key.assign(key.size(), std::string(kOther));
-  std::unique_ptr<T>& metric = metrics_[std::move(key)];
-  if (metric == nullptr) {
+  auto found = metrics_.find(key);
+  if (found == metrics_.end()) {
+    // Made first: if there is no memory for it, a scrape must not find an entry without a metric.
+    std::unique_ptr<T> metric;
     if constexpr (std::is_same_v<T, Histogram>) {
       metric = std::make_unique<T>(bounds_);
     } else {
       metric = std::make_unique<T>();
     }
+    found = metrics_.try_emplace(std::move(key), Series{std::move(metric)}).first;
   }
-  return *metric;
+  ++found->second.users;
+  return found;
+}
+
+template <typename T>
+void MetricFamily<T>::LetGo(typename Metrics::iterator series) noexcept {
+  MutexLock lock(mutex_);
+  if (--series->second.users == 0) metrics_.erase(series);
+}
+
+template <typename T>
+T& MetricFamily<T>::With(absl::Span<const std::string_view> label_values) {
+  MutexLock lock(mutex_);
+  return *Use(label_values)->second.metric;
+}
+
+template <typename T>
+std::shared_ptr<T> MetricFamily<T>::Share(absl::Span<const std::string_view> label_values) {
+  typename Metrics::iterator series;
+  T* metric = nullptr;
+  {
+    MutexLock lock(mutex_);
+    series = Use(label_values);
+    metric = series->second.metric.get();
+  }
+  return std::shared_ptr<T>(metric, [this, series](T*) { LetGo(series); });
 }
 
 template <typename T>
@@ -86,10 +113,10 @@ void MetricFamily<T>::Collect(prometheus::MetricFamily& out) const {
   out.help = help_;
   out.type = kType<T>;
   MutexLock lock(mutex_);
-  for (const auto& [label_values, metric] : metrics_) {
+  for (const auto& [label_values, series] : metrics_) {
     prometheus::ClientMetric& sample = out.metric.emplace_back();
     for (size_t i = 0; i < label_values.size(); ++i) sample.label.push_back({label_names_[i], label_values[i]});
-    Fill(*metric, sample);
+    Fill(*series.metric, sample);
   }
 }
 

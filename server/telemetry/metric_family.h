@@ -21,7 +21,7 @@ struct MetricFamily;
 
 namespace predictd {
 
-// What families of all kinds share: the name, and how to collect them.
+// What families of all kinds have in common: the name, and how to collect them.
 class MetricFamilyBase {
  public:
   MetricFamilyBase(std::string name, std::string help, std::vector<std::string> label_names)
@@ -40,7 +40,7 @@ class MetricFamilyBase {
   const std::vector<std::string> label_names_;
 };
 
-// Counters that something else counts, and that are asked for it at each scrape.
+// Counters that something else keeps; it is asked for their values at each scrape.
 class CounterFunctions final : public MetricFamilyBase {
  public:
   struct Series {
@@ -57,28 +57,43 @@ class CounterFunctions final : public MetricFamilyBase {
   const std::vector<Series> series_;
 };
 
-// The metrics of one name, told apart by their labels' values. Owned by a MetricsRegistry. T is Counter, Gauge or
+// The metrics of one name, told apart by the values of their labels. Owned by a MetricsRegistry. T is Counter, Gauge or
 // Histogram.
 template <typename T>
 class MetricFamily final : public MetricFamilyBase {
  public:
-  // Beyond so many label values, all further ones share one metric whose labels read "_other": values that come from
-  // outside cannot grow the process.
+  // Beyond so many combinations of label values, all further ones share one metric whose labels read "_other", so that
+  // values from outside cannot make the process grow.
   static constexpr size_t kMaxMetrics = 1000;
 
-  // `bounds` are for histograms only.
+  // `bounds` is for histograms only.
   MetricFamily(std::string name, std::string help, std::vector<std::string> label_names, std::vector<double> bounds);
 
-  // The metric with these label values, in the order of the label names; made at the first call. Takes a lock: look a
-  // metric up once and keep the reference, which is valid as long as the registry. Any thread.
+  // Return the metric with these label values, which are in the order of the label names; it is made at the first
+  // call. This takes a lock, so look a metric up once and keep what is returned. Any thread may call them.
+  //
+  // A metric from With exists as long as the registry. One from Share only does so until all that share it have let it
+  // go: then its series ends, and begins at zero should it be shared again. The registry outlives all shares.
   T& With(absl::Span<const std::string_view> label_values = {});
+  std::shared_ptr<T> Share(absl::Span<const std::string_view> label_values);
 
   void Collect(prometheus::MetricFamily& out) const override;
 
  private:
+  struct Series {
+    std::unique_ptr<T> metric;
+    // How many have it from Share; With adds one that never lets go.
+    int64_t users = 0;
+  };
+  using Metrics = std::map<std::vector<std::string>, Series>;
+
+  // Counts one more user.
+  typename Metrics::iterator Use(absl::Span<const std::string_view> label_values) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LetGo(typename Metrics::iterator series) noexcept;
+
   const std::vector<double> bounds_;
   mutable Mutex mutex_;
-  std::map<std::vector<std::string>, std::unique_ptr<T>> metrics_ ABSL_GUARDED_BY(mutex_);
+  Metrics metrics_ ABSL_GUARDED_BY(mutex_);
 };
 
 extern template class MetricFamily<Counter>;

@@ -13,8 +13,9 @@
 namespace predictd {
 
 // All metrics of the server. Owned by the composition root, which destroys it after everything that holds a metric. Any
-// thread. Names follow Prometheus' conventions (predictd_requests_total, predictd_queue_seconds); a name that is taken,
-// and a name, label or bounds that are malformed, are errors in the program: they are logged, and the process aborts.
+// thread may use it. Names follow Prometheus' conventions (predictd_requests_total, predictd_queue_seconds). A name
+// that is taken, and a name, label or bounds that are malformed, are errors in the program: they are logged, and the
+// process aborts.
 class MetricsRegistry {
  public:
   MetricsRegistry();
@@ -26,15 +27,15 @@ class MetricsRegistry {
   MetricFamily<Histogram>& AddHistogram(std::string name, std::string help, std::vector<double> bounds,
                                         std::vector<std::string> label_names = {});
 
-  // Each series has a value for each label. What the functions read is there as long as anybody collects; any thread
-  // calls them.
+  // Each series has a value for each label. What the functions read must exist as long as anybody collects, and any
+  // thread may call them.
   void AddCounterFunctions(std::string name, std::string help, std::vector<std::string> label_names,
                            std::vector<CounterFunctions::Series> series);
 
-  // One collected family per family, in the order they were added.
+  // Returns one collected family for each family, in the order in which they were added.
   std::vector<prometheus::MetricFamily> Collect() const;
 
-  // What a scrape of /metrics answers.
+  // The text that answers a scrape of /metrics.
   std::string ExpositionText() const;
 
  private:

@@ -7,11 +7,11 @@
 
 namespace predictd {
 
-// Logs what tracing has to say about its own failures, at most ten records a minute: a collector that is down would
-// repeat itself with every batch and every dropped span. Any thread.
+// Logs a failure of tracing itself, at most ten records a minute: a collector that is down would cause one with every
+// batch and every dropped span. Any thread may call it.
 void LogTracingProblem(LogLevel level, std::string_view message, std::string_view detail = {});
 
-// Sends the warnings and errors of the OpenTelemetry library, which it prints to stdout by default, there too.
+// Also sends the warnings and errors of the OpenTelemetry library there, which it prints to stdout by default.
 void RouteOtelLog();
 
 }  // namespace predictd

@@ -9,9 +9,9 @@
 
 namespace predictd {
 
-// Private to the telemetry library: one line with the spans, which are SpanData of one resource and scope, as a
-// TracesData message in OTLP's JSON encoding (ids in hexadecimal, enums as numbers, 64-bit integers as strings).
-// Collectors read it.
+// Returns one line with the spans, which are SpanData of one resource and scope, as a TracesData message in OTLP's JSON
+// encoding (ids in hexadecimal, enums as numbers, 64-bit integers as strings). Collectors read it. Private to the
+// telemetry library.
 std::string ToOtlpJsonLine(
     const opentelemetry::nostd::span<std::unique_ptr<opentelemetry::sdk::trace::Recordable>>& spans);
 

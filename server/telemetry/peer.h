@@ -12,8 +12,8 @@ struct Peer {
   int port = 0;         // 0 when there is none
 };
 
-// Reads gRPC's notation: ipv4:10.0.0.7:51234, ipv6:%5B::1%5D:51234, ipv6:[::1]:51234, unix:/path. Anything else is
-// taken as an address.
+// Reads gRPC's notation: ipv4:10.0.0.7:51234, ipv6:%5B::1%5D:51234, ipv6:[::1]:51234, unix:/path. Anything else counts
+// as an address.
 Peer ParsePeer(std::string_view peer);
 
 }  // namespace predictd

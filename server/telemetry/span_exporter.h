@@ -12,16 +12,16 @@
 
 namespace predictd {
 
-// Private to the telemetry library: an OpenTelemetry exporter whose work can be cut short. The library's own cannot,
-// and its batch processor exports everything in its queue at shutdown, however long that takes.
+// An OpenTelemetry exporter whose work can be cut short. The library's own exporters cannot, and its batch processor
+// exports everything in its queue at shutdown, however long that takes. Private to the telemetry library.
 class CancellableExporter : public opentelemetry::sdk::trace::SpanExporter {
  public:
-  // Makes all exports that have not begun fail at once. Any thread.
+  // Makes all exports that have not begun fail at once. Any thread may call it.
   virtual void Cancel() = 0;
 };
 
-// Sends batches to an OTLP/gRPC collector. A batch takes `timeout` at the most, retries included.
-// INVALID_ARGUMENT when `endpoint` is not http(s)://host:port.
+// Makes an exporter that sends batches to an OTLP/gRPC collector. A batch takes `timeout` at the most, including
+// retries. Returns INVALID_ARGUMENT if `endpoint` is not http(s)://host:port.
 absl::StatusOr<std::unique_ptr<CancellableExporter>> MakeOtlpGrpcExporter(const std::string& endpoint,
                                                                           absl::Duration timeout);
 
@@ -29,12 +29,12 @@ struct TraceFile {
   std::string path;
   // A batch that would make the file larger goes into a new one.
   int64_t max_bytes = 0;
-  // How many full ones stay, as PATH.1 (the latest) to PATH.N.
+  // How many full files are kept, as PATH.1 (the latest) to PATH.N.
   int older_files = 0;
 };
 
-// Appends batches to a regular file, made when missing, in OTLP's JSON encoding. UNAVAILABLE when it cannot be opened,
-// INVALID_ARGUMENT when it is not a regular file.
+// Makes an exporter that appends batches to a regular file in OTLP's JSON encoding. A missing file is made. Returns
+// UNAVAILABLE if the file cannot be opened, and INVALID_ARGUMENT if it is not a regular file.
 absl::StatusOr<std::unique_ptr<CancellableExporter>> MakeFileExporter(const TraceFile& file);
 
 }  // namespace predictd

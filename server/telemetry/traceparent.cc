@@ -5,13 +5,14 @@
 namespace predictd {
 namespace {
 
-// 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+// The offsets are those of, for example, 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.
 constexpr size_t kTraceIdAt = 3;
 constexpr size_t kParentIdAt = 36;
 constexpr size_t kFlagsAt = 53;
 constexpr size_t kVersion00Size = 55;
 
-// Both look at every character without a branch in between: this runs for every call that brings a header.
+// Both functions look at every character without a branch in between, because they run for every call that has the
+// header.
 bool IsLowerHex(std::string_view text) {
   bool all = true;
   for (const char c : text) all &= (c >= '0' && c <= '9') | (c >= 'a' && c <= 'f');

@@ -13,8 +13,8 @@ struct Traceparent {
   bool sampled = false;
 };
 
-// Nothing when the header is absent (empty) or malformed, which W3C says is the same. Versions above 00 are read as far
-// as version 00 goes. Allocates nothing.
+// Returns nullopt if the header is absent (empty) or malformed, which are the same to W3C. Versions above 00 are read
+// as far as version 00 goes. Allocates nothing.
 std::optional<Traceparent> ParseTraceparent(std::string_view header);
 
 }  // namespace predictd

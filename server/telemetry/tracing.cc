@@ -2,6 +2,7 @@
 
 #include <opentelemetry/context/context.h>
 #include <opentelemetry/sdk/resource/resource.h>
+#include <opentelemetry/sdk/resource/resource_detector.h>
 #include <opentelemetry/sdk/trace/samplers/always_on_factory.h>
 #include <opentelemetry/sdk/trace/tracer_provider.h>
 #include <opentelemetry/sdk/trace/tracer_provider_factory.h>
@@ -36,14 +37,14 @@ namespace semconv = opentelemetry::semconv;
 namespace trace = opentelemetry::trace;
 using opentelemetry::nostd::shared_ptr;
 
-// As much as W3C asks servers to pass on at the least.
+// This is the least that W3C asks servers to pass on.
 constexpr size_t kMaxTracestate = 512;
 
-opentelemetry::nostd::string_view View(std::string_view text) {
+opentelemetry::nostd::string_view AsNostd(std::string_view text) {
   return {text.data(), text.size()};
 }
 
-// Uniform in [0, 1). Each thread has its own generator (splitmix64), so this takes no lock.
+// Returns a number that is uniform in [0, 1). Each thread has its own generator (splitmix64), so this takes no lock.
 double ThreadRandom() {
   thread_local uint64_t state = (uint64_t{std::random_device{}()} << 32) | std::random_device{}();
   uint64_t z = (state += 0x9E3779B97F4A7C15);
@@ -57,16 +58,17 @@ sdk::resource::Resource MakeResource(const TraceOptions& options) {
   sdk::resource::ResourceAttributes attributes = {{semconv::service::kServiceName, options.service_name}};
   if (!options.service_version.empty()) attributes[semconv::service::kServiceVersion] = options.service_version;
   if (!options.service_instance_id.empty()) attributes["service.instance.id"] = options.service_instance_id;
-  return sdk::resource::Resource::Create(attributes);
+  // The environment takes precedence: the operator knows better than we do what the server is called.
+  return sdk::resource::Resource::Create(attributes).Merge(sdk::resource::OTELResourceDetector().Detect());
 }
 
 trace::SpanContext ToSpanContext(const Traceparent& parent, std::string_view tracestate) {
   uint8_t trace_id[trace::TraceId::kSize] = {};
   uint8_t span_id[trace::SpanId::kSize] = {};
-  trace::propagation::detail::HexToBinary(View(parent.trace_id), trace_id, sizeof(trace_id));
-  trace::propagation::detail::HexToBinary(View(parent.parent_id), span_id, sizeof(span_id));
+  trace::propagation::detail::HexToBinary(AsNostd(parent.trace_id), trace_id, sizeof(trace_id));
+  trace::propagation::detail::HexToBinary(AsNostd(parent.parent_id), span_id, sizeof(span_id));
   shared_ptr<trace::TraceState> state = trace::TraceState::GetDefault();
-  if (tracestate.size() <= kMaxTracestate) state = trace::TraceState::FromHeader(View(tracestate));
+  if (tracestate.size() <= kMaxTracestate) state = trace::TraceState::FromHeader(AsNostd(tracestate));
   return trace::SpanContext(trace::TraceId(trace_id), trace::SpanId(span_id),
                             trace::TraceFlags(trace::TraceFlags::kIsSampled), /*is_remote=*/true, state);
 }
@@ -88,7 +90,7 @@ struct Tracer::Impl {
     provider = sdk::trace::TracerProviderFactory::Create(
         MakeCountingProcessor(std::move(owned_exporter), {.delay = options.batch_delay}, std::move(counts)),
         MakeResource(options),
-        // StartCall has decided already.
+        // Every span is sampled here, because StartCall has decided already.
         sdk::trace::AlwaysOnSamplerFactory::Create());
     tracer = provider->GetTracer("predictd", options.service_version);
   }
@@ -170,8 +172,8 @@ std::unique_ptr<CallSpan> Tracer::StartCall(const CallSpanStart& start) {
 
 absl::Status Tracer::Shutdown(absl::Duration timeout) {
   if (!enabled_.exchange(false)) return absl::OkStatus();
-  // The processor drains its queue without limit, so a second thread cuts it short, in time for an export that has just
-  // begun to end by its own timeout.
+  // The processor drains its queue without a limit, so a second thread cuts it short, early enough for an export that
+  // has just begun to end by its own timeout.
   Mutex mutex;
   CondVar drained_changed;
   bool drained = false;

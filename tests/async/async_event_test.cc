@@ -40,7 +40,7 @@ TEST(AsyncEventTest, SeveralSetsBeforeAWaitCountAsOne) {
   EXPECT_EQ(waits, 2);
 }
 
-// Takes what the producer counted, until that is everything.
+// Takes what the producer has counted, until that is everything.
 Task<> Follow(AsyncEvent& event, const std::atomic<int>& produced, std::atomic<int>& seen, int all) {
   while (seen < all) {
     co_await event.Wait();

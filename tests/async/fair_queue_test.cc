@@ -29,7 +29,7 @@ char NameOf(const FairQueue::Turn& turn) {
   return static_cast<const NamedSource&>(*turn.source).name;
 }
 
-// Takes `steps` steps one by one; each takes that long, and its source has more.
+// Takes `steps` steps one by one. Each takes `took`, and its source has another one.
 std::string RunAlways(FairQueue& queue, int steps, Duration took) {
   std::string names;
   for (int i = 0; i < steps; ++i) {
@@ -90,7 +90,7 @@ TEST(FairQueueTest, IdleTimeEarnsOneTurnAndNoMore) {
   EXPECT_EQ(RunAlways(queue, 6, milliseconds(10)), "rfrfrf");
 }
 
-// Whoever made a source for each request would take all workers with the requests that it sends.
+// A caller whose every request made a source would otherwise take all workers.
 TEST(FairQueueTest, FloodOfNewcomersLeavesOthersTheirShare) {
   FairQueue queue(1);
   queue.Add(std::make_shared<NamedSource>('m'));
@@ -109,7 +109,7 @@ TEST(FairQueueTest, FloodOfNewcomersLeavesOthersTheirShare) {
   queue.Clear();
 }
 
-// The same as a stream: there is always one that has just come.
+// This is the same with a stream of newcomers: there is always one that has just come.
 TEST(FairQueueTest, StreamOfNewcomersLeavesOthersTheirShare) {
   FairQueue queue(1);
   queue.Add(std::make_shared<NamedSource>('m'));
@@ -129,12 +129,12 @@ TEST(FairQueueTest, SourcesThatHaveGoneAreForgottenInAnyOrder) {
   FairQueue queue(4);
   std::vector<std::shared_ptr<NamedSource>> sources;
   for (char name : {'a', 'b', 'c', 'd'}) {
-    // Whose turn it is changes with how much each has had.
+    // The order of turns changes with how much time each source has had.
     sources.push_back(std::make_shared<NamedSource>(name, WorkSource::Share{.max_concurrency = 1}));
     queue.Add(sources.back());
   }
   const FairQueue::Turn a = queue.Take();
-  // It may not run twice at once, so the others behind it are taken from the middle and the end.
+  // This source may not run twice at once, so the others are taken from behind it, from the middle and the end.
   queue.Add(sources[0]);
   EXPECT_EQ(NameOf(queue.Take()), 'b');
   EXPECT_EQ(NameOf(queue.Take()), 'c');

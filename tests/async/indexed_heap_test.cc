@@ -58,7 +58,7 @@ TEST(IndexedHeapTest, ElementKnowsWhetherItIsIn) {
 // The element that fills the hole may have to move up as well as down.
 TEST(IndexedHeapTest, RemovalMovesTheLastElementUpWhereNeeded) {
   std::vector<Item> items;
-  // Level by level: the last one, 3, is smaller than 20, the parent of the hole that 21 leaves.
+  // The keys are given level by level: the last one, 3, is smaller than 20, the parent of the hole that 21 leaves.
   for (int key : {1, 20, 2, 21, 22, 4, 3}) items.emplace_back(key);
   Heap heap;
   for (Item& item : items) heap.Push(&item);
@@ -79,8 +79,8 @@ TEST(IndexedHeapTest, HoldsSharedOwnersAndLetsThemGo) {
   EXPECT_EQ(heap.Pop()->key, 0);
 }
 
-// Property: whatever is pushed, popped and removed at random, the heap holds what a multimap holds, in the same order,
-// and every element's index leads to it.
+// Whatever is pushed, popped and removed at random, the heap holds what a multimap holds, in the same order, and every
+// element's index leads to it.
 class IndexedHeapProperty : public testing::TestWithParam<uint32_t> {};
 
 TEST_P(IndexedHeapProperty, BehavesLikeAMultimap) {

@@ -10,7 +10,7 @@
 namespace predictd {
 namespace {
 
-// Plain memory behind the lock, so that ThreadSanitizer would see a lock that does not lock.
+// The value is plain memory behind the lock, so that ThreadSanitizer would see a lock that does not lock.
 struct Counter {
   Mutex mutex;
   int64_t value ABSL_GUARDED_BY(mutex) = 0;
@@ -34,7 +34,7 @@ TEST(MutexTest, OnlyOneThreadAtATimeHoldsIt) {
   EXPECT_EQ(counter.value, kThreads * kRounds);
 }
 
-// A queue of at most one element: producer and consumer wait for each other.
+// A queue of at most one element, so that producer and consumer wait for each other.
 struct Slot {
   Mutex mutex;
   CondVar changed;

@@ -13,7 +13,7 @@
 namespace predictd {
 namespace {
 
-// Awaits a ResumeOnce; `publish` hands it to whoever may claim it.
+// Awaits a ResumeOnce; `publish` hands it to the thread that may claim it.
 template <class Publish>
 struct Suspend {
   ResumeOnce& once;
@@ -87,7 +87,7 @@ TEST(ResumeOnceTest, OfManyThreadsExactlyOneGetsTheClaim) {
   for (int i = 0; i < kRounds; ++i) EXPECT_EQ(granted[i], 1) << "round " << i;
 }
 
-// The resumption races with the suspension: a second thread claims while the first is in await_suspend.
+// The resumption races with the suspension: a second thread claims while the first one is in await_suspend.
 TEST(ResumeOnceTest, RaceOfResumeAndSuspendResumesExactlyOnce) {
   constexpr int kRounds = 5000;
   std::atomic<int> resumptions{0};
@@ -116,7 +116,7 @@ TEST(ResumeOnceTest, RaceOfResumeAndSuspendResumesExactlyOnce) {
   EXPECT_EQ(resumptions, kRounds);
 }
 
-// What Claim's winner wrote is there for the coroutine, whichever thread it continues on.
+// The coroutine sees what the winner of Claim has written, whichever thread it continues on.
 TEST(ResumeOnceTest, OutcomeIsVisibleToTheCoroutine) {
   constexpr int kRounds = 1000;
   for (int i = 0; i < kRounds; ++i) {

@@ -15,7 +15,7 @@ namespace {
 
 using Outcome = StepQueue::Outcome;
 
-// How the coroutines of a test ended. `turns` is plain memory of one step at a time.
+// How the coroutines of a test have ended. `turns` is plain memory, which is right because steps run one at a time.
 struct Ends {
   explicit Ends(int coroutines) : ended(coroutines) {}
 
@@ -42,8 +42,8 @@ Task<> Take(std::shared_ptr<StepQueue> queue, TimePoint place, StopSource& stop,
   ends.ended.count_down();
 }
 
-// Coroutines that enter on some threads, are stopped on others, and have their turn on workers: each ends exactly once,
-// and no turn runs on the thread that entered.
+// Coroutines enter on some threads, are stopped on others, and have their turn on workers. Each ends exactly once, and
+// no turn runs on the thread that entered.
 TEST(StepQueueThreadsTest, EveryCoroutineEndsOnceWhateverHappensAtTheSameTime) {
   constexpr int kThreads = 4;
   constexpr int kEach = 2000;

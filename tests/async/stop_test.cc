@@ -78,7 +78,7 @@ TEST(StopCallbackTest, AllThatAreRegisteredRun) {
   EXPECT_EQ(runs, std::vector<int>(kCallbacks, 1));
 }
 
-// The first, the last and one in the middle of the list leave it; the rest still run.
+// Each callback in turn leaves the list, be it the first, the last or one in the middle; the others still run.
 TEST(StopCallbackTest, LeavesTheOthersRegisteredWhereverItStoodInTheList) {
   for (size_t leaving = 0; leaving < 5; ++leaving) {
     StopSource source;

@@ -38,7 +38,7 @@ TEST(StopThreadsTest, OfManyThreadsThatStopOneWins) {
   }
 }
 
-// `ended` is plain memory: if the destructor did not wait, ThreadSanitizer would report it as well.
+// `ended` is plain memory, so that ThreadSanitizer, too, would report a destructor that does not wait.
 TEST(StopThreadsTest, DestructorWaitsForTheCallOnAnotherThread) {
   for (int round = 0; round < 200; ++round) {
     StopSource source;
@@ -59,14 +59,14 @@ TEST(StopThreadsTest, DestructorWaitsForTheCallOnAnotherThread) {
   }
 }
 
-// The destructor of one that waits for its turn does not wait for another one's call.
+// The destructor of a callback that waits for its turn does not wait for the call of another one.
 TEST(StopThreadsTest, DestructorDoesNotWaitForOtherCallbacks) {
   StopSource source;
   std::latch entered(1);
   std::latch release(1);
   bool other_ran = false;
   auto other = std::make_unique<StopCallback>(source, [&] { other_ran = true; });
-  // Runs before `other`: the one that was registered last is called first.
+  // This one runs before `other`, because the callback that was registered last is called first.
   const StopCallback blocking(source, [&] {
     entered.count_down();
     release.wait();
@@ -79,8 +79,8 @@ TEST(StopThreadsTest, DestructorDoesNotWaitForOtherCallbacks) {
   EXPECT_FALSE(other_ran);
 }
 
-// What a callback writes to; it is freed together with the callback, so that a late call is a use after free, which
-// the sanitizers see.
+// What a callback writes to. It is freed together with the callback, so that a late call is a use after free, which the
+// sanitizers see.
 struct Registration {
   explicit Registration(StopSource& source, std::atomic<int64_t>& calls) {
     callback.emplace(source, [this, &calls] {
@@ -92,7 +92,7 @@ struct Registration {
   std::optional<StopCallback> callback;
 };
 
-// Registers and unregisters at random; requests the stop in step `stop_at`, if there is such a step.
+// Registers and unregisters at random. Requests the stop in step `stop_at`, if there is such a step.
 void RegisterAndUnregister(StopSource& source, uint32_t seed, int stop_at, std::atomic<int64_t>& calls,
                            std::atomic<bool>& wrong) {
   constexpr int kSteps = 200;
@@ -137,7 +137,7 @@ TEST(StopThreadsTest, StormOfRegistrationsAndAStopCallsEachAtMostOnce) {
   }
 }
 
-// Of a registration and a stop at the same time, the callback is called exactly once, by one of the two threads.
+// If a registration and a stop happen at the same time, the callback is called exactly once, by one of the two threads.
 TEST(StopThreadsTest, CallbackIsNeverMissedWhenRegistrationRacesWithTheStop) {
   for (int round = 0; round < 1000; ++round) {
     StopSource source;

@@ -14,8 +14,9 @@
 namespace predictd {
 namespace {
 
-// Whether the compiler turns the transfer from one coroutine to the next into a jump. GCC does not where a sanitizer
-// wants to see each function's exit, nor without optimisation; then awaits take stack, and the tests nest less deep.
+// Whether the compiler turns the transfer from one coroutine to the next into a jump. GCC does not do so without
+// optimisation, or with a sanitizer that needs to see each function's exit. Awaits then take stack, and the tests nest
+// less deep.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
 constexpr bool kTransfersJump = false;
 #else
@@ -24,7 +25,7 @@ constexpr bool kTransfersJump = true;
 constexpr int kNested = kTransfersJump ? 100'000 : 1000;
 constexpr int kInARow = kTransfersJump ? 1'000'000 : 1000;
 
-// Suspends whoever awaits it until Open.
+// Suspends its awaiter until Open.
 class Gate {
  public:
   bool await_ready() const noexcept { return false; }
@@ -80,7 +81,7 @@ TEST(TaskTest, MoveOnlyValueReachesTheAwaiter) {
   EXPECT_EQ(**stored, 7);
 }
 
-// Counts how often it was copied.
+// Counts how often it is copied.
 struct CopyCounter {
   explicit CopyCounter(int& copies) : copies(&copies) {}
   CopyCounter(const CopyCounter& other) : copies(other.copies) { ++*copies; }
@@ -174,7 +175,7 @@ TEST(TaskTest, MovedFromTaskOwnsNothing) {
   EXPECT_GT(argument.use_count(), 1);
 }
 
-// What the deepest of the nested tasks saw.
+// What the deepest of the nested tasks has seen.
 struct Depth {
   uintptr_t stack = 0;
   int reached = 0;

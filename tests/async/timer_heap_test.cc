@@ -15,7 +15,7 @@ TimePoint At(int ms) {
   return TimePoint(milliseconds(ms));
 }
 
-// Timers that note their number when they fire.
+// Tests with timers that record their number when they fire.
 class TimerHeapTest : public testing::Test {
  protected:
   std::unique_ptr<Timer> NotingTimer(int number) {
@@ -164,7 +164,7 @@ TEST_F(TimerHeapTest, ThousandsOfTimersFireInOrderAfterEverySecondOneIsDisarmed)
   constexpr int kTimers = 5000;
   std::vector<std::unique_ptr<Timer>> timers;
   for (int i = 0; i < kTimers; ++i) timers.push_back(NotingTimer(i));
-  // 2,654,435,761 scatters; the times are distinct, as it is coprime to the modulus.
+  // The factor 2,654,435,761 scatters the times, which are distinct because it is coprime to the modulus.
   for (int i = 0; i < kTimers; ++i) timers[i]->Arm(At(static_cast<int>(i * 2654435761ULL % 8192)));
   for (int i = 0; i < kTimers; i += 2) timers[i]->Disarm();
   heap_.FireDue(At(8192));

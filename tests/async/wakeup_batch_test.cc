@@ -17,7 +17,7 @@ constexpr Duration kCheap = std::chrono::microseconds(1);
 
 class WakeupBatchTest : public testing::Test {
  protected:
-  // Notes the thread that runs it.
+  // A source that records the thread which runs it.
   std::shared_ptr<FunctionSource> NotingSource(Duration cost, int slot) {
     return std::make_shared<FunctionSource>(
         [this, slot] {

@@ -33,7 +33,7 @@ class Blocker {
   }
 
  private:
-  // The worker may still look at it after the release.
+  // The worker may still look at this after the release.
   struct State {
     std::latch running{1};
     std::latch release{1};
@@ -42,7 +42,8 @@ class Blocker {
   bool released_ = false;
 };
 
-// Ready lists a source once, so a step that runs after everything that was ready before tells when that is done.
+// Waits until everything that is ready now has run. Ready lists a source once, so a step of a new source runs after all
+// of that.
 void AwaitStepsThatAreReady(WorkerPool& pool) {
   std::latch reached(1);
   pool.Ready(std::make_shared<FunctionSource>([&reached] { reached.count_down(); }));
@@ -62,7 +63,7 @@ TEST(WorkerPoolTest, HasAtLeastOneWorker) {
   EXPECT_EQ(pool.workers(), 1);
 }
 
-// Two workers, and steps of one or both that check how many run beside them.
+// There are two workers, and steps of one or both, which check how many run beside them.
 TEST(WorkerPoolTest, StepOfBothWorkersRunsAloneAndNobodyIsForgotten) {
   WorkerPool pool({.workers = 2});
   std::atomic<int> running{0};
@@ -111,7 +112,7 @@ TEST(WorkerPoolTest, SourceMayBecomeReadyAgainWhileItsStepRuns) {
   std::shared_ptr<FunctionSource> source;
   source = std::make_shared<FunctionSource>([&] {
     if (++steps == 1) pool.Ready(source);
-    // Returns only if a second worker joins in.
+    // This returns only if a second worker joins in.
     both_inside.arrive_and_wait();
     both_done.count_down();
   });
@@ -129,7 +130,7 @@ TEST(WorkerPoolTest, SourceThatTookLittleTimeGoesFirst) {
   for (int i = 0; i < 2; ++i) {
     sources[i] = std::make_shared<FunctionSource>([&, i] {
       order += static_cast<char>('A' + i);
-      // A's steps take at least 20 ms, B's next to nothing.
+      // Each of A's steps takes at least 20 ms, and B's take next to nothing.
       const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(i == 0 ? 20 : 0);
       while (std::chrono::steady_clock::now() < until) {
       }
@@ -152,18 +153,34 @@ TEST(WorkerPoolTest, StepForLaterRunsThen) {
   WorkerPool pool({.workers = 2});
   std::promise<TimePoint> ran;
   const TimePoint when = std::chrono::steady_clock::now() + std::chrono::milliseconds(30);
-  pool.ReadyAt(std::make_shared<FunctionSource>([] {}), when + std::chrono::hours(1));
-  pool.ReadyAt(std::make_shared<FunctionSource>([&ran] { ran.set_value(std::chrono::steady_clock::now()); }), when);
+  const auto later = std::make_shared<FunctionSource>([] {});
+  const auto source = std::make_shared<FunctionSource>([&ran] { ran.set_value(std::chrono::steady_clock::now()); });
+  pool.ReadyAt(later, when + std::chrono::hours(1));
+  pool.ReadyAt(source, when);
   EXPECT_GE(ran.get_future().get(), when);
 }
 
 TEST(WorkerPoolTest, StepForLaterRunsAlsoWhenEveryWorkerWasBusyMeanwhile) {
   WorkerPool pool({.workers = 1});
   std::promise<void> ran;
+  const auto source = std::make_shared<FunctionSource>([&ran] { ran.set_value(); });
   {
     const Blocker blocker(pool, 0);
-    pool.ReadyAt(std::make_shared<FunctionSource>([&ran] { ran.set_value(); }), std::chrono::steady_clock::now());
+    pool.ReadyAt(source, std::chrono::steady_clock::now());
   }
+  ran.get_future().wait();
+}
+
+TEST(WorkerPoolTest, SourceThatNobodyHoldsIsNotKeptForALaterStep) {
+  WorkerPool pool({.workers = 1});
+  auto source = std::make_shared<FunctionSource>([] { ADD_FAILURE() << "its step ran"; });
+  const std::weak_ptr<FunctionSource> alive = source;
+  const TimePoint soon = std::chrono::steady_clock::now() + std::chrono::milliseconds(1);
+  pool.ReadyAt(std::move(source), soon);
+  EXPECT_TRUE(alive.expired());
+  std::promise<void> ran;
+  const auto after = std::make_shared<FunctionSource>([&ran] { ran.set_value(); });
+  pool.ReadyAt(after, soon + std::chrono::milliseconds(1));
   ran.get_future().wait();
 }
 
@@ -237,7 +254,7 @@ TEST(WorkerPoolTest, StopDropsWhatIsOnlyReadyAndRunsWhatIsPinned) {
   pool.Ready(source);
   pool.RunOn(0, [&] {
     ++pinned;
-    // Not before Stop has begun: from then on the pool holds no source.
+    // This waits until Stop has begun: from then on the pool holds no source.
     while (source.use_count() > 1) std::this_thread::yield();
   });
   std::jthread stopper([&pool] { pool.Stop(); });

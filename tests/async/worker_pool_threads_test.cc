@@ -29,7 +29,7 @@ class Backlog {
   const std::shared_ptr<FunctionSource> source_;
 };
 
-// A wake-up that got lost would leave work behind while all workers sleep, and the test would hang.
+// If a wake-up got lost, work would be left behind while all workers sleep, and the test would hang.
 class WorkerPoolStorm : public testing::TestWithParam<int> {};
 
 TEST_P(WorkerPoolStorm, NoWorkIsLeftWhenManyThreadsCallReady) {
@@ -64,7 +64,7 @@ TEST_P(WorkerPoolStorm, NoWorkIsLeftWhenManyThreadsCallReady) {
 
 INSTANTIATE_TEST_SUITE_P(Workers, WorkerPoolStorm, testing::Values(1, 2, 4));
 
-// A worker that was woken for a step may find a pinned function to run first: then another sleeper must take the step.
+// A worker that was woken for a step may find a pinned function to run first. Then another sleeper must take the step.
 TEST(WorkerPoolThreadsTest, LongPinnedFunctionDoesNotHoldUpAStepWhileAnotherWorkerSleeps) {
   for (int round = 0; round < 200; ++round) {
     WorkerPool pool({.workers = 2, .max_inline_cost = std::chrono::microseconds(1)});

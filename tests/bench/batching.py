@@ -11,6 +11,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench import generator, raw_torch
 from bench.generator import Generator, Load, Outcome
@@ -62,17 +63,17 @@ class Comparison:
 
     def ratios(self) -> list[float]:
         """For each round: rows per second, with the client on the same cores, in units of LibTorch alone on them."""
-        return [served.ok_per_second / raw.rows_per_second for raw, served in zip(self.raw, self.served)]
+        return [served.ok_per_second / raw.rows_per_second for raw, served in zip(self.raw, self.served, strict=True)]
 
     def ratios_beside_client(self, core_count: int) -> list[float]:
         """The same, LibTorch having only the share of the cores that the client left to the server."""
         left = [1 - served.client_cpu_seconds / served.seconds / core_count for served in self.served]
-        return [ratio / share for ratio, share in zip(self.ratios(), left)]
+        return [ratio / share for ratio, share in zip(self.ratios(), left, strict=True)]
 
     def ratios_of_cpu_time(self) -> list[float]:
         """For each round: rows per CPU second of the server in units of LibTorch's."""
         rates = [served.ok_in_window / served.server_cpu_seconds for served in self.served]
-        return [rate / raw.rows_per_cpu_second for raw, rate in zip(self.raw, rates)]
+        return [rate / raw.rows_per_cpu_second for raw, rate in zip(self.raw, rates, strict=True)]
 
 
 def best_batch(sweeps: list[dict[int, RawResult]]) -> tuple[int, dict[int, float]]:
@@ -81,7 +82,7 @@ def best_batch(sweeps: list[dict[int, RawResult]]) -> tuple[int, dict[int, float
     return max(medians, key=lambda rows: medians[rows]), medians
 
 
-def run(options: argparse.Namespace) -> dict:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     threads = cores()
     print(f"{machine()}; {options.rounds} rounds of {options.seconds:g} s for each model, served and raw")
     with ExitStack() as stack:
@@ -168,7 +169,7 @@ def print_table(table: list[Comparison], core_count: int) -> None:
         )
 
 
-def as_json(row: Comparison, sweep_rates: dict[int, float], core_count: int) -> dict:
+def as_json(row: Comparison, sweep_rates: dict[int, float], core_count: int) -> dict[str, Any]:
     return {
         "model": row.name,
         "best_batch": row.best_batch,

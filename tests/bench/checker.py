@@ -61,6 +61,7 @@ class Checker:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
+        assert self._thread is not None
         self._stop.set()
         self._thread.join()
         if kind is None and self._failure is not None:

@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench import descriptors
 from bench.contestants import Contestant, Sample, Stage
@@ -50,14 +51,14 @@ class Rounds:
 
     def rate_ratio(self, name: str) -> float:
         """Throughput in units of that without idle ones; the median of the rounds'."""
-        return statistics.median(rate / alone for rate, alone in zip(self.rates(name), self.rates(ALONE)))
+        return statistics.median(rate / alone for rate, alone in zip(self.rates(name), self.rates(ALONE), strict=True))
 
     def latency_ratio(self, name: str, quantile: float) -> float:
-        pairs = zip(self.latencies(name, quantile), self.latencies(ALONE, quantile))
+        pairs = zip(self.latencies(name, quantile), self.latencies(ALONE, quantile), strict=True)
         return statistics.median(latency / alone for latency, alone in pairs)
 
 
-def run(options: argparse.Namespace) -> dict:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     count = options.idle or (500 if options.quick else 10_000)
     with ExitStack() as stack:
         stage = Stage(options, stack)
@@ -81,8 +82,8 @@ def run(options: argparse.Namespace) -> dict:
         others = OtherLoad([contestant.server for contestant in servers])
         rounds = measure(servers, options)
         busy_elsewhere = others.cores()
-        for server in servers:
-            server.check_last()
+        for contestant in servers:
+            contestant.check_last()
     print_table(rounds)
     print_other_load(busy_elsewhere)
     exhaustion = descriptors.run(options)

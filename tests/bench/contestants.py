@@ -103,13 +103,17 @@ class Stage:
         request = self.messages.request(np.random.default_rng(1).standard_normal(WIDTH, dtype=np.float32))
         self._load = LoadClient(request, PREDICT, self.folder)
 
-    def start(self, name: str, command: list[str]) -> ServerProcess:
-        """A server that says on its standard output where it listens."""
-        return self._stack.enter_context(ServerProcess(name, command, self.folder / f"{name.replace(' ', '-')}.log"))
+    def start(self, name: str, command: list[str], stack: ExitStack | None = None) -> ServerProcess:
+        """A server that says on its standard output where it listens; it ends with `stack` if that is given."""
+        server = ServerProcess(name, command, self.folder / f"{name.replace(' ', '-')}.log")
+        return (stack or self._stack).enter_context(server)
 
-    def echo(self, name: str, queues: int) -> ServerProcess:
+    def echo(
+        self, name: str, queues: int, wrapper: Sequence[str] = (), stack: ExitStack | None = None
+    ) -> ServerProcess:
+        """`wrapper` is a command that runs another one."""
         program = self._options.build_dir / "tests" / "bench" / "bench_echo_server"
-        return self.start(name, [str(program), "--queues", str(queues)])
+        return self.start(name, [*wrapper, str(program), "--queues", str(queues)], stack)
 
     def predictd(
         self,
@@ -128,7 +132,7 @@ class Stage:
         repository = self.folder / "models"
         exporter = self._options.root / "scripts" / "export_test_models.py"
         export = [sys.executable, exporter, "--models-dir", repository, "--only", MODEL]
-        if subprocess.run(export, stdout=subprocess.DEVNULL).returncode != 0:
+        if subprocess.run(export, stdout=subprocess.DEVNULL, check=False).returncode != 0:
             raise BenchFailure(f"exporting the {MODEL} test model failed (see above)")
         return repository
 
@@ -148,8 +152,11 @@ class Stage:
         folder.mkdir()
         return LoadClient(request, path, folder)
 
-    def contest(self, server: ServerProcess, expected: Callable[[np.ndarray], np.ndarray]) -> Contestant:
-        checker = self._stack.enter_context(closing(Checker(server.name, server.address, self.messages, expected)))
+    def contest(
+        self, server: ServerProcess, expected: Callable[[np.ndarray], np.ndarray], stack: ExitStack | None = None
+    ) -> Contestant:
+        checker = Checker(server.name, server.address, self.messages, expected)
+        (stack or self._stack).enter_context(closing(checker))
         return Contestant(server, self._load, checker)
 
 

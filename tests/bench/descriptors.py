@@ -4,6 +4,7 @@ import argparse
 import socket
 import time
 from contextlib import ExitStack
+from typing import Any
 
 import grpc
 import numpy as np
@@ -21,7 +22,7 @@ CALL_SECONDS = 5
 RECOVERY_SECONDS = 30
 
 
-def run(options: argparse.Namespace) -> dict:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     """What happens to a connection that was there before, to the server's CPU time meanwhile, and to new ones after."""
     with ExitStack() as stack:
         stage = Stage(options, stack)

@@ -11,6 +11,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from bench import generator, raw_torch
 from bench.generator import Generator, Load, Outcome
@@ -59,10 +60,11 @@ class Round:
 
 
 def p99_ms(outcome: Outcome) -> float:
+    assert outcome.ok_us is not None
     return outcome.ok_us["p99"] / 1000
 
 
-def run(options: argparse.Namespace) -> dict:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="predictd-bench-")))
         repository = folder / "models"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -30,12 +31,15 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.server.fault
         if self.path == "/extras/tokenize":
             ids = self.server.tokenizer.encode(body["input"], add_special_tokens=False).ids
-            return self._reply({"tokens": ids[1:] if fault == "misreads" else ids})
+            self._reply({"tokens": ids[1:] if fault == "misreads" else ids})
+            return
         self.server.prompts.append(body["prompt"])
         if not body.get("stream"):
-            return self._reply({"choices": [{"text": "a", "finish_reason": "length"}]})
+            self._reply({"choices": [{"text": "a", "finish_reason": "length"}]})
+            return
         if fault == "refuses":
-            return self.send_error(500)
+            self.send_error(500)
+            return
         self.send_response(200)
         self.end_headers()
         for message in self._messages(body["max_tokens"]):
@@ -43,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault != "breaks":
             self.wfile.write(b"data: [DONE]\n\n")
 
-    def _messages(self, tokens: int) -> Iterator[dict]:
+    def _messages(self, tokens: int) -> Iterator[dict[str, Any]]:
         fault = self.server.fault
         left = tokens // 2 if fault == "stops" else tokens - 1 if fault in ("short", "fails") else tokens
         for text in itertools.cycle(PIECES):
@@ -54,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
             yield {"error": {"message": "on purpose"}}
         yield {"choices": [{"text": "", "finish_reason": "stop" if fault == "stops" else "length"}]}
 
-    def _reply(self, message: dict) -> None:
+    def _reply(self, message: dict[str, Any]) -> None:
         self.send_response(200)
         self.end_headers()
         self.wfile.write(json.dumps(message).encode())

@@ -19,7 +19,7 @@ FAULTS = {
 }
 
 
-class FaultyEcho(grpc.GenericRpcHandler):
+class FaultyEcho(grpc.GenericRpcHandler):  # type: ignore[misc]
     def __init__(self, messages: PredictMessages, fault: str) -> None:
         self._messages = messages
         self._fault = fault
@@ -31,9 +31,9 @@ class FaultyEcho(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(self._predict) if details.method == PREDICT else None
 
     def _fail_every_second(self, context: grpc.ServicerContext) -> None:
-        if self._fault == "status" and "grpc" not in dict(context.invocation_metadata())["user-agent"]:
-            if next(self._calls) % 2 == 1:
-                context.abort(grpc.StatusCode.INTERNAL, "on purpose")
+        stranger = self._fault == "status" and "grpc" not in dict(context.invocation_metadata())["user-agent"]
+        if stranger and next(self._calls) % 2 == 1:
+            context.abort(grpc.StatusCode.INTERNAL, "on purpose")
 
     def _stream(self, data: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         self._fail_every_second(context)

@@ -8,6 +8,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from bench import generation_scaling
 from bench.generation_contestants import TARGETS, Contest, contest, exported_model
@@ -67,7 +68,7 @@ def targets(_: argparse.Namespace) -> list[str]:
     return TARGETS
 
 
-def run(options: argparse.Namespace) -> dict:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     sizes = QUICK if options.quick else Sizes(options.points, answers=options.answers)
     model = exported_model(options)
     with contest(options, model) as started:

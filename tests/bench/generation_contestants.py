@@ -1,6 +1,7 @@
 """Who carries out plans in `scripts/bench generation`: predictd behind a gRPC client, llama.cpp, and the bare model."""
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from bench.line_process import LineProcess
 from bench.llama_cpp_environment import LlamaCpp, llama_cpp
 from bench.machine import cores
 from bench.predictd import NAME, metrics_port_file, running_predictd
-from bench.servers import ServerProcess
+from bench.servers import Process, ServerProcess
 
 TARGETS = ["predictd", "bench_generation_load", "bench_raw_generator"]
 MODEL = "smollm2"
@@ -74,7 +75,7 @@ class Contest:
     # Of predictd.
     metrics_port_file: Path
     # Those whose CPU time is not others'.
-    processes: list
+    processes: list[Process]
     # What llama.cpp says of its own build.
     llama_system_info: str
 
@@ -84,7 +85,7 @@ def exported_model(options: argparse.Namespace) -> Path:
     folder = options.build_dir / "generators" / MODEL
     command = [sys.executable, str(options.root / "scripts" / "export_generator.py"), "--smollm2", str(folder)]
     kernels = options.build_dir / "lib" / "libpredictd_kernels.so"
-    if subprocess.run([*command, "--kernels", str(kernels)], stdout=sys.stderr).returncode != 0:
+    if subprocess.run([*command, "--kernels", str(kernels)], stdout=sys.stderr, check=False).returncode != 0:
         raise BenchFailure("scripts/export_generator.py failed (see above)")
     return folder
 
@@ -108,11 +109,11 @@ def cut_prompts(options: argparse.Namespace, model: Path, count: int, tokens: in
 
     ids = encode((options.root / TEXT).read_text(encoding="utf-8"))
     stride = (len(ids) - tokens) // count
-    prompts = []
+    prompts: list[list[int]] = []
     for i in range(count):
         parts = (ids[at : at + tokens] for at in range(i * stride, (i + 1) * stride))
-        prompts.append(next((part for part in parts if encode(tokenizer.decode(part)) == part), None))
-    if None in prompts:
+        prompts.extend(itertools.islice((part for part in parts if encode(tokenizer.decode(part)) == part), 1))
+    if len(prompts) < count:
         raise BenchFailure(f"{TEXT} has {len(ids)} tokens: not enough for {count} different prompts of {tokens}")
     return prompts
 
@@ -137,12 +138,14 @@ def contest(options: argparse.Namespace, model: Path) -> Iterator[Contest]:
             return start(name, llama.python, Path(__file__).with_name("llama_cpp_runner.py"), "--model", file, *threads)
 
         q4_1, q4_0 = start_llama("llama.cpp Q4_1", llama.model), start_llama("llama.cpp Q4_0", llama.q4_0)
-        http = []
+        http: LineProcess | None = None
+        further: list[Process] = []
         if "http" in options.parts:
             served = stack.enter_context(llama_http_server(llama, folder))
             client = [sys.executable, Path(__file__).with_name("http_completions_load.py"), "--address", served.address]
             client += ["--tokenizer", tokenizer_file(model), "--end-tokens", *llama.end_tokens]
-            http = [start(served.name, *client), served]
+            http = start(served.name, *client)
+            further = [http, served]
         raw = start("bare LibTorch", programs / "bench_raw_generator", "--model", model / "1" / "model.pt", *threads)
         server = stack.enter_context(running_predictd(options, model.parent, folder))
         load = start(NAME, programs / "bench_generation_load", "--address", server.address, "--model", MODEL)
@@ -150,10 +153,10 @@ def contest(options: argparse.Namespace, model: Path) -> Iterator[Contest]:
             PlanRunner(load),
             PlanRunner(q4_1),
             PlanRunner(q4_0),
-            PlanRunner(http[0]) if http else None,
+            PlanRunner(http) if http else None,
             RawGenerator(raw),
             metrics_port_file(folder),
-            [server, load, q4_1, q4_0, raw, *http],
+            [server, load, q4_1, q4_0, raw, *further],
             llama.system_info,
         )
 

@@ -2,10 +2,10 @@
 
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from tokenizers import Tokenizer
@@ -47,7 +47,7 @@ def prompts(tokenizer: Tokenizer) -> list[list[int]]:
     return [tokenizer.encode(text, add_special_tokens=False).ids for text in TEXTS]
 
 
-def test_completions_are_answers_in_tokens(tokenizer_file: Path):
+def test_completions_are_answers_in_tokens(tokenizer_file: Path) -> None:
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     plan = Plan(prompts(tokenizer), [Lane(0.0, (Request(0, 8), Request(2, 4))), Lane(0.3, (Request(1, 8),))])
     with faulty_completions(tokenizer, "none") as server:
@@ -58,9 +58,11 @@ def test_completions_are_answers_in_tokens(tokenizer_file: Path):
     assert tokenizer.decode(found.answers[0].tokens) == "".join(ANSWER)
     # The two tokens of a character come together.
     assert found.answers[0].times[1] == found.answers[0].times[2]
-    assert found.answers[2].times[0] >= 0.3 and found.answers[1].due >= found.answers[0].times[-1]
+    assert found.answers[2].times[0] >= 0.3
+    assert found.answers[1].due >= found.answers[0].times[-1]
     # Something else comes before, so that the server takes nothing over from its last plan.
-    assert asked[0] not in TEXTS and sorted(text for text in asked if text in TEXTS) == sorted(TEXTS)
+    assert asked[0] not in TEXTS
+    assert sorted(text for text in asked if text in TEXTS) == sorted(TEXTS)
 
 
 @pytest.mark.parametrize(
@@ -74,26 +76,29 @@ def test_completions_are_answers_in_tokens(tokenizer_file: Path):
         ("misreads", "computed [0-9]+ tokens of a prompt of"),
     ],
 )
-def test_an_incomplete_completion_is_an_error(fault: str, reason: str, tokenizer_file: Path):
+def test_an_incomplete_completion_is_an_error(fault: str, reason: str, tokenizer_file: Path) -> None:
     assert fault in FAULTS
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    with faulty_completions(tokenizer, fault) as server:
-        with client(f"127.0.0.1:{server.server_port}", tokenizer_file) as http:
-            with pytest.raises(BenchFailure, match=reason):
-                http.run(constant(prompts(tokenizer), 2, 1, 8))
+    with (
+        faulty_completions(tokenizer, fault) as server,
+        client(f"127.0.0.1:{server.server_port}", tokenizer_file) as http,
+        pytest.raises(BenchFailure, match=reason),
+    ):
+        http.run(constant(prompts(tokenizer), 2, 1, 8))
 
 
-def test_prompts_are_the_same_tokens_as_text(tokenizer_file: Path):
+def test_prompts_are_the_same_tokens_as_text(tokenizer_file: Path) -> None:
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    found = cut_prompts(SimpleNamespace(root=ROOT), tokenizer_file.parents[1], 20, 50)
-    assert {len(prompt) for prompt in found} == {50} and len({tuple(prompt) for prompt in found}) == 20
+    found = cut_prompts(Namespace(root=ROOT), tokenizer_file.parents[1], 20, 50)
+    assert {len(prompt) for prompt in found} == {50}
+    assert len({tuple(prompt) for prompt in found}) == 20
     for prompt in found:
         assert tokenizer.encode(tokenizer.decode(prompt), add_special_tokens=False).ids == prompt
     with pytest.raises(BenchFailure, match="not enough for 2 different prompts of 1000000"):
-        cut_prompts(SimpleNamespace(root=ROOT), tokenizer_file.parents[1], 2, 1_000_000)
+        cut_prompts(Namespace(root=ROOT), tokenizer_file.parents[1], 2, 1_000_000)
 
 
-def test_a_build_for_an_older_cpu_is_noticed():
+def test_a_build_for_an_older_cpu_is_noticed() -> None:
     cpu = "processor: 0\nflags\t\t: fpu avx2 fma f16c avx512f avx512_vnni\n"
     everything = "CPU : AVX2 = 1 | F16C = 1 | FMA = 1 | AVX512 = 1 | AVX512_VNNI = 1 | "
     assert missing_instructions(cpu, everything) == []

@@ -7,6 +7,7 @@ import statistics
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.failure import BenchFailure
 from bench.generation_contestants import RawWave
@@ -85,7 +86,7 @@ class Overhead:
     def ratios(self) -> list[float]:
         """For each round: predictd's tokens a second in units of the bare model's."""
         raw = [statistics.harmonic_mean([wave.tokens_per_second for wave in waves]) for waves in self.raw]
-        return [outcome.tokens_per_second / alone for outcome, alone in zip(self.outcomes, raw)]
+        return [outcome.tokens_per_second / alone for outcome, alone in zip(self.outcomes, raw, strict=True)]
 
     def server_shares(self) -> list[float]:
         return [step.server_share for step in self.steps]
@@ -106,7 +107,7 @@ class Overhead:
             f" {statistics.median(shares):.1%} ({min(shares):.1%}..{max(shares):.1%})"
         )
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
         return {
             "ratios": self.ratios(),
             "raw": [[wave.tokens_per_second for wave in waves] for waves in self.raw],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +63,7 @@ class Answer:
 
     def gaps(self, begin: float = 0.0, end: float = float("inf")) -> Iterator[float]:
         """Seconds between a token and the next, for those gaps that end in the interval."""
-        return (b - a for a, b in zip(self.times, self.times[1:]) if begin <= b < end)
+        return (b - a for a, b in itertools.pairwise(self.times) if begin <= b < end)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Outcome:
         return Outcome(answers, cpu)
 
     @staticmethod
-    def _answer(plan: Plan, name: str, fields: dict) -> Answer:
+    def _answer(plan: Plan, name: str, fields: dict[str, Any]) -> Answer:
         request = plan.lanes[fields["lane"]].requests[fields["request"]]
         if fields["status"] != "OK":
             raise BenchFailure(f"{name}: a request ended with {fields['status']}")
@@ -138,7 +140,7 @@ def constant(prompts: list[list[int]], streams: int, answers: int, tokens: int) 
 def poisson(prompts: list[list[int]], rate: float, seconds: float, tokens: int, seed: int) -> Plan:
     """Callers who come at random, so many a second on average, whatever became of those before them."""
     random = np.random.default_rng(seed)
-    lanes, now = [], 0.0
+    lanes, now = list[Lane](), 0.0
     while (now := now + random.exponential(1 / rate)) < seconds or not lanes:
         lanes.append(Lane(now, (Request(len(lanes) % len(prompts), tokens),)))
     return Plan(prompts, lanes)
@@ -159,9 +161,7 @@ def beside_prompts(outcome: Outcome, streams: int) -> list[float]:
     """Gaps of `interference` that ended while a long prompt was being computed, in milliseconds, ordered by size."""
     prompts = [answer for answer in outcome.answers if answer.lane == streams]
     begin, end = prompts[0].due, prompts[-1].times[-1]
-    gaps = sorted(
-        1000 * gap for answer in outcome.answers if answer.lane < streams for gap in answer.gaps(begin, end)
-    )
+    gaps = sorted(1000 * gap for answer in outcome.answers if answer.lane < streams for gap in answer.gaps(begin, end))
     if not gaps:
         raise BenchFailure("no token came while a long prompt was computed")
     return gaps

@@ -1,6 +1,7 @@
 """What became of the loads of `scripts/bench generation`, of all rounds and contestants."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.failure import BenchFailure
 from bench.generation_plan import Outcome, quantiles
@@ -27,7 +28,7 @@ class Row:
 
     def ratios(self, name: str, opponent: str) -> list[float]:
         """For each round that both took part in: the rate in units of the opponent's."""
-        return [ours / theirs for ours, theirs in zip(self.rates(name), self.rates(opponent))]
+        return [ours / theirs for ours, theirs in zip(self.rates(name), self.rates(opponent), strict=False)]
 
     def first_token_ms(self, name: str) -> tuple[float, float]:
         return quantiles([outcome.first_token_ms() for outcome in self.samples[name]])
@@ -35,10 +36,10 @@ class Row:
     def gaps_ms(self, name: str) -> tuple[float, float]:
         return quantiles([outcome.gaps_ms() for outcome in self.samples[name]])
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
         return {"load": self.label, "servers": {name: self._server_as_json(name) for name in self.samples}}
 
-    def _server_as_json(self, name: str) -> dict:
+    def _server_as_json(self, name: str) -> dict[str, Any]:
         outcomes = self.samples[name]
         found = {
             "per_second": self.rates(name),
@@ -62,9 +63,9 @@ class Interference:
 
     def ratios(self, name: str) -> list[float]:
         """For each round: the p99 beside long prompts in units of that without."""
-        return [b / a for a, b in zip(self.p99(self.alone, name), self.p99(self.beside, name))]
+        return [b / a for a, b in zip(self.p99(self.alone, name), self.p99(self.beside, name), strict=True)]
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
         return {
             name: {
                 "alone_p99_ms": self.p99(self.alone, name),

@@ -42,6 +42,10 @@ class Sizes:
         return self.answers or (2 if streams < MANY_STREAMS else 1)
 
 
+def same_for_all(plan: Plan) -> Callable[[PlanRunner], Plan]:
+    return lambda _: plan
+
+
 class Measurement:
     """All parts but scaling, in rounds. What was measured is in the fields."""
 
@@ -76,11 +80,12 @@ class Measurement:
             self._run_streams(row, count, index, index + place)
         for place, (count, row) in enumerate(self.prefill.items()):
             plan = constant(self._prefill_prompts, count, self._sizes.prefills // count, 1)
-            self._run(row, [contest.predictd, contest.llama_q4_1, contest.llama_q4_0], lambda _: plan, index + place)
+            runners = [contest.predictd, contest.llama_q4_1, contest.llama_q4_0]
+            self._run(row, runners, same_for_all(plan), index + place)
         capacity = self.streams[max(self.streams)]
         for load, row in self.poisson.items():
 
-            def arrivals(runner: PlanRunner) -> Plan:
+            def arrivals(runner: PlanRunner, load: float = load) -> Plan:
                 rate = load * capacity.rates(runner.name)[-1] / self._sizes.tokens
                 return poisson(self._prompts, rate, self._options.seconds, self._sizes.tokens, index + 1)
 
@@ -105,7 +110,8 @@ class Measurement:
             return constant(self._prompts, count, answers, self._sizes.tokens)
 
         if count != HEADLINE:
-            return self._run(row, runners, plan, first)
+            self._run(row, runners, plan, first)
+            return
         before = ModelTime.read(contest.metrics_port_file)
         self._run(row, runners, plan, first)
         model = ModelTime.read(contest.metrics_port_file).since(before)

@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from bench.generation_contestants import RawGenerator
 from bench.line_process import LineProcess
@@ -21,7 +22,7 @@ BYTES_PER_TOKEN = 30 * 2 * 3 * 64 * 4
 SHARE_OF_FREE_MEMORY = 0.7
 
 
-def run(options: argparse.Namespace, model: Path) -> list[dict]:
+def run(options: argparse.Namespace, model: Path) -> list[dict[str, Any]]:
     """Measures, prints a table, and draws it if asked to."""
     streams, contexts = (QUICK_STREAMS, QUICK_CONTEXTS) if options.quick else (STREAMS, CONTEXTS)
     program = options.build_dir / "tests" / "bench" / "bench_raw_generator"
@@ -37,14 +38,10 @@ def run(options: argparse.Namespace, model: Path) -> list[dict]:
         options.svg.write_text(
             draw("A step of the bare model", "tokens of context", "ms", "streams", lines), encoding="utf-8"
         )
-    return [
-        {"streams": count, "context": context, "seconds": seconds} for (count, context), seconds in cells.items()
-    ]
+    return [{"streams": count, "context": context, "seconds": seconds} for (count, context), seconds in cells.items()]
 
 
-def measure(
-    raw: RawGenerator, streams: list[int], contexts: list[int], seconds: float
-) -> dict[tuple[int, int], float]:
+def measure(raw: RawGenerator, streams: list[int], contexts: list[int], seconds: float) -> dict[tuple[int, int], float]:
     """Seconds of a step by streams and context. What does not fit into memory is left out."""
     room = SHARE_OF_FREE_MEMORY * available_memory()
     cells = {}
@@ -60,6 +57,7 @@ def measure(
 def available_memory() -> int:
     """In bytes."""
     found = re.search(r"^MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    assert found is not None
     return int(found[1]) * 1024
 
 

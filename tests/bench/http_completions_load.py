@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -40,7 +41,7 @@ class Connection:
     def __init__(self, host: str, port: int) -> None:
         self._http = http.client.HTTPConnection(host, port, timeout=PATIENCE_SECONDS)
 
-    def post(self, path: str, body: dict) -> http.client.HTTPResponse:
+    def post(self, path: str, body: dict[str, Any]) -> http.client.HTTPResponse:
         self._http.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
         response = self._http.getresponse()
         if response.status != 200:
@@ -51,7 +52,7 @@ class Connection:
         self._http.close()
 
 
-def messages(response: http.client.HTTPResponse) -> Iterator[dict]:
+def messages(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
     """The choices of a stream, one for each message. Raises if it ends before its end mark."""
     for line in response:
         if line.startswith(b"data: [DONE]"):
@@ -75,11 +76,11 @@ class Runner:
         # An answer must not end before all its tokens are there.
         self._bias = {str(token): NEVER for token in options.end_tokens}
 
-    def run(self, plan: dict) -> dict:
+    def run(self, plan: dict[str, Any]) -> dict[str, Any]:
         used = sorted({prompt for lane in plan["lanes"] for prompt, _ in lane["requests"]})
         texts = {i: self._tokenizer.decode(plan["prompts"][i], skip_special_tokens=False) for i in used}
         counts = {i: self._prepare(texts[i]) for i in used}
-        answers: list[dict] = []
+        answers: list[dict[str, Any]] = []
         before = time.process_time()
         began = time.monotonic()
         threads = [
@@ -102,7 +103,13 @@ class Runner:
         return count
 
     def _run_lane(
-        self, number: int, lane: dict, began: float, texts: dict[int, str], counts: dict[int, int], answers: list[dict]
+        self,
+        number: int,
+        lane: dict[str, Any],
+        began: float,
+        texts: dict[int, str],
+        counts: dict[int, int],
+        answers: list[dict[str, Any]],
     ) -> None:
         connection = Connection(self._host, self._port)
         time.sleep(max(0.0, began + lane["start"] - time.monotonic()))
@@ -120,7 +127,7 @@ class Runner:
             due = answer["times"][-1]
         connection.close()
 
-    def _complete(self, connection: Connection, text: str, tokens: int, began: float, answer: dict) -> None:
+    def _complete(self, connection: Connection, text: str, tokens: int, began: float, answer: dict[str, Any]) -> None:
         body = {"prompt": text, "max_tokens": tokens, "temperature": 0, "stream": True, "logit_bias": self._bias}
         reason = None
         for choice in messages(connection.post("/v1/completions", body)):

@@ -8,6 +8,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -37,7 +38,9 @@ Anonymous:         68000 kB
 
 def streaming_bench(subject: str, *more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bench", "streaming", "--no-build", "--build-dir", str(BUILD), "--quick"]
-    return subprocess.run([*command, "--subject-cmd", subject, *more], capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [*command, "--subject-cmd", subject, *more], capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 @pytest.fixture(name="messages")
@@ -49,23 +52,23 @@ def make_messages(tmp_path: Path) -> PredictMessages:
 
 
 @pytest.mark.parametrize("traced", [100, 60, 140])
-def test_a_share_of_traced_calls_near_the_one_asked_for_is_reported(traced: int):
+def test_a_share_of_traced_calls_near_the_one_asked_for_is_reported(traced: int) -> None:
     assert tracing.require_share("otlp", traced, 10_000, 0.01) == traced / 10_000
 
 
 @pytest.mark.parametrize(("traced", "calls"), [(40, 10_000), (160, 10_000), (19, 1_900), (0, 10_000)])
-def test_lost_and_unwanted_spans_are_an_error(traced: int, calls: int):
+def test_lost_and_unwanted_spans_are_an_error(traced: int, calls: int) -> None:
     with pytest.raises(BenchFailure, match="spans were lost"):
         tracing.require_share("otlp", traced, calls, 0.01)
 
 
-def test_the_tracing_ratio_is_to_the_same_round_without_an_exporter():
+def test_the_tracing_ratio_is_to_the_same_round_without_an_exporter() -> None:
     samples = {tracing.PLAIN: [100, 50], tracing.OTLP: [50, 50]}
     tally = tracing.Tally({name: [Sample(rate, 1.0, []) for rate in rates] for name, rates in samples.items()})
     assert tally.ratios(tracing.OTLP) == [0.5, 1.0]
 
 
-def test_a_text_is_counted_also_when_the_file_is_missing(tmp_path: Path):
+def test_a_text_is_counted_also_when_the_file_is_missing(tmp_path: Path) -> None:
     spans = tmp_path / "spans"
     assert tracing.count(spans, '"kind":2,') == 0
     spans.write_text('{"kind":2,"kind":1,}\n{"kind":2,}')
@@ -75,19 +78,19 @@ def test_a_text_is_counted_also_when_the_file_is_missing(tmp_path: Path):
 # --- memory ---
 
 
-def test_reads_the_parts_of_a_processes_memory():
+def test_reads_the_parts_of_a_processes_memory() -> None:
     parts = memory.Memory.parse(ROLLUP).parts
     assert parts == {"Rss": 144000 << 10, "Pss": 130000 << 10, "Private": 130000 << 10, "Anonymous": 68000 << 10}
 
 
-def test_memory_of_this_process_is_counted():
+def test_memory_of_this_process_is_counted() -> None:
     before = memory.Memory.of(os.getpid()).parts["Anonymous"]
     block = np.ones(32 << 20, dtype=np.uint8)
     assert 30 << 20 < memory.Memory.of(os.getpid()).parts["Anonymous"] - before < 40 << 20
     assert block[0] == 1
 
 
-def test_growth_is_the_slope_after_the_first_steps():
+def test_growth_is_the_slope_after_the_first_steps() -> None:
     calls = list(range(100_000, 1_100_000, 100_000))
     warming_up_then_flat = [100e6, 150e6] + [150e6] * 8
     assert memory.slope_per_million(calls, warming_up_then_flat) == pytest.approx(0, abs=1)
@@ -98,7 +101,7 @@ def test_growth_is_the_slope_after_the_first_steps():
 # --- connections ---
 
 
-def test_the_ratios_of_connections_are_to_the_same_round_without_idle_ones():
+def test_the_ratios_of_connections_are_to_the_same_round_without_idle_ones() -> None:
     samples = {connections.ALONE: [(100, 10), (50, 20)], "idle": [(50, 40), (25, 20)]}
     made = {name: [Sample(rate, 1.0, [p99] * 10) for rate, p99 in rows] for name, rows in samples.items()}
     rounds = connections.Rounds(made)
@@ -106,24 +109,26 @@ def test_the_ratios_of_connections_are_to_the_same_round_without_idle_ones():
     assert rounds.latency_ratio("idle", 0.99) == 2.5
 
 
-def test_counts_of_the_idle_clients_are_read():
+def test_counts_of_the_idle_clients_are_read() -> None:
     assert parse_counts("held connections=10 streams=50\n", "held") == (10, 50)
     with pytest.raises(BenchFailure, match="expected"):
         parse_counts("", "open")
 
 
-def test_more_connections_than_the_limit_allows_are_refused():
+def test_more_connections_than_the_limit_allows_are_refused() -> None:
     with pytest.raises(BenchFailure, match="ulimit"):
         descriptor_limit(1 << 40)
 
 
 @pytest.fixture(name="echo")
-def start_echo(tmp_path: Path):
+def start_echo(tmp_path: Path) -> Iterator[ServerProcess]:
     with ServerProcess("echo", [str(ECHO)], tmp_path / "echo.log") as server:
         yield server
 
 
-def test_idle_connections_and_unread_streams_stay_open(echo: ServerProcess, messages: PredictMessages, tmp_path: Path):
+def test_idle_connections_and_unread_streams_stay_open(
+    echo: ServerProcess, messages: PredictMessages, tmp_path: Path
+) -> None:
     message = tmp_path / "message.bin"
     message.write_bytes(messages.stream_request(np.zeros((4, WIDTH), dtype=np.float32), chunk_rows=1))
     with idle(echo.address, Crowd(30)), idle(echo.address, Crowd(3, 5, PREDICT_STREAM, message, no_window=True)):
@@ -131,31 +136,36 @@ def test_idle_connections_and_unread_streams_stay_open(echo: ServerProcess, mess
     assert files > 33
 
 
-def test_streams_that_the_server_ends_are_noticed(echo: ServerProcess, messages: PredictMessages, tmp_path: Path):
+def test_streams_that_the_server_ends_are_noticed(
+    echo: ServerProcess, messages: PredictMessages, tmp_path: Path
+) -> None:
     message = tmp_path / "message.bin"
     message.write_bytes(messages.stream_request(np.zeros((4, WIDTH), dtype=np.float32), chunk_rows=1))
-    with pytest.raises(BenchFailure, match=r"of \(2, 4\) .* \(2, 0\) were left"):
-        with idle(echo.address, Crowd(2, 2, PREDICT_STREAM, message)):
+
+    def make_them_end() -> None:
+        with idle(echo.address, Crowd(2, 2, PREDICT_STREAM, message)), grpc.insecure_channel(echo.address) as channel:
             # Answered after those that came before it.
-            with grpc.insecure_channel(echo.address) as channel:
-                list(channel.unary_stream(PREDICT_STREAM)(message.read_bytes(), timeout=10))
+            list(channel.unary_stream(PREDICT_STREAM)(message.read_bytes(), timeout=10))
+
+    with pytest.raises(BenchFailure, match=r"of \(2, 4\) .* \(2, 0\) were left"):
+        make_them_end()
 
 
 # --- streaming ---
 
 
-def test_every_byte_of_streams_is_counted():
+def test_every_byte_of_streams_is_counted() -> None:
     Report(1.0, 10, 0, 10 * (35_000 + 130 * 5)).require_full_answers(35_000, in_flight=0, messages=130)
     with pytest.raises(BenchFailure, match="ended with gRPC errors"):
         Report(1.0, 10, 0, 10 * (35_000 + 130 * 5) - 1).require_full_answers(35_000, in_flight=0, messages=130)
 
 
-def test_the_streaming_ratio_is_to_the_better_echo_of_the_same_round():
+def test_the_streaming_ratio_is_to_the_better_echo_of_the_same_round() -> None:
     samples = [[streaming.Sample(rate, 1.0) for rate in row] for row in ([50, 100, 80], [60, 30, 40])]
     assert streaming.Rounds(Point(1, 16), ["s", "a", "b"], samples).ratios() == [0.5, 1.5]
 
 
-def test_an_echo_against_the_echoes_streams(tmp_path: Path):
+def test_an_echo_against_the_echoes_streams(tmp_path: Path) -> None:
     result_file = tmp_path / "result.json"
     done = streaming_bench(f"{ECHO} --queues 1", "--points", "1x1,1x16", "--json", str(result_file))
     assert done.returncode == 0, done.stderr
@@ -168,7 +178,7 @@ def test_an_echo_against_the_echoes_streams(tmp_path: Path):
 @pytest.mark.parametrize(
     ("fault", "line"), [("numbers", "wrong numbers"), ("status", "ended with gRPC errors"), ("short", "messages")]
 )
-def test_a_faulty_stream_gets_no_ratio(fault: str, line: str):
+def test_a_faulty_stream_gets_no_ratio(fault: str, line: str) -> None:
     subject = shlex.join([sys.executable, "-m", "bench.faulty_echo", "--fault", fault])
     done = streaming_bench(subject, "--points", "1x16")
     assert done.returncode == 1

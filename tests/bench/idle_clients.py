@@ -15,8 +15,21 @@ import time
 from pathlib import Path
 
 from integration.raw_http2 import (
-    ACK, DATA, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, PING, PREFACE, RST_STREAM, SETTINGS, WINDOW_UPDATE,
-    encode_call, encode_frame, encode_message, encode_settings,
+    ACK,
+    DATA,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    PING,
+    PREFACE,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    encode_call,
+    encode_frame,
+    encode_message,
+    encode_settings,
 )  # fmt: skip
 
 # How many connections may wait for the server's first frame: below every listening backlog.

@@ -61,6 +61,8 @@ def idle(address: str, crowd: Crowd) -> Iterator[None]:
     command += [f"--message={crowd.message}"] if crowd.message else []
     command += ["--no-window"] if crowd.no_window else []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             opened = parse_counts(process.stdout.readline(), "open")
             yield

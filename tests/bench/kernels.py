@@ -8,6 +8,7 @@ import json
 import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from bench.line_process import LineProcess
 from bench.machine import OtherLoad, cores, machine, print_other_load
@@ -110,7 +111,7 @@ def targets(options: argparse.Namespace) -> list[str]:
     return ["bench_kernels"]
 
 
-def run(options: argparse.Namespace) -> dict:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     numbers_of_threads = sorted({1, min(2, cores()), cores()})
     seconds = min(options.seconds, 0.01) if options.quick else options.seconds
     figures = Figures()
@@ -118,7 +119,7 @@ def run(options: argparse.Namespace) -> dict:
     with LineProcess("bench_kernels", [str(program)]) as process:
         other_load = OtherLoad([process])
 
-        def ask(what: str, **request: object) -> float:
+        def ask(what: str, **request: object) -> Any:
             return json.loads(process.ask(json.dumps({"what": what, "seconds": seconds, **request})))
 
         sets = options.sets or ask("sets")
@@ -190,7 +191,7 @@ def report(figures: Figures, kernel_set: str, threads: int, options: argparse.Na
     print()
     for model in options.models:
 
-        def rates(form: str, shape: Shape, rows: int) -> tuple[str, str]:
+        def rates(form: str, shape: Shape, rows: int, model: str = model) -> tuple[str, str]:
             point = Point(kernel_set, threads, model, form, shape.name, rows)
             read = matrix_bytes(form, shape) / figures.taken(point)
             multiplied = shape.outputs * shape.columns * rows / figures.taken(point)

@@ -32,8 +32,6 @@ namespace {
 using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr KernelSet kSets[] = {KernelSet::kAvx512, KernelSet::kAvx2, KernelSet::kPortable};
-
 // What is measured goes round in this memory: several times what any cache of today's machines has for a few cores.
 constexpr int64_t kPoolBytes = int64_t{1} << 30;
 
@@ -87,8 +85,8 @@ double Rate(const Json& request, const std::function<int64_t(const Part&, int64_
 }
 
 KernelSet SetOf(const Json& request) {
-  for (const KernelSet set : kSets) {
-    if (IsSupported(set) && KernelsFor(set).name == request["set"]) return set;
+  for (const KernelSet set : kKernelSets) {
+    if (IsSupported(set) && KernelSetName(set) == request["set"]) return set;
   }
   throw std::invalid_argument("no such kernel set here: " + request["set"].dump());
 }
@@ -218,8 +216,8 @@ Json Answer(const Json& request, Pool& pool) {
   const std::string what = request["what"];
   if (what == "sets") {
     Json names = Json::array();
-    for (const KernelSet set : kSets) {
-      if (IsSupported(set)) names.push_back(KernelsFor(set).name);
+    for (const KernelSet set : kKernelSets) {
+      if (IsSupported(set)) names.push_back(KernelSetName(set));
     }
     return names;
   }

@@ -17,6 +17,8 @@ class LineProcess:
 
     def ask(self, line: str, patience: float = 900.0) -> str:
         """Raises when no answer comes in that many seconds, or the process ends."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         timer = threading.Timer(patience, self._process.kill)
         timer.start()
         try:

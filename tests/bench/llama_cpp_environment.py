@@ -37,8 +37,9 @@ def llama_cpp(model: Path) -> LlamaCpp:
     python = llama_cpp_python()
     digest = hashlib.sha256(model.read_bytes()).hexdigest()[:12]
     q4_0 = cache_folder() / f"{model.stem}-{digest}-by-{VERSION}.Q4_0.gguf"
-    command = [python, Path(__file__).with_name("llama_cpp_prepare.py"), "--model", model, "--requantized", q4_0]
-    done = subprocess.run([*command, "--threads", str(cores())], stdout=subprocess.PIPE, text=True)
+    command = [str(python), str(Path(__file__).with_name("llama_cpp_prepare.py")), "--model", str(model)]
+    command += ["--requantized", str(q4_0)]
+    done = subprocess.run([*command, "--threads", str(cores())], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise BenchFailure("preparing llama.cpp's models failed (see above)")
     facts = json.loads(done.stdout)
@@ -62,7 +63,7 @@ def llama_cpp_python() -> Path:
     install = ["install", "--verbose", "--no-cache-dir", f"llama-cpp-python[server]=={VERSION}"]
     for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], [str(python), "-m", "pip", *install]):
         # On standard error, so that the report alone is on standard output.
-        if subprocess.run(command, stdout=sys.stderr, env=environment).returncode != 0:
+        if subprocess.run(command, stdout=sys.stderr, env=environment, check=False).returncode != 0:
             raise BenchFailure(f"{' '.join(command)} failed (see above)")
     if (lacks := what_lacks(python)) is not None:
         raise BenchFailure(f"{lacks}, though it has just been compiled here")
@@ -73,7 +74,7 @@ def what_lacks(python: Path) -> str | None:
     """What is wrong with an environment, None if nothing is."""
     if not python.exists():
         return f"there is no llama-cpp-python {VERSION}"
-    state = subprocess.run([str(python), "-c", STATE], capture_output=True, text=True)
+    state = subprocess.run([str(python), "-c", STATE], capture_output=True, text=True, check=False)
     version, _, system_info = state.stdout.partition(" ")
     if state.returncode != 0 or version != VERSION:
         return f"llama-cpp-python {VERSION} does not work"

@@ -40,7 +40,7 @@ def end_tokens(model: Path) -> list[int]:
     return found
 
 
-@llama_cpp.llama_log_callback
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _be_quiet(level: int, text: bytes, _: ctypes.c_void_p) -> None:
     pass
 

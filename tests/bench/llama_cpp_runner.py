@@ -14,6 +14,7 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 import llama_cpp
 import numpy as np
@@ -34,7 +35,7 @@ class Sequence:
     tokens: list[int] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
 
-    def report(self) -> dict:
+    def report(self) -> dict[str, Any]:
         names = ("lane", "request", "due", "times", "tokens")
         counts = {"prompt_tokens": len(self.prompt), "cached_prompt_tokens": 0}
         return {**{name: getattr(self, name) for name in names}, **counts, "status": "OK"}
@@ -62,7 +63,7 @@ class Runner:
         self._vocabulary = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self._model))
         self._slots = options.slots
 
-    def run(self, plan: dict) -> dict:
+    def run(self, plan: dict[str, Any]) -> dict[str, Any]:
         began = time.monotonic()
         coming = deque(sorted((lane["start"], number) for number, lane in enumerate(plan["lanes"])))
         waiting: deque[Sequence] = deque()
@@ -101,11 +102,9 @@ class Runner:
 
     def _step(self, running: list[Sequence]) -> list[tuple[Sequence, int]]:
         """Computes one batch; returns who gets a token, and where in the batch its logits are."""
-        batch, chosen = self._batch, []
+        batch = self._batch
         batch.n_tokens = 0
-        for sequence in running:
-            if sequence.tokens:
-                chosen.append((sequence, self._add(sequence, sequence.tokens[-1], True)))
+        chosen = [(sequence, self._add(sequence, sequence.tokens[-1], True)) for sequence in running if sequence.tokens]
         for sequence in running:
             if sequence.tokens:
                 continue
@@ -135,7 +134,7 @@ class Runner:
         return int(np.ctypeslib.as_array(logits, shape=(self._vocabulary,)).argmax())
 
 
-@llama_cpp.llama_log_callback
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _be_quiet(level: int, text: bytes, _: ctypes.c_void_p) -> None:
     if level == 4:  # GGML_LOG_LEVEL_ERROR
         print(text.decode(errors="replace"), end="", file=sys.stderr)

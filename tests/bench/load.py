@@ -114,7 +114,11 @@ class LoadClient:
         command = ["h2load", f"--clients={point.connections}", f"-m{point.in_flight // point.connections}"]
         command += [f"--data={self._body}", "-H", "content-type: application/grpc", "-H", "te: trailers", *more]
         done = subprocess.run(
-            [*command, f"http://{address}{self._path}"], capture_output=True, text=True, timeout=patience
+            [*command, f"http://{address}{self._path}"],
+            capture_output=True,
+            text=True,
+            timeout=patience,
+            check=False,
         )
         if done.returncode != 0:
             raise BenchFailure(f"h2load failed with status {done.returncode}:\n{done.stdout}{done.stderr}")

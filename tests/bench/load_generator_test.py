@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -47,7 +48,7 @@ def fixture_known(messages: PredictMessages) -> dict[bytes, bytes]:
     return dict(messages.call("m", ("x", "FP32", row), ("y", "FP32", row + 1)) for row in rows)
 
 
-class Service(grpc.GenericRpcHandler):
+class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
 
@@ -97,11 +98,11 @@ def generate(address: str, known: dict[bytes, bytes], folder: Path, load: Load, 
         for message in itertools.chain.from_iterable(known.items()):
             file.write(struct.pack("<I", len(message)) + message)
     program = Path(os.environ["PREDICTD_BUILD_DIR"]) / "tests" / "bench" / "bench_load_generator"
-    command = [program, "--address", address, "--calls", calls, *load.arguments(), *more]
+    command = [str(program), "--address", address, "--calls", str(calls), *load.arguments(), *more]
     return Outcome.parse(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout)
 
 
-def test_right_answers_are_counted_under_their_code(known: dict[bytes, bytes], tmp_path: Path):
+def test_right_answers_are_counted_under_their_code(known: dict[bytes, bytes], tmp_path: Path) -> None:
     with serving(lambda request, _: known[request]) as address:
         outcome = generate(address, known, tmp_path, Load(0.5, rate=200, deadline_ms=2000, warm_up=0))
     assert outcome.codes == {"OK": outcome.sent}
@@ -110,14 +111,14 @@ def test_right_answers_are_counted_under_their_code(known: dict[bytes, bytes], t
     outcome.require_sound().require_all_answered()
 
 
-def test_the_same_seed_makes_the_same_arrivals_at_the_asked_rate(known: dict[bytes, bytes], tmp_path: Path):
+def test_the_same_seed_makes_the_same_arrivals_at_the_asked_rate(known: dict[bytes, bytes], tmp_path: Path) -> None:
     with serving(lambda request, _: known[request]) as address:
         sent = [generate(address, known, tmp_path, Load(0.5, rate=300, warm_up=0, seed=s)).sent for s in (1, 1, 2)]
     assert sent[0] == sent[1] != sent[2]
     assert all(abs(count - 150) < 5 * 150**0.5 for count in sent)
 
 
-def test_a_server_that_stalls_does_not_hold_up_the_arrivals(known: dict[bytes, bytes], tmp_path: Path):
+def test_a_server_that_stalls_does_not_hold_up_the_arrivals(known: dict[bytes, bytes], tmp_path: Path) -> None:
     stalled = threading.Event()
 
     def answer(request: bytes, _: grpc.ServicerContext) -> bytes:
@@ -132,10 +133,11 @@ def test_a_server_that_stalls_does_not_hold_up_the_arrivals(known: dict[bytes, b
         unhindered = generate(address, known, tmp_path, Load(1.0, rate=200, warm_up=0))
     assert outcome.sent == unhindered.sent
     # Half of the calls were due during the stall, and waited for half of it on average.
+    assert outcome.ok_us is not None
     assert outcome.ok_us["p90"] > 300_000
 
 
-def test_the_deadline_reaches_the_server(known: dict[bytes, bytes], tmp_path: Path):
+def test_the_deadline_reaches_the_server(known: dict[bytes, bytes], tmp_path: Path) -> None:
     remaining = []
 
     def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
@@ -144,10 +146,11 @@ def test_the_deadline_reaches_the_server(known: dict[bytes, bytes], tmp_path: Pa
 
     with serving(answer) as address:
         generate(address, known, tmp_path, Load(0.4, in_flight=2, deadline_ms=500, warm_up=0))
-    assert remaining and all(0 < seconds <= 0.501 for seconds in remaining)
+    assert remaining
+    assert all(0 < seconds <= 0.501 for seconds in remaining)
 
 
-def test_answers_after_the_deadline_are_waited_for_and_late(known: dict[bytes, bytes], tmp_path: Path):
+def test_answers_after_the_deadline_are_waited_for_and_late(known: dict[bytes, bytes], tmp_path: Path) -> None:
     load = Load(0.5, in_flight=2, deadline_ms=100, warm_up=0, connections=1)
     with serving(lambda request, _: known[request]) as address, delayed(address, 0.15) as slow_address:
         outcome = generate(slow_address, known, tmp_path, load)
@@ -156,7 +159,7 @@ def test_answers_after_the_deadline_are_waited_for_and_late(known: dict[bytes, b
     assert (outcome.in_time, outcome.late) == (0, outcome.sent)
 
 
-def test_refusals_are_counted_and_timed_apart(known: dict[bytes, bytes], tmp_path: Path):
+def test_refusals_are_counted_and_timed_apart(known: dict[bytes, bytes], tmp_path: Path) -> None:
     numbers = itertools.count()
 
     def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
@@ -169,11 +172,15 @@ def test_refusals_are_counted_and_timed_apart(known: dict[bytes, bytes], tmp_pat
         outcome = generate(address, known, tmp_path, Load(1.0, in_flight=1, warm_up=0))
     assert abs(outcome.count("OK") - outcome.count("RESOURCE_EXHAUSTED")) <= 1
     assert outcome.in_time == outcome.count("OK")
+    assert outcome.ok_us is not None
+    assert outcome.refused_us is not None
     assert outcome.refused_us["p50"] < 50_000 < outcome.ok_us["p50"]
 
 
 @pytest.mark.parametrize("fault", ["numbers", "another caller's", "not a number", "shape"])
-def test_a_wrong_answer_is_no_answer(known: dict[bytes, bytes], messages: PredictMessages, tmp_path: Path, fault: str):
+def test_a_wrong_answer_is_no_answer(
+    known: dict[bytes, bytes], messages: PredictMessages, tmp_path: Path, fault: str
+) -> None:
     answers = list(known.values())
 
     def answer(request: bytes, _: grpc.ServicerContext) -> bytes:
@@ -197,7 +204,7 @@ def test_a_wrong_answer_is_no_answer(known: dict[bytes, bytes], messages: Predic
         outcome.require_sound()
 
 
-def test_calls_without_an_end_are_counted(known: dict[bytes, bytes], tmp_path: Path):
+def test_calls_without_an_end_are_counted(known: dict[bytes, bytes], tmp_path: Path) -> None:
     release = threading.Event()
 
     def answer(request: bytes, _: grpc.ServicerContext) -> bytes:
@@ -214,7 +221,9 @@ def test_calls_without_an_end_are_counted(known: dict[bytes, bytes], tmp_path: P
         outcome.require_sound()
 
 
-def test_the_closed_loop_keeps_its_number_in_flight_over_its_connections(known: dict[bytes, bytes], tmp_path: Path):
+def test_the_closed_loop_keeps_its_number_in_flight_over_its_connections(
+    known: dict[bytes, bytes], tmp_path: Path
+) -> None:
     lock = threading.Lock()
     running, most, peers = 0, 0, set()
 
@@ -237,16 +246,18 @@ def test_the_closed_loop_keeps_its_number_in_flight_over_its_connections(known: 
 
 
 @pytest.mark.parametrize("content", [b"", b"\5\0\0\0abc", struct.pack("<I", 0)])
-def test_a_file_that_holds_no_calls_is_refused(tmp_path: Path, content: bytes):
+def test_a_file_that_holds_no_calls_is_refused(tmp_path: Path, content: bytes) -> None:
     calls = tmp_path / "calls"
     calls.write_bytes(content)
     program = Path(os.environ["PREDICTD_BUILD_DIR"]) / "tests" / "bench" / "bench_load_generator"
-    done = subprocess.run([program, "--address", "127.0.0.1:1", "--calls", calls], capture_output=True, text=True)
+    done = subprocess.run(
+        [program, "--address", "127.0.0.1:1", "--calls", calls], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert str(calls) in done.stderr
 
 
-def test_a_sound_outcome_passes_and_has_rates():
+def test_a_sound_outcome_passes_and_has_rates() -> None:
     assert SOUND.require_sound() is SOUND
     assert (SOUND.goodput, SOUND.ok_per_second, SOUND.count("INTERNAL")) == (70.0, 74.0, 0)
 
@@ -261,21 +272,21 @@ def test_a_sound_outcome_passes_and_has_rates():
         ({"send_late_us": None}, "no call"),
     ],
 )
-def test_an_outcome_that_says_nothing_is_a_failure(change: dict, reason: str):
+def test_an_outcome_that_says_nothing_is_a_failure(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(BenchFailure, match=reason):
         replace(SOUND, **change).require_sound()
 
 
-def test_a_closed_loop_is_never_saturated():
+def test_a_closed_loop_is_never_saturated() -> None:
     replace(SOUND, asked_rate=0.0, send_late_us={"p50": 9000.0}).require_sound()
 
 
-def test_refusals_fail_a_load_that_must_be_answered():
+def test_refusals_fail_a_load_that_must_be_answered() -> None:
     with pytest.raises(BenchFailure, match="not all of 200"):
         SOUND.require_all_answered()
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "{}", "[]"])
-def test_an_unreadable_report_is_shown(text: str):
+def test_an_unreadable_report_is_shown(text: str) -> None:
     with pytest.raises(BenchFailure, match="unexpected"):
         Outcome.parse(text)

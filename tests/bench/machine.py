@@ -3,9 +3,10 @@
 import os
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from bench.servers import ServerProcess
+from bench.servers import Process
 
 
 def cores() -> int:
@@ -21,7 +22,7 @@ def machine() -> str:
 class OtherLoad:
     """How busy this machine was since the construction, beside the servers, this process and the programs it ran."""
 
-    def __init__(self, servers: list[ServerProcess]) -> None:
+    def __init__(self, servers: Sequence[Process]) -> None:
         self._servers = servers
         self._started = time.monotonic()
         self._before = self._seconds()

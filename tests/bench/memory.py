@@ -10,9 +10,11 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,13 +72,13 @@ class Memory:
         return Memory({name: found[name] for name in PARTS})
 
 
-def slope_per_million(calls: list[int], sizes: list[int]) -> float:
+def slope_per_million(calls: list[int], sizes: Sequence[float]) -> float:
     """By how much the size grows in a million calls, by least squares over the steps after the settled ones."""
-    settled = [(at, size) for at, size in zip(calls, sizes) if at >= calls[SETTLED_STEPS - 1]]
+    settled = [(at, size) for at, size in zip(calls, sizes, strict=True) if at >= calls[SETTLED_STEPS - 1]]
     return float(np.polyfit([at for at, _ in settled], [size for _, size in settled], 1)[0]) * 1e6
 
 
-def run(options: argparse.Namespace) -> dict:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     calls = options.calls or (20_000 if options.quick else 1_000_000)
     count = options.idle or (100 if options.quick else 1_000)
     print(f"{machine()}; {options.rounds} rounds of idle processes\n")
@@ -131,7 +133,7 @@ def idle_torch(stage: Stage, options: argparse.Namespace, threads: int) -> dict[
     command = [program, model, str(runners), str(threads - runners - 1)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            if process.stdout.readline() != "ready\n":
+            if process.stdout is None or process.stdout.readline() != "ready\n":
                 raise BenchFailure("bench_idle_torch did not start (see above)")
             if count_threads(process.pid) != threads:
                 raise BenchFailure(f"bench_idle_torch has {count_threads(process.pid)} threads, predictd {threads}")
@@ -190,7 +192,7 @@ def measure_crowds(stage: Stage, flags: list[str], count: int) -> dict[str, dict
 # --- Growth ---
 
 
-def measure_growth(stage: Stage, flags: list[str], calls: int) -> dict:
+def measure_growth(stage: Stage, flags: list[str], calls: int) -> dict[str, Any]:
     """RSS after each tenth of the calls, every one of which is answered in full."""
     step = calls // GROWTH_STEPS
     made, sizes = [0], []
@@ -205,7 +207,7 @@ def measure_growth(stage: Stage, flags: list[str], calls: int) -> dict:
         contestant.check_last()
     slope = slope_per_million(made[1:], sizes[1:])
     print(f"\nRSS in MB after calls ({LOAD}):")
-    print("  " + "  ".join(f"{at:,}: {size / 1e6:.1f}" for at, size in zip(made, sizes)))
+    print("  " + "  ".join(f"{at:,}: {size / 1e6:.1f}" for at, size in zip(made, sizes, strict=True)))
     verdict = "no growth" if slope <= GROWTH_BAR_BYTES else "IT GROWS"
     print(f"  after {made[SETTLED_STEPS]:,}: {slope / 1e6:+.2f} MB in a million calls: {verdict}")
     return {"calls": made, "rss": sizes, "bytes_per_million_calls": slope}

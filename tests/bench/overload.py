@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench import generator
 from bench.failure import BenchFailure
@@ -65,7 +66,7 @@ class Row:
 
     def goodput(self) -> float:
         """Answers in time per second, the median over the rounds, in units of the capacity of the round."""
-        pairs = zip(self.outcomes, self.capacities)
+        pairs = zip(self.outcomes, self.capacities, strict=True)
         return statistics.median(outcome.goodput / capacity for outcome, capacity in pairs)
 
     def goodput_beside_client(self, core_count: int) -> float:
@@ -91,7 +92,7 @@ def goodput_ratio(table: list[Row]) -> float:
     return next(row for row in table if row.load == HEADLINE).goodput() / max(row.goodput() for row in table)
 
 
-def run(options: argparse.Namespace) -> dict:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     if not 1 <= options.rows_per_call <= options.max_batch_size:
         raise BenchFailure("--rows-per-call must be at least 1 and not above --max-batch-size")
     with ExitStack() as stack:
@@ -105,6 +106,7 @@ def run(options: argparse.Namespace) -> dict:
         others = OtherLoad([server])
         load = Generator(options, server, calls)
         alone = load.run(Load(options.seconds, in_flight=1)).require_all_answered()
+        assert alone.ok_us is not None
         unloaded_ms = alone.ok_us["p50"] / 1000
         deadline_ms = math.ceil(DEADLINE_IN_UNLOADED_LATENCIES * unloaded_ms)
         print(
@@ -179,7 +181,7 @@ def print_table(table: list[Row], core_count: int) -> None:
         )
 
 
-def as_json(row: Row, core_count: int) -> dict:
+def as_json(row: Row, core_count: int) -> dict[str, Any]:
     return {
         "load": row.load,
         "goodput_of_capacity": row.goodput(),

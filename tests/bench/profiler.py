@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from bench.contestants import WARM_UP_SECONDS, Contestant
 from bench.failure import BenchFailure
@@ -19,13 +20,13 @@ SHOWN_FUNCTIONS = 25
 FUNCTION_WIDTH = 80
 
 
-def profile(servers: list[Contestant], point: Point, seconds: float) -> dict[str, dict]:
+def profile(servers: list[Contestant], point: Point, seconds: float) -> dict[str, dict[str, Any]]:
     """Profiles each server in turn for four times `seconds`, and prints what it finds."""
     require_perf()
     return {server.name: profile_one(server, point, 4 * seconds) for server in servers}
 
 
-def profile_one(server: Contestant, point: Point, seconds: float) -> dict:
+def profile_one(server: Contestant, point: Point, seconds: float) -> dict[str, Any]:
     print(f"\n== {server.name}, {point.in_flight} calls in flight, {point.connections} connection(s)")
     with tempfile.TemporaryDirectory(prefix="predictd-profile-") as folder:
         data = Path(folder) / "perf.data"
@@ -56,7 +57,7 @@ def under_load(server: Contestant, point: Point, seconds: float, perf: list[str]
     def watch() -> None:
         nonlocal printed
         time.sleep(WARM_UP_SECONDS)
-        done = subprocess.run(["perf", *perf, "--", "sleep", f"{seconds}"], capture_output=True, text=True)
+        done = subprocess.run(["perf", *perf, "--", "sleep", f"{seconds}"], capture_output=True, text=True, check=False)
         printed = done.stdout + done.stderr
 
     watcher = threading.Thread(target=watch)
@@ -71,8 +72,8 @@ def under_load(server: Contestant, point: Point, seconds: float, perf: list[str]
 
 def report(data: Path, sort: str) -> list[tuple[float, str]]:
     """Shares of the samples in percent, the largest first."""
-    command = ["perf", "report", "-i", data, "--stdio", "--sort", sort, "--demangle", "-w", "0,0"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = ["perf", "report", "-i", str(data), "--stdio", "--sort", sort, "--demangle", "-w", "0,0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     # Newer kernels make perf add columns that it leaves empty: a dash each.
     rows = re.findall(r"^\s*([\d.]+)%\s+(\S.*?)(?:\s+-)*\s*$", done.stdout, re.MULTILINE)
     if not rows:

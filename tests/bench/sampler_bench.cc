@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "server/generation/sampler.h"
+#include "server/sampling/sampler.h"
 
 namespace predictd {
 namespace {

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 import numpy as np
@@ -145,7 +146,9 @@ class Rounds:
 
     def medians(self, value: str) -> list[float]:
         """The median over the rounds of that field of Sample, for each server."""
-        return [statistics.median(getattr(sample, value) for sample in column) for column in zip(*self.samples)]
+        return [
+            statistics.median(getattr(sample, value) for sample in column) for column in zip(*self.samples, strict=True)
+        ]
 
 
 @contextmanager
@@ -171,7 +174,7 @@ def streamers(options: argparse.Namespace) -> Iterator[list[Streamer]]:
             server.check_last()
 
 
-def run(options: argparse.Namespace) -> dict:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     with streamers(options) as servers:
         sizes = {server.stream_bytes for server in servers}
         if len(sizes) > 1:
@@ -226,7 +229,7 @@ def print_table(table: list[Rounds]) -> None:
         print(f"{row.point.connections:5}  {row.point.in_flight:9} |{rates}         | {spread:19} |{cpu}")
 
 
-def as_json(row: Rounds) -> dict:
+def as_json(row: Rounds) -> dict[str, Any]:
     return {
         "connections": row.point.connections,
         "streams": row.point.in_flight,

@@ -1,6 +1,7 @@
 """Line plots with two logarithmic axes as SVG, with nothing but Python."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 from xml.sax.saxutils import escape
@@ -76,11 +77,11 @@ def apart(places: list[float], distance: float) -> list[float]:
             last = groups.pop()
             groups[-1] += last
     means = [fmean(group) for group in groups for _ in group]
-    moved = {i: mean + n * distance for n, (i, mean) in enumerate(zip(order, means))}
+    moved = {i: mean + n * distance for n, (i, mean) in enumerate(zip(order, means, strict=True))}
     return [moved[i] for i in range(len(places))]
 
 
-def scale(low: float, high: float, first: float, last: float):
+def scale(low: float, high: float, first: float, last: float) -> Callable[[float], float]:
     """Where a value is between two places, logarithmically."""
     span = math.log(high / low) if high > low else 1.0
     return lambda value: first + (last - first) * math.log(value / low) / span

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "server/generation/text_stream.h"
-#include "server/generation/tokenizer.h"
+#include "server/tokenizer/tokenizer.h"
 
 namespace predictd {
 namespace {
@@ -57,7 +57,7 @@ void Encode(benchmark::State& state, const Tokenizer& tokenizer, const std::stri
 void Stream(benchmark::State& state, const Tokenizer& tokenizer, const std::string& text) {
   const std::vector<int32_t> ids = tokenizer.Encode(text, {});
   for (auto _ : state) {
-    TextStream stream(tokenizer, {"\n\nUser:", "<|im_end|>", "principal"});
+    TextStream stream(tokenizer, {"\n\nUser:", "<|im_end|>", "principal"}, {});
     for (const int32_t id : ids) benchmark::DoNotOptimize(stream.Add(id));
   }
   state.SetItemsProcessed(static_cast<int64_t>(ids.size()) * state.iterations());

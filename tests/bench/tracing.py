@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.contestants import Contestant, Sample, Stage
 from bench.failure import BenchFailure
@@ -56,7 +57,7 @@ class Tally:
 
     def ratios(self, name: str) -> list[float]:
         """For each round: that server's throughput in units of the one's without an exporter."""
-        return [rate / plain for rate, plain in zip(self.rates(name), self.rates(PLAIN))]
+        return [rate / plain for rate, plain in zip(self.rates(name), self.rates(PLAIN), strict=True)]
 
     def cpu(self, name: str) -> float:
         return statistics.median(sample.cpu_us_per_call for sample in self.samples[name])
@@ -68,6 +69,7 @@ class Receiver:
     def __init__(self, process: subprocess.Popen[str], spans: Path) -> None:
         self._process = process
         self.spans = spans
+        assert process.stdout is not None
         self.port = int(process.stdout.readline() or 0)
         if self.port == 0:
             raise BenchFailure("the OTLP receiver did not start (see above)")
@@ -102,14 +104,14 @@ def require_share(name: str, traced: int, calls: int, ratio: float) -> float:
     return share
 
 
-def run(options: argparse.Namespace) -> dict:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     with ExitStack() as outer:
         folder = Path(outer.enter_context(tempfile.TemporaryDirectory(prefix="predictd-traces-")))
         collector = outer.enter_context(receiver(options, folder))
         file = folder / "file-spans.jsonl"
         ratio = f"--trace-sample-ratio={options.sample_ratio}"
         endpoint = f"--trace-endpoint=http://127.0.0.1:{collector.port}"
-        flags = {
+        flags: dict[str, list[str]] = {
             PLAIN: [],
             OTLP: ["--trace-exporter=otlp", endpoint, ratio],
             FILE: ["--trace-exporter=file", f"--trace-file={file}", ratio],
@@ -121,10 +123,10 @@ def run(options: argparse.Namespace) -> dict:
             servers = [stage.contest(server, stage.linear) for server in started]
             print(f"{machine()}; {options.rounds} rounds of {options.seconds:g} s for each server at {options.point}")
             others = OtherLoad([contestant.server for contestant in servers])
-            before, started = cpu_seconds(collector.pid), time.monotonic()
+            before, began = cpu_seconds(collector.pid), time.monotonic()
             tally = measure(servers, options)
             receiver_seconds = cpu_seconds(collector.pid) - before
-            busy_elsewhere = max(0.0, others.cores() - receiver_seconds / (time.monotonic() - started))
+            busy_elsewhere = max(0.0, others.cores() - receiver_seconds / (time.monotonic() - began))
             for server in servers:
                 server.check_last()
             calls = {server.name: server.calls for server in servers}

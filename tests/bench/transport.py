@@ -7,13 +7,17 @@ import argparse
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from bench import profiler
 from bench.contestants import Contestant, Sample, contestants
 from bench.load import Point
 from bench.machine import OtherLoad, machine, print_other_load
 from bench.predictd import add_flags_argument
+
+Number = TypeVar("Number", int, float)
 
 ROUNDS = 9
 SECONDS = 0.8
@@ -67,14 +71,16 @@ class Rounds:
 
     def medians(self, value: str) -> list[float]:
         """The median over the rounds of that field of Sample, for each server."""
-        return [statistics.median(getattr(sample, value) for sample in column) for column in zip(*self.samples)]
+        return [
+            statistics.median(getattr(sample, value) for sample in column) for column in zip(*self.samples, strict=True)
+        ]
 
     def median_latencies(self, quantile: float) -> list[float]:
-        columns = zip(*self.samples)
+        columns = zip(*self.samples, strict=True)
         return [statistics.median(at_quantile(s.latencies_us, quantile) for s in column) for column in columns]
 
 
-def at_quantile(ordered: list[int], quantile: float) -> int:
+def at_quantile(ordered: Sequence[Number], quantile: float) -> Number:
     return ordered[min(int(quantile * len(ordered)), len(ordered) - 1)]
 
 
@@ -83,7 +89,7 @@ def turn(count: int, first: int) -> list[int]:
     return [(first + i) % count for i in range(count)]
 
 
-def run(options: argparse.Namespace) -> dict:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     with contestants(options) as servers:
         if options.profile:
             return {"benchmark": "transport", "profile": profiler.profile(servers, HEADLINE, options.seconds)}
@@ -150,8 +156,8 @@ def print_latency(table: list[Rounds]) -> None:
                 print(f"  p{quantile * 100:<30.0f}{values}   {ratio:.2f}")
 
 
-def as_json(row: Rounds) -> dict:
-    result = {
+def as_json(row: Rounds) -> dict[str, Any]:
+    result: dict[str, Any] = {
         "connections": row.point.connections,
         "in_flight": row.point.in_flight,
         "ratio": statistics.median(row.throughput_ratios()),

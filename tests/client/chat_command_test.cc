@@ -3,13 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "tests/client/flush_watcher.h"
-#include "tests/client/test_server.h"
+#include "tests/client/in_process_server.h"
 
 namespace predictd {
 namespace {
@@ -19,7 +21,7 @@ using ::testing::HasSubstr;
 using ::testing::Pair;
 using ::testing::StartsWith;
 
-// Runs a chat as main does, with strings for the terminal.
+// Runs a chat as main does, with strings in place of the terminal.
 class ChatCommandTest : public ::testing::Test {
  protected:
   int Chat(const std::string& lines, const ChatArguments& arguments = {.generation = {.model = "echo"}},
@@ -34,7 +36,7 @@ class ChatCommandTest : public ::testing::Test {
     return RunChat(context, arguments, {.in = in, .is_terminal = is_terminal}, interrupts_);
   }
 
-  // Roles and contents of the last question's conversation.
+  // The roles and contents of the last question's conversation.
   std::vector<std::pair<std::string, std::string>> Asked() {
     const v1::PredictStreamRequest request = server_.last_stream();
     std::vector<std::pair<std::string, std::string>> messages;
@@ -134,7 +136,7 @@ TEST_F(ChatCommandTest, APersonMayGoOnAfterAFailedCall) {
 TEST_F(ChatCommandTest, APersonIsGreetedAndPrompted) {
   EXPECT_EQ(Chat("/help\nhello\n", {.generation = {.model = "echo"}}, /*is_terminal=*/true), 0);
   EXPECT_EQ(out_.str(), "hello\n");
-  EXPECT_THAT(err_.str(), StartsWith("echo: Repeats what it hears.\nCtrl-C stops an answer"));
+  EXPECT_THAT(err_.str(), StartsWith("echo: Repeats what it hears.\nCtrl-C stops an answer or clears the line"));
   EXPECT_THAT(err_.str(), HasSubstr("> /reset "));
   EXPECT_THAT(err_.str(), ::testing::EndsWith("finished: stop\n> \n"));
 }
@@ -142,6 +144,63 @@ TEST_F(ChatCommandTest, APersonIsGreetedAndPrompted) {
 TEST_F(ChatCommandTest, AnUnknownModelIsToldBeforeAnythingIsTyped) {
   EXPECT_EQ(Chat("a\n", {.generation = {.model = "unknown"}}, /*is_terminal=*/true), 15);
   EXPECT_EQ(err_.str(), "predictctl: NOT_FOUND: no model 'unknown', only 'double'\n");
+}
+
+// A question, or an answer to it, of so many words.
+std::string Words(int count) {
+  std::string words = "word";
+  for (int i = 1; i < count; ++i) words += " word";
+  return words;
+}
+
+TEST_F(ChatCommandTest, AtTheLimitOfTheContextTheOldestTurnsAreForgotten) {
+  // Each turn has 12 words, and the context 40.
+  const std::string six = Words(6);
+  EXPECT_EQ(Chat("a " + Words(5) + "\nb " + Words(5) + "\nc " + Words(5) + "\n" + six + "\n",
+                 {.generation = {.model = "echo", .system = "s"}}),
+            0);
+  EXPECT_THAT(Asked(), ElementsAre(Pair("system", "s"), Pair("user", "c " + Words(5)),
+                                   Pair("assistant", "c " + Words(5)), Pair("user", six)));
+  EXPECT_THAT(err_.str(), HasSubstr("predictctl: the conversation is too long for the model: forgot the oldest 2 "
+                                    "questions and their answers\nprompt 12"));
+  const std::string told = err_.str();
+  EXPECT_EQ(std::count(told.begin(), told.end(), '\n'), 5) << told;
+  EXPECT_THAT(out_.str(), ::testing::EndsWith(six + "\n"));
+}
+
+TEST_F(ChatCommandTest, WhatIsForgottenStaysForgotten) {
+  EXPECT_EQ(Chat("first " + Words(17) + "\nsecond " + Words(5) + "\nlast\n"), 0);
+  EXPECT_THAT(err_.str(), HasSubstr("forgot the oldest 1 question and its answer\n"));
+  EXPECT_THAT(Asked(), ElementsAre(Pair("user", "second " + Words(5)), Pair("assistant", "second " + Words(5)),
+                                   Pair("user", "last")));
+}
+
+TEST_F(ChatCommandTest, AQuestionThatIsTooLongByItselfForgetsNothing) {
+  EXPECT_EQ(Chat("a\n" + Words(41) + "\nb\n", {.generation = {.model = "echo"}}, /*is_terminal=*/true), 0);
+  EXPECT_THAT(err_.str(), HasSubstr("INVALID_ARGUMENT: predict.generation.prompt: expected 1 to 40 tokens"));
+  EXPECT_THAT(err_.str(), ::testing::Not(HasSubstr("forgot")));
+  EXPECT_THAT(Asked(), ElementsAre(Pair("user", "a"), Pair("assistant", "a"), Pair("user", "b")));
+}
+
+TEST_F(ChatCommandTest, JsonHasNoTraceOfAttemptsThatDidNotFit) {
+  common_.json = true;
+  EXPECT_EQ(Chat(Words(18) + "\n" + Words(6) + "\n"), 0);
+  std::istringstream lines(out_.str());
+  int ends = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (absl::StartsWith(line, "{\"end\"")) {
+      ++ends;
+      EXPECT_THAT(line, HasSubstr("\"OK\""));
+    }
+  }
+  EXPECT_EQ(ends, 2);
+  EXPECT_THAT(err_.str(), HasSubstr("forgot"));
+}
+
+TEST_F(ChatCommandTest, LinesThatAreTooLongAreLocalErrors) {
+  common_.max_message_bytes = 10;
+  EXPECT_EQ(Chat("12345678901\n"), 2);
+  EXPECT_EQ(err_.str(), "predictctl: this line is longer than 10 bytes (--max-message-bytes)\n");
 }
 
 TEST_F(ChatCommandTest, LinesThatCannotBeSentAreLocalErrors) {

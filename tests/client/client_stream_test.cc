@@ -3,9 +3,11 @@
 
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "client/client.h"
 #include "client/tensor_builder.h"
-#include "tests/client/test_server.h"
+#include "tests/client/in_process_server.h"
+#include "tests/client/relay.h"
 
 namespace predictd {
 namespace {
@@ -17,7 +19,7 @@ ErrorDetails ErrorOf(const CallInfo& info) {
   return info.error.value_or(ErrorDetails());
 }
 
-// Five rows.
+// A request with five rows.
 v1::PredictStreamRequest RequestFor(const std::string& model) {
   v1::PredictStreamRequest request;
   request.mutable_predict()->set_model_name(model);
@@ -114,6 +116,37 @@ TEST_F(ClientStreamTest, StreamOutlivesItsClient) {
 TEST_F(ClientStreamTest, MetadataThatCannotBeSentIsRefusedBeforeTheCall) {
   EXPECT_TRUE(absl::IsInvalidArgument(
       client_->PredictStream(RequestFor("double"), {.metadata = {{"grpc-timeout", "1S"}}}).status()));
+}
+
+TEST_F(ClientStreamTest, AServerThatFallsSilentIsFoundHoweverLongTheStreamHasBeenQuiet) {
+  Relay relay(server_.address());
+  const std::unique_ptr<Client> client = *Client::Create({.address = relay.address(),
+                                                          .keepalive_interval = absl::Milliseconds(20),
+                                                          .keepalive_timeout = absl::Seconds(1)});
+  const std::unique_ptr<PredictionStream> stream = *client->PredictStream(RequestFor("waits"));
+  v1::PredictStreamResponse event;
+  ASSERT_TRUE(stream->Next(&event));
+  ASSERT_TRUE(stream->Next(&event));
+  // gRPC's default would be two pings.
+  ASSERT_TRUE(relay.WaitForPings(4, absl::Seconds(20)));
+  relay.Freeze();
+  EXPECT_FALSE(stream->Next(&event));
+  const absl::Status status = stream->Finish();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+}
+
+TEST_F(ClientStreamTest, ARequestAboveTheLimitIsNotSent) {
+  const v1::PredictStreamRequest request = RequestFor("double");
+  const auto bytes = static_cast<std::int64_t>(request.ByteSizeLong());
+  const auto start = [&](std::int64_t limit) {
+    const auto client = *Client::Create({.address = server_.address(), .max_send_bytes = limit});
+    return client->PredictStream(request).status();
+  };
+  EXPECT_TRUE(start(bytes).ok());
+  const absl::Status status = start(bytes - 1);
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_EQ(status.message(),
+            absl::StrCat("the request has ", bytes, " bytes, and the client sends at most ", bytes - 1));
 }
 
 }  // namespace

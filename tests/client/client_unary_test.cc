@@ -7,7 +7,7 @@
 #include "absl/time/clock.h"
 #include "client/client.h"
 #include "client/tensor_builder.h"
-#include "tests/client/test_server.h"
+#include "tests/client/in_process_server.h"
 
 namespace predictd {
 namespace {
@@ -194,6 +194,14 @@ TEST(ClientTest, ImpossibleOptionsAreRefusedByName) {
   EXPECT_THAT(message_of({.max_send_bytes = std::int64_t{1} << 31}), HasSubstr("max_send_bytes"));
   EXPECT_THAT(message_of({.keepalive_interval = absl::ZeroDuration()}), HasSubstr("keepalive_interval"));
   EXPECT_THAT(message_of({.keepalive_timeout = absl::ZeroDuration()}), HasSubstr("keepalive_timeout"));
+}
+
+TEST_F(ClientUnaryTest, ARequestAboveTheLimitIsNotSent) {
+  const absl::StatusOr<v1::PredictResponse> response =
+      MakeClient({.max_send_bytes = 16})->Predict(RequestFor("double"));
+  EXPECT_TRUE(absl::IsResourceExhausted(response.status())) << response.status();
+  EXPECT_THAT(std::string(response.status().message()), HasSubstr("the client sends at most 16"));
+  EXPECT_TRUE(server_.last_metadata().empty());
 }
 
 }  // namespace

@@ -1,20 +1,24 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <sstream>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "client/predictctl/command_context.h"
+#include "client/predictctl/generate_command.h"
 #include "client/predictctl/inputs.h"
 #include "client/predictctl/models_command.h"
 #include "client/predictctl/npy.h"
 #include "client/predictctl/predict_command.h"
 #include "client/predictctl/stream_command.h"
+#include "client/predictctl/stream_printer.h"
 #include "client/tensor_builder.h"
 #include "tests/client/flush_watcher.h"
-#include "tests/client/test_server.h"
+#include "tests/client/in_process_server.h"
 
 namespace predictd {
 namespace {
@@ -22,7 +26,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// Runs commands as main does, with strings for the terminal.
+// Runs commands as main does, with strings in place of the terminal.
 class CommandsTest : public ::testing::Test {
  protected:
   CommandContext Context() {
@@ -63,7 +67,9 @@ TEST_F(CommandsTest, ModelsPrintsATable) {
   EXPECT_EQ(Printed(),
             "NAME    KIND       VERSIONS           INPUTS        OUTPUTS\n"
             "double  tensor     3 ready, 2 failed  x FP32[-1,2]  y FP32[-1,2]\n"
-            "echo    generator  1 ready            prompt, chat  text\n");
+            "echo    generator  1 ready            prompt, chat  text\n"
+            "\n"
+            "double 2 failed: cannot be loaded\n");
 }
 
 TEST_F(CommandsTest, ModelsPrintsOneInDetail) {
@@ -72,9 +78,10 @@ TEST_F(CommandsTest, ModelsPrintsOneInDetail) {
             "double: Doubles its input.\n"
             "tensor model, batched: the first dimension counts rows, at most 4 in a request\n"
             "versions\n"
-            "  VERSION  STATE   BACKEND      REASON\n"
+            "  VERSION  STATE   BACKEND\n"
             "  3        ready   torchscript\n"
-            "  2        failed  aotinductor  cannot be loaded\n"
+            "  2        failed  aotinductor\n"
+            "  2 failed: cannot be loaded\n"
             "inputs\n"
             "  NAME  TYPE\n"
             "  x     FP32[-1,2]\n"
@@ -93,7 +100,7 @@ TEST_F(CommandsTest, ModelsPrintsAGeneratorInDetail) {
             "at most 16 answers at the same time\n"
             "vocabulary of 49152 tokens\n"
             "versions\n"
-            "  VERSION  STATE  BACKEND      REASON\n"
+            "  VERSION  STATE  BACKEND\n"
             "  1        ready  torchscript\n");
 }
 
@@ -103,6 +110,38 @@ TEST_F(CommandsTest, ModelsPrintsJson) {
   const nlohmann::json document = nlohmann::json::parse(out_.str());
   EXPECT_EQ(document["response"]["models"][0]["max_batch_size"], "4");
   EXPECT_TRUE(document["timings"].contains("round_trip_ms"));
+}
+
+TEST_F(CommandsTest, GeneratorsAreToldFromModelsOfTensors) {
+  EXPECT_EQ(Predict({.model = "echo"}), 19);
+  EXPECT_EQ(err_.str(),
+            "predictctl: FAILED_PRECONDITION: model 'echo' generates text: it has no inputs and outputs\n"
+            "  hint: it is a generator: predictctl generate echo PROMPT, or predictctl chat echo\n");
+  err_.str("");
+  EXPECT_EQ(RunGenerate(Context(), {.generation = {.model = "double"}}, "text"), 19);
+  EXPECT_THAT(err_.str(), HasSubstr("  hint: it takes tensors: predictctl predict double --input NAME=...\n"));
+}
+
+TEST_F(CommandsTest, LongVectorsAreCutUnlessAllIsAskedFor) {
+  std::string values = "[";
+  for (int i = 0; i < 300; ++i) absl::StrAppend(&values, i == 0 ? "" : ", ", "[1, ", i, "]");
+  values += "]";
+  EXPECT_EQ(Predict({.model = "double"}, values), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("y FP32[300,2], of which --full prints all\n[[  2,   0],\n"));
+  EXPECT_THAT(out_.str(), HasSubstr("\n ...,\n"));
+  out_.str("");
+  EXPECT_EQ(Predict({.model = "double", .full = true}, values), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("y FP32[300,2]\n[[  2,   0],\n"));
+  EXPECT_EQ(out_.str().find("..."), std::string::npos);
+}
+
+TEST_F(CommandsTest, AnErrorIsNotSaidTwiceOnATerminal) {
+  common_.json = true;
+  CommandContext terminal{
+      .client = *client_, .arguments = common_, .control = control_, .out = out_, .err = err_, .out_is_terminal = true};
+  EXPECT_EQ(RunPredict(terminal, {.model = "busy"}, Inputs("[[1, 2]]")), 18);
+  EXPECT_THAT(out_.str(), HasSubstr("the queue is full"));
+  EXPECT_EQ(err_.str(), "");
 }
 
 TEST_F(CommandsTest, UnknownModelHasItsExitStatus) {
@@ -225,10 +264,73 @@ TEST_F(CommandsTest, StreamSavesTheRowsInOrder) {
   EXPECT_THAT(*TensorValues<float>(std::get<v1::Tensor>(saved[0].value)), ElementsAre(2, 4, 6, -8, 10, 12));
 }
 
+TEST_F(CommandsTest, StreamCutsWhatIsLargerThanTheServerTakes) {
+  // A row has 8 bytes, and the model takes 1100.
+  std::string values = "[";
+  for (int i = 0; i < 400; ++i) absl::StrAppend(&values, i == 0 ? "" : ", ", "[", i, ", 1]");
+  values += "]";
+  const std::string path = ::testing::TempDir() + "predictctl_cut.npy";
+  EXPECT_EQ(Stream({.predict = {.model = "small", .request_id = "r", .files = {{"", path}}}, .chunk_rows = 4}, values),
+            0);
+  EXPECT_THAT(Printed(),
+              ::testing::StartsWith("small version 3, request r: 400 rows, in several requests\nrows 0:4\n"));
+  EXPECT_THAT(Printed(), ::testing::EndsWith("\n400 of 400 rows answered\nround trip T\n"));
+  EXPECT_THAT(Printed(), HasSubstr("\nrows 396:400\n"));
+  EXPECT_EQ(server_.streams(), 4);
+  EXPECT_EQ(server_.last_stream().predict().model_version(), 3) << "all parts are for the version of the first one";
+  const std::vector<Input> saved = *ReadInputs({"@" + path}, {}, stdin_);
+  const std::vector<float> all = *TensorValues<float>(std::get<v1::Tensor>(saved[0].value));
+  ASSERT_EQ(all.size(), 800);
+  for (std::size_t i = 0; i < 400; ++i) EXPECT_EQ(all[2 * i], 2 * i);
+}
+
+TEST_F(CommandsTest, StreamCutsWhatIsLargerThanWeMaySend) {
+  common_.json = true;
+  common_.max_message_bytes = 1000;
+  const PredictArguments predict{.model = "double", .encoding = Encoding::kTyped};
+  std::string values = "[";
+  for (int i = 0; i < 400; ++i) absl::StrAppend(&values, i == 0 ? "" : ", ", "[1, ", i % 100 == 99 ? -1 : 1, "]");
+  values += "]";
+  EXPECT_EQ(Stream({.predict = predict, .chunk_rows = 1, .per_item_errors = true}, values), 3);
+  const std::vector<nlohmann::json> lines = PrintedLines();
+  ASSERT_EQ(lines.size(), 403);
+  EXPECT_EQ(lines[0]["start"]["total_rows"], "400");
+  EXPECT_FALSE(lines[0]["start"].contains("total_chunks"));
+  for (int i = 1; i < 400; ++i) EXPECT_EQ(lines[i + 1]["rows"]["first_row"], std::to_string(i));
+  EXPECT_EQ(lines[401]["summary"]["rows_ok"], "396");
+  EXPECT_EQ(lines[401]["summary"]["rows_failed"], "4");
+  EXPECT_EQ(lines[402]["end"]["code"], "OK");
+}
+
 TEST_F(CommandsTest, StreamDoesNotSaveAPart) {
   const PredictArguments predict{.model = "double", .files = {{"", ::testing::TempDir() + "predictctl_part.npy"}}};
   EXPECT_EQ(Stream({.predict = predict, .chunk_rows = 1, .per_item_errors = true}), 2);
   EXPECT_THAT(err_.str(), HasSubstr("nothing was saved: outputs came for 2 of 3 rows"));
+}
+
+TEST_F(CommandsTest, RowsThatWereNotAskedForAreRefused) {
+  const std::pair<std::int64_t, std::int64_t> kWrong[] = {
+      {0, -1},
+      {-1, 1},
+      {0, std::numeric_limits<std::int64_t>::max()},
+      {std::numeric_limits<std::int64_t>::max(), 1},
+      {std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::max()},
+      {3, 1},
+  };
+  StreamArguments arguments;
+  for (const auto& [first_row, row_count] : kWrong) {
+    const CommandContext context = Context();
+    StreamPrinter printer(context, arguments);
+    printer.OnPart({});
+    v1::PredictStreamResponse event;
+    event.mutable_start()->set_total_rows(3);
+    ASSERT_TRUE(printer.OnEvent(event).ok());
+    event.mutable_rows()->set_first_row(first_row);
+    event.mutable_rows()->set_row_count(row_count);
+    const absl::Status status = printer.OnEvent(event);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << first_row << " " << row_count;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("the answer is malformed"));
+  }
 }
 
 TEST_F(CommandsTest, InterruptCancelsAStreamAfterWhatCame) {

@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
 
 namespace predictd {
 namespace {
@@ -26,6 +28,18 @@ std::vector<std::string> PiecesOf(const std::string& text) {
     pieces.push_back(absl::StrCat(pieces.empty() ? "" : " ", word));
   }
   return pieces;
+}
+
+grpc::Status WrongField(const std::string& field, const std::string& description) {
+  google::rpc::BadRequest bad_request;
+  auto* violation = bad_request.add_field_violations();
+  violation->set_field(absl::StrCat("predict.generation.", field));
+  violation->set_description(description);
+  google::rpc::Status status;
+  status.set_code(static_cast<int>(grpc::StatusCode::INVALID_ARGUMENT));
+  status.set_message(absl::StrCat(violation->field(), ": ", description));
+  status.add_details()->PackFrom(bad_request);
+  return {grpc::StatusCode::INVALID_ARGUMENT, status.message(), status.SerializeAsString()};
 }
 
 v1::GeneratedToken TokenOf(std::size_t place, const v1::GenerationRequest& generation) {
@@ -58,6 +72,20 @@ v1::Model FakeGeneratorModel() {
   return model;
 }
 
+grpc::Status CheckGeneration(const v1::PredictStreamRequest& request) {
+  const v1::GenerationRequest& generation = request.predict().generation();
+  if (generation.has_n() && (generation.n() < 1 || generation.n() > 16)) {
+    return WrongField("n", absl::StrCat("expected 1 to 16, got ", generation.n()));
+  }
+  std::size_t words = 0;
+  for (const v1::ChatMessage& message : generation.chat().messages()) words += PiecesOf(message.content()).size();
+  if (words > kFakeContext) {
+    return WrongField("prompt",
+                      absl::StrCat("expected 1 to ", kFakeContext, " tokens, got at least ", kFakeContext + 1));
+  }
+  return grpc::Status::OK;
+}
+
 std::vector<v1::PredictStreamResponse> FakeGeneration(const v1::PredictStreamRequest& request) {
   const v1::GenerationRequest& generation = request.predict().generation();
   std::vector<std::string> pieces = PiecesOf(QuestionOf(generation));
@@ -85,7 +113,7 @@ std::vector<v1::PredictStreamResponse> FakeGeneration(const v1::PredictStreamReq
   usage.set_prompt_tokens(12);
   usage.set_cached_prompt_tokens(8);
   usage.set_generated_tokens(static_cast<std::int64_t>(pieces.size()) * answers);
-  usage.set_time_to_first_token_seconds(0.12);
+  usage.mutable_time_to_first_token()->set_nanos(120'000'000);
   usage.set_tokens_per_second(83.06);
   return events;
 }

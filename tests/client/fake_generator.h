@@ -2,6 +2,8 @@
 #ifndef PREDICTD_TESTS_CLIENT_FAKE_GENERATOR_H_
 #define PREDICTD_TESTS_CLIENT_FAKE_GENERATOR_H_
 
+#include <grpcpp/support/status.h>
+
 #include <vector>
 
 #include "predictd/v1/model_service.pb.h"
@@ -9,16 +11,22 @@
 
 namespace predictd {
 
-// How the test server describes it.
+inline constexpr int kFakeContext = 40;
+
+// The test server's description of the generator.
 v1::Model FakeGeneratorModel();
 
-// All events of its stream. Its answer is what it was asked (the text, or the last message), a word in each piece and a
-// token in each word, up to max_tokens of them; the pieces of n answers come by turns. An answer with another index
-// than 0 says so in front. Log probabilities are -0.5 for each token, and less by 1 for each alternative. The usage
-// says that 12 prompt tokens were given, 8 of them cached.
+// INVALID_ARGUMENT, with the words of the real server, for a number of answers that is not 1 to 16, and for a chat of
+// more than kFakeContext words.
+grpc::Status CheckGeneration(const v1::PredictStreamRequest& request);
+
+// All events of its stream. It answers with what it was asked (the text, or the last message), with one word in each
+// piece and one token in each word, up to max_tokens of them; the pieces of n answers alternate. An answer whose index
+// is not 0 begins with its index. Log probabilities are -0.5 for each token, and less by 1 for each alternative. The
+// usage says that there were 12 prompt tokens, 8 of them cached.
 std::vector<v1::PredictStreamResponse> FakeGeneration(const v1::PredictStreamRequest& request);
 
-// Whether a question ends in "...": then the last word does not come, nor anything after it.
+// Whether a question ends in "...": then the last word never comes, nor anything after it.
 bool NeverEnds(const v1::PredictStreamRequest& request);
 
 }  // namespace predictd

@@ -8,7 +8,7 @@
 
 namespace predictd {
 
-// Tells when its text has been flushed so many times. The thread that prints owns it.
+// Notifies when its text has been flushed the given number of times. Owned by the thread that prints.
 class FlushWatcher : public std::stringbuf {
  public:
   explicit FlushWatcher(int flushes) : flushes_left_(flushes) {}

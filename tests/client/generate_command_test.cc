@@ -3,12 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
 
 #include "tests/client/flush_watcher.h"
-#include "tests/client/test_server.h"
+#include "tests/client/in_process_server.h"
 
 namespace predictd {
 namespace {
@@ -73,6 +74,30 @@ TEST_F(GenerateCommandTest, AChatHasTheSystemMessageFirst) {
             "messages { role: \"system\" content: \"Be brief.\" } messages { role: \"user\" content: \"hello\" }");
 }
 
+TEST_F(GenerateCommandTest, VariablesOfTheTemplateGoWithTheChat) {
+  const std::vector<std::string> variables = {"thinking=false", "level=\"high\"", "list=[1, null, 2.5]",
+                                              "dict={\"a\": {}}", "thinking=true"};
+  EXPECT_EQ(Generate({.generation = {.model = "echo", .template_arguments = variables}}, "hello"), 0);
+  const v1::Chat chat = server_.last_stream().predict().generation().chat();
+  EXPECT_EQ(chat.messages_size(), 1) << "the prompt is a question in a chat";
+  const auto& fields = chat.template_arguments();
+  EXPECT_EQ(fields.size(), 4);
+  EXPECT_TRUE(fields.at("thinking").bool_value());
+  EXPECT_EQ(fields.at("level").string_value(), "high");
+  EXPECT_EQ(fields.at("list").ShortDebugString(),
+            "list_value { values { int64_value: 1 } values { } values { double_value: 2.5 } }");
+  EXPECT_EQ(fields.at("dict").ShortDebugString(), "dict_value { entries { key: \"a\" value { dict_value { } } } }");
+}
+
+TEST_F(GenerateCommandTest, AVariableThatIsNoJsonIsNamed) {
+  for (const std::string wrong : {"thinking", "=1", "level=high", "level=", "level={", "level=\"a"}) {
+    err_.str("");
+    EXPECT_EQ(Generate({.generation = {.model = "echo", .template_arguments = {wrong}}}, "hello"), 2) << wrong;
+    EXPECT_THAT(err_.str(), HasSubstr("--template-arg: expected NAME=JSON")) << wrong;
+    EXPECT_THAT(err_.str(), HasSubstr("got '" + wrong + "'"));
+  }
+}
+
 TEST_F(GenerateCommandTest, SeveralAnswersArePrintedOneAfterTheOther) {
   EXPECT_EQ(Generate({.generation = {.model = "echo", .max_tokens = 2, .n = 3}}, "a b c"), 0);
   EXPECT_EQ(out_.str(),
@@ -81,6 +106,21 @@ TEST_F(GenerateCommandTest, SeveralAnswersArePrintedOneAfterTheOther) {
             "--- answer 3 of 3 ---\n2 a b\n");
   EXPECT_THAT(err_.str(), HasSubstr("6 generated"));
   EXPECT_THAT(err_.str(), HasSubstr("finished: length, length, length\n"));
+}
+
+TEST_F(GenerateCommandTest, NoRoomIsMadeForMoreAnswersThanTheServerGives) {
+  for (const std::int32_t n : {std::numeric_limits<std::int32_t>::min(), -1, 0, 17, 2'000'000'000}) {
+    EXPECT_EQ(Generate({.generation = {.model = "echo", .n = n}}, "a"), 13) << n;
+    EXPECT_THAT(err_.str(), HasSubstr("generation.n: expected 1 to 16"));
+    EXPECT_EQ(server_.last_stream().predict().generation().n(), n);
+  }
+}
+
+TEST_F(GenerateCommandTest, AVariableThatIsNestedTooDeepIsRefused) {
+  const std::string deep = "list=" + std::string(200'000, '[') + std::string(200'000, ']');
+  EXPECT_EQ(Generate({.generation = {.model = "echo", .template_arguments = {deep}}}, "hello"), 2);
+  EXPECT_THAT(err_.str(), ::testing::EndsWith("...': nested deeper than 64\n"));
+  EXPECT_LT(err_.str().size(), 250);
 }
 
 TEST_F(GenerateCommandTest, LogprobsFollowTheText) {

@@ -132,10 +132,14 @@ TEST_F(GenerationArgumentsTest, SystemMessageMayBeEmpty) {
   EXPECT_TRUE(Command<GenerateArguments>({"generate", "m", "p", "--chat"}).chat);
 }
 
-TEST_F(GenerationArgumentsTest, ThereIsNoDeadlineUnlessItIsGiven) {
+TEST_F(GenerationArgumentsTest, TextMayTakeLongerThanOtherAnswers) {
+  const auto deadline = [this](const std::vector<const char*>& arguments) {
+    return std::get<CommandLine>(Parse(arguments)).common.deadline;
+  };
   for (const char* command : {"generate", "chat"}) {
-    EXPECT_EQ(std::get<CommandLine>(Parse({command, "m"})).common.deadline, absl::InfiniteDuration());
-    EXPECT_EQ(std::get<CommandLine>(Parse({command, "m", "--deadline", "30s"})).common.deadline, absl::Seconds(30));
+    EXPECT_EQ(deadline({command, "m"}), absl::Minutes(10));
+    EXPECT_EQ(deadline({command, "m", "--deadline", "30s"}), absl::Seconds(30));
+    EXPECT_EQ(deadline({command, "m", "--deadline", "0"}), absl::InfiniteDuration());
   }
 }
 

@@ -10,7 +10,7 @@ TEST(GenerationReportTest, UsageIsToldInOneLine) {
   usage.set_prompt_tokens(12);
   usage.set_cached_prompt_tokens(8);
   usage.set_generated_tokens(45);
-  usage.set_time_to_first_token_seconds(0.1204);
+  usage.mutable_time_to_first_token()->set_nanos(120'400'000);
   usage.set_tokens_per_second(83.06);
   EXPECT_EQ(
       UsageText(usage, {v1::FINISH_REASON_STOP, v1::FINISH_REASON_LENGTH}),

@@ -53,6 +53,19 @@ TEST(HalfFloatTest, HalvesRoundToNearestEven) {
   EXPECT_EQ(ToHalf(std::nextafter(std::ldexp(1.0F, -14), 0.0F)).bits, 0x0400);
 }
 
+TEST(HalfFloatTest, DoublesAreRoundedOnce) {
+  // A float between would round these to the middle of two halves, and the middle to the even one.
+  EXPECT_EQ(ToHalf(1 + std::ldexp(1.0, -11) + std::ldexp(1.0, -40)).bits, 0x3c01);
+  EXPECT_EQ(ToHalf(std::nextafter(65520.0, 0.0)).bits, 0x7bff);
+  EXPECT_EQ(ToHalf(std::nextafter(std::ldexp(1.0, -25), 1.0)).bits, 1);
+  EXPECT_EQ(ToHalf(std::ldexp(1.0, -25)).bits, 0);
+  EXPECT_EQ(ToHalf(std::numeric_limits<double>::denorm_min()).bits, 0);
+  EXPECT_EQ(ToBFloat16(1 + std::ldexp(1.0, -8) + std::ldexp(1.0, -40)).bits, 0x3f81);
+  EXPECT_EQ(ToBFloat16(std::ldexp(1.0, -133)).bits, 1) << "the least one";
+  EXPECT_EQ(ToBFloat16(std::ldexp(1.0, -134)).bits, 0);
+  EXPECT_EQ(ToBFloat16(std::nextafter(std::ldexp(1.0, -134), 1.0)).bits, 1);
+}
+
 TEST(HalfFloatTest, ValuesBeyondTheRangeBecomeInfinity) {
   EXPECT_EQ(ToHalf(65519).bits, 0x7bff);
   EXPECT_EQ(ToHalf(65520).bits, 0x7c00);

@@ -53,6 +53,32 @@ TEST_F(InputsTest, NamesAreToldFromSources) {
   EXPECT_EQ(ReadSpec("x=@-")->front().name, "x");
 }
 
+TEST_F(InputsTest, ADashIsStandardInputAndIsReadOnce) {
+  for (const auto& [spec, name] : {std::pair("-", ""), std::pair("x=-", "x"), std::pair("@-", "")}) {
+    stdin_.clear();
+    stdin_.str("[9]");
+    EXPECT_EQ(ReadSpec(spec)->front().name, name);
+  }
+  stdin_.clear();
+  stdin_.str("[9]");
+  EXPECT_EQ(ReadInputs({"x=-", "y=-"}, {}, stdin_).status().message(), "--input y=-: standard input was already read");
+  stdin_.clear();
+  stdin_.str("[9]");
+  EXPECT_EQ(ReadInputs({"x=-"}, {"-"}, stdin_).status().message(), "--json-input -: standard input was already read");
+}
+
+TEST_F(InputsTest, ArraysAreCastToTheTypeOfTheSignature) {
+  const std::string path = Write("cast.npy", *FormatNpy(*MakeTensor<double>("", {2, 1}, {1, 2})));
+  const v1::Model model = ModelWith({{"x", v1::DATA_TYPE_INT64}});
+  const std::vector<v1::Tensor> tensors = *ResolveInputs(*ReadSpec("@" + path), model, RowRange{1, 2}, /*cast=*/true);
+  EXPECT_THAT(*TensorValues<std::int64_t>(tensors[0]), ElementsAre(2));
+  const std::string wrong = Write("wrong.npy", *FormatNpy(*MakeTensor<double>("", {2, 1}, {1, 2.5})));
+  EXPECT_EQ(ResolveInputs(*ReadSpec("x=@" + wrong), model, std::nullopt, true).status().message(),
+            "input 'x': at [1][0]: INT64 cannot hold 2.5");
+  EXPECT_THAT(std::string(ResolveInputs(*ReadSpec("z=@" + path), model, std::nullopt, true).status().message()),
+              HasSubstr("no input 'z'"));
+}
+
 TEST_F(InputsTest, ArraysKeepTheirTypeAndNeedNoSignature) {
   const std::string path = Write("array.npy", *FormatNpy(*MakeTensor<double>("", {2, 1}, {1, 2})));
   const absl::StatusOr<std::vector<Input>> inputs = ReadSpec("x=@" + path);
@@ -106,12 +132,25 @@ TEST_F(InputsTest, ErrorsNameTheInput) {
 }
 
 TEST_F(InputsTest, WhatCannotBeReadIsNamed) {
-  EXPECT_THAT(MessageForSpec("x=@/nonexistent/a.npy"), HasSubstr("cannot read '/nonexistent/a.npy': No such file"));
+  EXPECT_THAT(MessageForSpec("x=@/nonexistent/a.npy"),
+              HasSubstr("x=@/nonexistent/a.npy: cannot be read: No such file"));
   EXPECT_THAT(MessageForSpec("x=@" + ::testing::TempDir()), HasSubstr("Is a directory"));
   EXPECT_THAT(MessageForSpec("x=@" + Write("text.npy", "[1]")), HasSubstr("not an .npy file"));
   EXPECT_THAT(MessageForSpec("x=[1"), HasSubstr("--input x=[1: not JSON"));
   EXPECT_THAT(MessageForSpec("nonsense"), HasSubstr("not JSON"));
   EXPECT_THAT(MessageForSpec(""), HasSubstr("not JSON"));
+  EXPECT_EQ(MessageForSpec("x=[1,"),
+            "--input x=[1,: not JSON: parse error at line 1, column 4: syntax error while parsing value - unexpected "
+            "end of input; expected '[', '{', or a literal");
+  EXPECT_THAT(MessageForSpec("x=a.npy"), HasSubstr("a file is written @a.npy"));
+  EXPECT_THAT(MessageForSpec("x=@" + Write("a.npz", std::string("PK\x03\x04\0\0", 6))),
+              HasSubstr("zip archive, as .npz"));
+  EXPECT_THAT(MessageForSpec("x=@" + Write("b.npy", std::string("PK\x03\x04\0\0", 6))),
+              HasSubstr("zip archive, as .npz"));
+  EXPECT_THAT(MessageForSpec("x=@" + Write("a.png", "\x89PNG\r\n")), HasSubstr("a PNG image"));
+  EXPECT_THAT(MessageForSpec("x=@" + Write("a.bin", std::string("\1\2\0", 3))),
+              HasSubstr("neither an .npy file nor JSON"));
+  EXPECT_THAT(MessageForSpec("x=@" + Write("empty.npy", "")), HasSubstr("there is nothing in it"));
   stdin_.str("[1]");
   EXPECT_THAT(std::string(ReadInputs({}, {"-"}, stdin_).status().message()), HasSubstr("expected an object"));
 }

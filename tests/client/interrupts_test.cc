@@ -33,6 +33,19 @@ TEST(InterruptsTest, OnlyTheCallsThatTheyAreAimedAtAreCancelled) {
   EXPECT_FALSE(interrupts.Interrupt());
 }
 
+TEST(InterruptsTest, AtAPromptTheyClearTheLine) {
+  Interrupts interrupts;
+  int cleared = 0;
+  interrupts.AimAtPrompt([&cleared] { ++cleared; });
+  EXPECT_TRUE(interrupts.Interrupt());
+  EXPECT_TRUE(interrupts.Interrupt());
+  EXPECT_EQ(cleared, 2);
+  EXPECT_FALSE(interrupts.Terminate()) << "a prompt has nothing to wait for";
+  interrupts.Aim(nullptr);
+  EXPECT_FALSE(interrupts.Interrupt());
+  EXPECT_EQ(cleared, 2);
+}
+
 TEST(InterruptsTest, TerminateIsRemembered) {
   Interrupts interrupts;
   const auto control = std::make_shared<CallControl>();

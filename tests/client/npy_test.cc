@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include "client/predictctl/cast.h"
+#include "client/predictctl/print_tensor.h"
 #include "client/tensor_builder.h"
 
 namespace predictd {
@@ -15,7 +17,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-// An .npy file of format version 1, 2 or 3 around a header and elements that are given as they are.
+// An .npy file of format version 1, 2 or 3 with the given header and elements, unchanged.
 std::string File(int version, const std::string& header, const std::string& elements) {
   std::string file = "\x93NUMPY";
   file += static_cast<char>(version);
@@ -111,6 +113,13 @@ TEST(NpyTest, ShapesThatOverflowAreRefused) {
   EXPECT_THAT(MessageFor(File(1, Header("<f4", "(-1, 2)"), kTwoFloats)), HasSubstr("'shape'"));
 }
 
+TEST(NpyTest, MoreDimensionsThanNumPyHasAreRefused) {
+  std::string extents;
+  for (int i = 0; i < 64; ++i) extents += "1,";
+  EXPECT_EQ(ParseNpy(File(2, Header("|u1", "(" + extents + ")"), "x"))->shape_size(), 64);
+  EXPECT_THAT(MessageFor(File(2, Header("|u1", "(" + extents + "1)"), "x")), HasSubstr("up to 64 extents"));
+}
+
 TEST(NpyTest, MalformedHeadersAreRefused) {
   const char* const kHeaders[] = {
       "",
@@ -162,6 +171,28 @@ TEST(NpyTest, WritesTypedTensorsAndWidensBFloat16) {
 
 TEST(NpyTest, BytesCannotBeWritten) {
   EXPECT_TRUE(absl::IsInvalidArgument(FormatNpy(*MakeBytesTensor("text", {1}, {"a"})).status()));
+}
+
+// What fuzzing has found: files that can be read, and what went wrong with them later.
+TEST(NpyTest, FilesThatFuzzersFoundCanBeUsed) {
+  const struct {
+    const char* found;
+    std::string file;
+    const char* printed;
+  } kCases[] = {
+      {"bytes of bool that are neither 0 nor 1", File(1, Header("|b1", "(3,)"), std::string("\0\1\xf7", 3)),
+       "[false,  true,  true]"},
+      {"an array without elements", File(1, Header("<f4", "(0, 1, 8, 8)"), ""), "[]"},
+  };
+  for (const auto& test : kCases) {
+    const absl::StatusOr<v1::Tensor> tensor = ParseNpy(test.file);
+    ASSERT_TRUE(tensor.ok()) << test.found;
+    EXPECT_EQ(*TensorText(*tensor, {}, {}), test.printed) << test.found;
+    v1::Tensor typed = *tensor;
+    EXPECT_TRUE(EncodeTyped(typed).ok()) << test.found;
+    EXPECT_EQ(*TensorText(*CastTensor(*tensor, v1::DATA_TYPE_BOOL), {}, {}), test.printed) << test.found;
+    EXPECT_TRUE(absl::IsInvalidArgument(CastTensor(*tensor, v1::DATA_TYPE_BYTES).status())) << test.found;
+  }
 }
 
 }  // namespace

@@ -33,6 +33,31 @@ TEST(PrintTensorTest, EveryKindOfElementIsReadable) {
   EXPECT_EQ(Text(MakeBytesTensor("x", {2}, {"a\n", "\xff"})), R"([ "a\n", "\xff"])");
 }
 
+TEST(PrintTensorTest, MoreDimensionsThanAnyTensorHasAreRefused) {
+  const auto ones = [](std::size_t rank) { return *MakeTensor<bool>("x", std::vector<std::int64_t>(rank, 1), {true}); };
+  EXPECT_EQ(Text(ones(64)), std::string(64, '[') + "true" + std::string(64, ']'));
+  EXPECT_EQ(TensorText(ones(1'000'000), {}, {}).status().message(),
+            "output 'x' has 1000000 dimensions: too many to print");
+}
+
+TEST(PrintTensorTest, StringsAreShownAsTheTextThatTheyAre) {
+  EXPECT_EQ(Text(MakeBytesTensor("x", {3}, {"Grüße", "\"\\", "a"})), R"(["Grüße",  "\"\\",     "a"])");
+  EXPECT_EQ(Text(MakeBytesTensor("x", {}, {"\x1b[2J\xc2\x9b"})), R"("\x1b[2J\u009b")") << "nothing moves the cursor";
+}
+
+TEST(PrintTensorTest, LongStringsShowTheirBeginning) {
+  EXPECT_EQ(Text(MakeBytesTensor("x", {}, {"abcdefgh"}), {.abbreviate_above = 5}), R"("abcde" and 3 bytes)");
+  EXPECT_EQ(Text(MakeBytesTensor("x", {}, {"abcd\xc3\xbc"}), {.abbreviate_above = 5}), R"("abcd" and 2 bytes)");
+  EXPECT_EQ(Text(MakeBytesTensor("x", {}, {"abcde"}), {.abbreviate_above = 5}), R"("abcde")");
+}
+
+TEST(PrintTensorTest, TellsWhatIsLeftOut) {
+  EXPECT_TRUE(IsAbbreviated({1, 384}, {}));
+  EXPECT_FALSE(IsAbbreviated({1, 384}, {.abbreviate_above = 384}));
+  EXPECT_FALSE(IsAbbreviated({2, 10}, {}));
+  EXPECT_FALSE(IsAbbreviated({7, 7, 7}, {})) << "nothing is shorter without its middle";
+}
+
 TEST(PrintTensorTest, MarksStandBesideTheirRows) {
   EXPECT_EQ(Text(MakeTensor<float>("x", {2, 2}, {1, 2, 4, 3}), {}, {1, 0}), "[[1, 2] -> 1,\n [4, 3] -> 0]");
 }

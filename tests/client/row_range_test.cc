@@ -24,33 +24,30 @@ TEST(RowRangeTest, OtherTextIsRefused) {
 }
 
 TEST(RowRangeTest, KeepsTheRowsOfNumbers) {
-  v1::Tensor tensor = *MakeTensor<std::int16_t>("x", {3, 2}, {0, 1, 10, 11, 20, 21});
-  ASSERT_TRUE(SliceRows({1, std::nullopt}, tensor).ok());
+  const v1::Tensor tensor = *RowsOf({1, std::nullopt}, *MakeTensor<std::int16_t>("x", {3, 2}, {0, 1, 10, 11, 20, 21}));
+  EXPECT_EQ(tensor.name(), "x");
   EXPECT_THAT(tensor.shape(), ElementsAre(2, 2));
   EXPECT_THAT(*TensorValues<std::int16_t>(tensor), ElementsAre(10, 11, 20, 21));
 }
 
 TEST(RowRangeTest, KeepsTheRowsOfBytes) {
-  v1::Tensor tensor = *MakeBytesTensor("x", {3, 2}, {"a", "bb", "", "dd", "e", "f"});
-  ASSERT_TRUE(SliceRows({1, 2}, tensor).ok());
+  v1::Tensor tensor = *RowsOf({1, 2}, *MakeBytesTensor("x", {3, 2}, {"a", "bb", "", "dd", "e", "f"}));
   ASSERT_TRUE(EncodeTyped(tensor).ok());
   EXPECT_THAT(tensor.bytes_values(), ElementsAre("", "dd"));
 }
 
 TEST(RowRangeTest, MayKeepNothing) {
-  v1::Tensor tensor = *MakeTensor<float>("x", {2, 1}, {1, 2});
-  ASSERT_TRUE(SliceRows({2, std::nullopt}, tensor).ok());
+  const v1::Tensor tensor = *RowsOf({2, std::nullopt}, *MakeTensor<float>("x", {2, 1}, {1, 2}));
   EXPECT_THAT(tensor.shape(), ElementsAre(0, 1));
   EXPECT_TRUE(CheckRaw(tensor).ok());
-  EXPECT_TRUE(SliceRows({0, 0}, tensor).ok());
+  EXPECT_TRUE(RowsOf({0, 0}, tensor).ok());
 }
 
 TEST(RowRangeTest, RowsThatAreNotThereAreRefused) {
-  v1::Tensor tensor = *MakeTensor<float>("x", {2}, {1, 2});
-  EXPECT_TRUE(absl::IsInvalidArgument(SliceRows({0, 3}, tensor)));
-  EXPECT_TRUE(absl::IsInvalidArgument(SliceRows({3, std::nullopt}, tensor)));
-  v1::Tensor scalar = *MakeTensor<float>("x", {}, {1});
-  EXPECT_TRUE(absl::IsInvalidArgument(SliceRows({0, 1}, scalar)));
+  const v1::Tensor tensor = *MakeTensor<float>("x", {2}, {1, 2});
+  EXPECT_TRUE(absl::IsInvalidArgument(RowsOf({0, 3}, tensor).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(RowsOf({3, std::nullopt}, tensor).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(RowsOf({0, 1}, *MakeTensor<float>("x", {}, {1})).status()));
 }
 
 }  // namespace

@@ -82,6 +82,23 @@ TEST(TensorBuilderTest, BytesHaveBothEncodings) {
   EXPECT_THAT(tensor.bytes_values(), ElementsAre("", std::string("a\0b", 3)));
 }
 
+TEST(TensorBuilderTest, TextIsReadLikeBytes) {
+  v1::Tensor tensor;
+  tensor.set_dtype(v1::DATA_TYPE_BYTES);
+  tensor.add_shape(2);
+  tensor.add_string_values("a");
+  tensor.add_string_values("Grüße");
+  ASSERT_TRUE(EncodeTyped(tensor).ok());
+  EXPECT_EQ(tensor.string_values_size(), 2) << "it is typed already";
+  ASSERT_TRUE(EncodeRaw(tensor).ok());
+  EXPECT_EQ(tensor.string_values_size(), 0);
+  EXPECT_EQ(tensor.raw(), std::string("\1\0\0\0a\7\0\0\0Grüße", 16));
+  tensor.clear_raw();
+  tensor.add_string_values("a");
+  tensor.add_bytes_values("b");
+  EXPECT_TRUE(absl::IsInvalidArgument(EncodeRaw(tensor)));
+}
+
 TEST(TensorBuilderTest, TensorsWithoutElementsAreWellFormed) {
   v1::Tensor tensor = *MakeTensor<float>("x", {0, 3}, {});
   EXPECT_TRUE(EncodeTyped(tensor).ok());
@@ -125,6 +142,15 @@ TEST(DataTypeTest, NamesAndWidths) {
   EXPECT_EQ(DataTypeName(static_cast<v1::DataType>(99)), "?");
   EXPECT_EQ(DataTypeWidth(v1::DATA_TYPE_FP64), 8);
   EXPECT_EQ(DataTypeWidth(v1::DATA_TYPE_BYTES), 0);
+}
+
+TEST(TensorValuesTest, EveryByteButZeroIsTrue) {
+  const v1::Tensor tensor = *MakeRawTensor("x", v1::DATA_TYPE_BOOL, {3}, std::string("\0\1\xf7", 3));
+  EXPECT_THAT(*TensorValues<bool>(tensor), ::testing::ElementsAre(false, true, true));
+  v1::Tensor typed = tensor;
+  ASSERT_TRUE(EncodeTyped(typed).ok());
+  ASSERT_TRUE(EncodeRaw(typed).ok());
+  EXPECT_EQ(typed.raw(), std::string("\0\1\1", 3));
 }
 
 }  // namespace

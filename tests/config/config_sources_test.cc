@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/config/parsed_config.h"
 #include "tests/fakes/temp_folder.h"
 
@@ -31,6 +33,13 @@ TEST_F(ConfigSourcesTest, OnlyTheRepositoryIsRequiredAndTheRestHasDefaults) {
   EXPECT_EQ(parsed.out + parsed.err, "");
 }
 
+TEST_F(ConfigSourcesTest, WhoChecksAModelNeedsNoRepository) {
+  const ParsedConfig parsed({"--check-model=models/digits"});
+  ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.config->check_model, "models/digits");
+  EXPECT_EQ(parsed.config->model_repository, "");
+}
+
 TEST_F(ConfigSourcesTest, EveryOptionIsReadFromFlags) {
   const ParsedConfig parsed({"--model-repository=r",
                              "--listen=0.0.0.0:1",
@@ -51,6 +60,7 @@ TEST_F(ConfigSourcesTest, EveryOptionIsReadFromFlags) {
                              "--log-level=debug",
                              "--log-format=json",
                              "--log-requests=all",
+                             "--server-timing=none",
                              "--trace-exporter=file",
                              "--trace-endpoint=http://h:1",
                              "--trace-file=t",
@@ -69,7 +79,7 @@ TEST_F(ConfigSourcesTest, EveryOptionIsReadFromFlags) {
   EXPECT_EQ(c.stream_stall_timeout, absl::Milliseconds(1500));
   EXPECT_EQ(c.drain_delay, absl::Seconds(1));
   EXPECT_EQ(c.drain_grace, absl::Seconds(2));
-  EXPECT_EQ(c.log_level + c.log_format + c.log_requests, "debugjsonall");
+  EXPECT_EQ(c.log_level + c.log_format + c.log_requests + c.server_timing, "debugjsonallnone");
   EXPECT_EQ(c.trace_exporter + c.trace_endpoint + c.trace_file, "filehttp://h:1t");
   EXPECT_EQ(c.trace_sample_ratio, 0.5);
 }
@@ -176,6 +186,27 @@ TEST_F(ConfigSourcesTest, TomlIsReadAsTomlSays) {
   EXPECT_EQ(parsed.config->trace_sample_ratio, 1);
   EXPECT_EQ(parsed.config->stream_window, 5);
   EXPECT_EQ(parsed.config->port_file, "a\\b");
+}
+
+TEST_F(ConfigSourcesTest, OperatorLibrariesAreAList) {
+  using Files = std::vector<std::string>;
+  const Files files = {"a.so", "b.so", "c.so"};
+  const ParsedConfig flags(
+      {"--model-repository=r", "--operator-library=a.so", "--unpack-dir=u", "--operator-library", "b.so:c.so"},
+      {{"PREDICTD_OPERATOR_LIBRARY", "d.so"}});
+  ASSERT_TRUE(flags.config.has_value()) << flags.err;
+  EXPECT_EQ(flags.config->operator_libraries, files);
+  EXPECT_EQ(flags.config->unpack_dir, "u");
+  const ParsedConfig variable({"--model-repository=r"}, {{"PREDICTD_OPERATOR_LIBRARY", "a.so:b.so:c.so:"}});
+  ASSERT_TRUE(variable.config.has_value()) << variable.err;
+  EXPECT_EQ(variable.config->operator_libraries, files);
+  for (const char* value : {R"(["a.so", "b.so", "c.so"])", R"("a.so:b.so:c.so")"}) {
+    const ParsedConfig file({"--model-repository=r", "--config", File(absl::StrCat("operator-library = ", value))});
+    ASSERT_TRUE(file.config.has_value()) << file.err;
+    EXPECT_EQ(file.config->operator_libraries, files);
+  }
+  const ParsedConfig wrong({"--model-repository=r", "--config", File("operator-library = [1]")});
+  EXPECT_NE(wrong.err.find("--operator-library: expected names of files"), std::string::npos) << wrong.err;
 }
 
 TEST_F(ConfigSourcesTest, DurationsBeyondACenturyAreACentury) {

@@ -86,6 +86,60 @@ INSTANTIATE_TEST_SUITE_P(
                  {"sys/fs/cgroup/memory.max", "-1\n"}},
                 kNoLimit}));
 
+class FreeMachineMemoryTest : public testing::TestWithParam<Machine> {};
+
+TEST_P(FreeMachineMemoryTest, IsTheLeastOfWhatIsLeft) {
+  const TempFolder root;
+  for (const auto& [file, content] : GetParam().files) root.Write(file, content);
+  EXPECT_EQ(FreeMachineMemory(root.path()), GetParam().memory);
+}
+
+const std::string kFourGiBFree = kEightGiB + "MemAvailable:    4194304 kB\nBuffers:          100000 kB\n";
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, FreeMachineMemoryTest,
+    testing::Values(Machine{"nothing is known", {}, kNoLimit},
+                    Machine{"no groups", {{"proc/meminfo", kFourGiBFree}}, 4096 * kMiB},
+                    Machine{"version 2, whose cache of files counts as free",
+                            {{"proc/meminfo", kFourGiBFree},
+                             {"proc/self/cgroup", "0::/a\n"},
+                             {"sys/fs/cgroup/a/memory.max", "536870912\n"},
+                             {"sys/fs/cgroup/a/memory.current", "268435456\n"},
+                             {"sys/fs/cgroup/a/memory.stat", "anon 1\nfile 134217728\ninactive_file 67108864\n"}},
+                            320 * kMiB},
+                    Machine{"version 2, others of an ancestor use most of it",
+                            {{"proc/meminfo", kFourGiBFree},
+                             {"proc/self/cgroup", "0::/a/b\n"},
+                             {"sys/fs/cgroup/a/memory.max", "536870912\n"},
+                             {"sys/fs/cgroup/a/memory.current", "469762048\n"},
+                             {"sys/fs/cgroup/a/b/memory.max", "max\n"},
+                             {"sys/fs/cgroup/a/b/memory.current", "1048576\n"}},
+                            64 * kMiB},
+                    Machine{"version 1",
+                            {{"proc/meminfo", kFourGiBFree},
+                             {"proc/self/cgroup", "4:memory:/a\n"},
+                             {"sys/fs/cgroup/memory/a/memory.limit_in_bytes", "67108864\n"},
+                             {"sys/fs/cgroup/memory/a/memory.usage_in_bytes", "50331648\n"},
+                             {"sys/fs/cgroup/memory/a/memory.stat", "cache 9\ntotal_inactive_file 16777216\n"}},
+                            32 * kMiB},
+                    Machine{"more is used than the limit allows by now",
+                            {{"proc/meminfo", kFourGiBFree},
+                             {"proc/self/cgroup", "0::/a\n"},
+                             {"sys/fs/cgroup/a/memory.max", "1048576\n"},
+                             {"sys/fs/cgroup/a/memory.current", "2097152\n"}},
+                            0}));
+
+TEST(OwnMemoryTest, GrowsByWhatIsWritten) {
+  const int64_t before = OwnMemory();
+  const std::string memory(64 << 20, 'x');
+  EXPECT_GT(OwnMemory(), before + 60 * kMiB) << memory.size();
+}
+
+TEST(FreeMemoryTest, IsSomeAndNoMoreThanTheMachineHas) {
+  EXPECT_GT(FreeMemory(), kMiB);
+  EXPECT_LE(FreeMemory(), MachineMemory("/"));
+}
+
 TEST(AvailableMemoryTest, IsSomeAndNoMoreThanTheMachineHas) {
   EXPECT_GT(AvailableMemory(), kMiB);
   EXPECT_LE(AvailableMemory(), MachineMemory("/"));

@@ -4,9 +4,9 @@
 #include <thread>
 #include <vector>
 
+#include "server/async/retry_advice.h"
 #include "server/engine/model_runner.h"
-#include "server/model/retry_advice.h"
-#include "tests/engine/runner_test.h"
+#include "tests/engine/runner_fixture.h"
 #include "tests/fakes/function_source.h"
 
 namespace predictd {
@@ -92,7 +92,7 @@ TEST_F(AdmissionTest, AdviceIsTheTimeThatTheQueueTakesFromWhatABatchTook) {
   model_.AwaitRuns(2);
   for (int i = 0; i < 6; ++i) waiting_.push_back(std::make_unique<PendingInference>(*runner, OneRow(1)));
   const PendingInference refused(*runner, OneRow(1));
-  // One batch runs, three wait, and its own would be the next.
+  // One batch runs, three wait, and the batch of this request would be the next.
   EXPECT_EQ(RetryAfter(refused.AwaitStatus()), absl::Milliseconds(500));
   model_.Release();
   EXPECT_TRUE(running.Await().ok());
@@ -117,7 +117,7 @@ TEST_F(AdmissionTest, AdviceIsNeverMoreThanTenSeconds) {
   EXPECT_TRUE(running.Await().ok());
 }
 
-// Batches of two, each of which takes 100 ms.
+// A model with batches of two, each of which takes 100 ms.
 class DeadlineAdmissionTest : public AdmissionTest {
  protected:
   DeadlineAdmissionTest() {
@@ -133,14 +133,14 @@ class DeadlineAdmissionTest : public AdmissionTest {
     model_.AwaitRuns(2);
   }
 
-  // A request that leaves the server so much time.
+  // A request with `left` until its deadline.
   InferenceRequest Within(Duration left) { return OneRow(1, clock_.Now() + left); }
 
   const std::shared_ptr<ModelRunner> runner_ = MakeRunner(FloatSignature(/*max_batch_size=*/2));
 };
 
 TEST_F(DeadlineAdmissionTest, RequestThatWouldMissItsDeadlineIsRefusedAtOnce) {
-  // One batch runs and its own comes next: 200 ms, and an eighth more must fit.
+  // One batch runs and this request's own comes next: that takes 200 ms, and an eighth more must fit.
   const PendingInference refused(*runner_, Within(milliseconds(224)));
   ASSERT_TRUE(refused.ended());
   EXPECT_EQ(refused.AwaitStatus().code(), absl::StatusCode::kResourceExhausted);
@@ -157,7 +157,7 @@ TEST_F(DeadlineAdmissionTest, OnlyWhatRunsBeforeCounts) {
   EXPECT_FALSE(waiting_.back()->ended());
   waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(330))));
   EXPECT_FALSE(waiting_.back()->ended());
-  // Now a batch is ahead that it cannot join: 300 ms.
+  // Now a batch is ahead that the request cannot join: 300 ms.
   EXPECT_TRUE(PendingInference(*runner_, Within(milliseconds(337))).ended());
   waiting_.push_back(std::make_unique<PendingInference>(*runner_, Within(milliseconds(338))));
   EXPECT_FALSE(waiting_.back()->ended());
@@ -183,7 +183,7 @@ TEST_F(DeadlineAdmissionTest, IdleModelRefusesNothing) {
   model_.ReleaseOne();
   EXPECT_TRUE(occupant_->Await().ok());
   AwaitSleepingWorker(pool_);
-  // A tenth of what the last batch took: the model may have become faster.
+  // The deadline leaves a tenth of the last batch's time: the model may have become faster.
   const PendingInference quick(*runner_, Within(milliseconds(10)));
   model_.AwaitRuns(3);
   model_.Release();

@@ -1,5 +1,5 @@
-// What is left of a request when there is no memory for it: every allocation that the engine makes fails once, and all
-// that follow it fail as well, one after the other.
+// Checks that nothing is left of a request that fails for lack of memory: every allocation of the engine fails once,
+// and then together with all that follow it.
 
 #include <gtest/gtest.h>
 
@@ -12,18 +12,19 @@
 #include <vector>
 
 #include "server/async/task.h"
+#include "server/async/work_status.h"
 #include "server/engine/response_cache.h"
 #include "server/engine/row_stream.h"
-#include "tests/engine/runner_test.h"
+#include "tests/engine/runner_fixture.h"
 #include "tests/fakes/failing_allocations.h"
 
 namespace predictd {
 namespace {
 
-// How long a batch waits for others.
+// How long a batch waits for more requests.
 constexpr Duration kDelay = std::chrono::milliseconds(1);
 
-// Runs steps on the test's thread, when it is told to. Noting them needs memory, as in the pool.
+// Runs steps on the test's thread when it is told to. Noting steps needs memory, as in the pool.
 class ManualScheduler final : public WorkScheduler {
  public:
   explicit ManualScheduler(ManualClock& clock) : clock_(clock) {}
@@ -32,7 +33,7 @@ class ManualScheduler final : public WorkScheduler {
   void ReadyAt(std::shared_ptr<WorkSource> source, TimePoint /*when*/) override { later_.push_back(std::move(source)); }
   double WorkersFor(const WorkSource& /*source*/) const override { return 1; }
 
-  // Lets time pass for what is to run later.
+  // Runs all steps. Lets time pass for those that are to run later.
   void RunAll() {
     while (!ready_.empty() || !later_.empty()) {
       if (ready_.empty()) clock_.Advance(kDelay);
@@ -49,7 +50,7 @@ class ManualScheduler final : public WorkScheduler {
   std::deque<std::shared_ptr<WorkSource>> later_;
 };
 
-// Doubles; INTERNAL for a negative element. Copies, as a model does.
+// A model that doubles its input; INTERNAL for a negative element. It copies, as a real model does.
 class Doubling final : public Model {
  public:
   absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const Tensor> inputs) override {
@@ -62,7 +63,7 @@ class Doubling final : public Model {
   }
 };
 
-// Someone who waits for an answer.
+// A caller that waits for an answer.
 struct Caller {
   StopSource stop;
   int ends = 0;
@@ -107,7 +108,7 @@ Task<> Read(Caller& caller, std::shared_ptr<ModelRunner> runner, InferenceReques
   ++caller.ends;
 }
 
-// Begins, or ends at once if there is not even memory for the coroutine.
+// Starts a request, or ends it at once if there is not even memory for the coroutine.
 template <class Start>
 void Begin(Caller& caller, const Start& start) {
   try {
@@ -122,10 +123,10 @@ bool IsOutOfMemory(const absl::Status& status) {
   return absl::IsResourceExhausted(status);
 }
 
-// After how many allocations the next fails, and whether all after it do.
+// The parameter: whether all allocations after the failing one fail as well.
 class AllocationFailureTest : public testing::TestWithParam<bool> {
  protected:
-  // Runs it for every allocation that it makes.
+  // Calls `run` with the number of allocations after which one fails, until none fails any more.
   template <class Run>
   void Sweep(const Run& run) {
     int64_t after = 0;
@@ -234,7 +235,7 @@ TEST_P(AllocationFailureTest, EveryStreamEndsOnceWithAllOfItsRowsOrAnError) {
   });
 }
 
-// What the cache says that it holds.
+// Adds up what the cache reports to hold.
 class CountingCacheObserver final : public ResponseCacheObserver {
  public:
   void OnLookup(bool /*hit*/) override {}

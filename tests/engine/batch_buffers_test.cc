@@ -21,7 +21,7 @@ Tensor Take(BatchBuffers& buffers, int64_t bytes) {
   return tensor;
 }
 
-// Takes memory, fills it, and gives it back; where it was.
+// Takes memory, fills it and returns it. The result is the address where it was.
 const std::byte* TakeAndReturn(BatchBuffers& buffers, int64_t bytes) {
   const Tensor tensor = Take(buffers, bytes);
   std::memset(const_cast<std::byte*>(tensor.data()), 0xff, tensor.byte_size());
@@ -111,7 +111,7 @@ TEST(BatchBuffersTest, EmptyTensorHasNoElements) {
   EXPECT_EQ(tensor.byte_size(), 0U);
 }
 
-// Each thread sees only what it wrote itself, though all of them take, and others give back.
+// Each thread sees only what it wrote itself, although all of them take and return blocks.
 TEST(BatchBuffersTest, ThreadsDoNotShareBlocksThatAreTaken) {
   BatchBuffers buffers;
   const auto work = [&buffers](int thread) {

@@ -50,7 +50,7 @@ TEST(BatchCostTest, RowsPayUntilTheyGetNoCheaper) {
   cost.Record(1, milliseconds(10));
   cost.Record(8, milliseconds(40));
   EXPECT_EQ(cost.RowsThatPay(64), 64) << "nothing is known of 64";
-  // 10, 5, a little more than 5, and 6 ms a row.
+  // These take 10, 5, a little more than 5, and 6 ms per row.
   cost.Record(16, milliseconds(81));
   cost.Record(64, milliseconds(384));
   EXPECT_EQ(cost.RowsThatPay(64), 16);
@@ -72,7 +72,7 @@ std::ostream& operator<<(std::ostream& out, const AdmissionCase& c) {
 
 class TimeToAnswerTest : public testing::TestWithParam<AdmissionCase> {};
 
-// 1 row 10 ms, 8 rows 24 ms.
+// 1 row takes 10 ms, 8 rows take 24 ms.
 TEST_P(TimeToAnswerTest, IsWhatTheTableSays) {
   BatchCost cost;
   cost.Record(1, milliseconds(10));

@@ -5,15 +5,15 @@
 #include <vector>
 
 #include "server/engine/batch.h"
-#include "tests/engine/runner_test.h"
+#include "tests/engine/runner_fixture.h"
 
 namespace predictd {
 namespace {
 
 constexpr float kPad = -1;
 
-// x FP32[-1,-1], padded to 4 or 8 with -1; a mask of it; then like FP32[-1,2,-1], of the same length; then free
-// FP32[-1,-1] -> y FP32[-1,-1], cut back to x.
+// Inputs: x FP32[-1,-1], padded to 4 or 8 with -1; a mask of it; like FP32[-1,2,-1], of the same length; and free
+// FP32[-1,-1]. Output: y FP32[-1,-1], cut back to x.
 Signature MakeSignature() {
   Signature signature;
   signature.inputs = {
@@ -28,7 +28,7 @@ Signature MakeSignature() {
   return signature;
 }
 
-// Rows of that length, all of that value.
+// Rows of that length, filled with that value.
 InferenceRequest Request(int64_t rows, int64_t length, float value, int64_t free = 1) {
   const auto filled = [value](Shape shape) { return Floats(shape, std::vector<float>(*ElementCount(shape), value)); };
   InferenceRequest request;
@@ -110,7 +110,8 @@ TEST(PaddedStackTest, RequestOfNoLengthIsAllPadding) {
   EXPECT_EQ(Values(arguments[1]), (std::vector<float>{0, 0, 0, 0, 1, 0, 0, 0}));
 }
 
-// y is x less its mean over what the mask shows, and 1000 where it does not: what must not be seen by anyone.
+// A model whose y is x minus its mean over the elements that the mask shows, and 1000 elsewhere: a value that must
+// never become visible.
 absl::StatusOr<std::vector<Tensor>> LessMean(absl::Span<const Tensor> inputs) {
   const std::vector<float> x = Values(inputs[0]);
   const std::vector<float> mask = Values(inputs[1]);

@@ -19,7 +19,7 @@ std::shared_ptr<Job> MakeJob(std::vector<Tensor> inputs) {
   return std::make_shared<Job>(std::move(request));
 }
 
-// An FP32 tensor that starts `offset` bytes after an address that is well aligned.
+// An FP32 tensor that starts `offset` bytes after a well aligned address.
 Tensor Misaligned(Shape shape, const std::vector<float>& values, size_t offset) {
   std::byte* memory = nullptr;
   const Tensor backing =
@@ -28,7 +28,7 @@ Tensor Misaligned(Shape shape, const std::vector<float>& values, size_t offset) 
   return Tensor(DType::kFp32, std::move(shape), memory + offset, std::make_shared<Tensor>(backing));
 }
 
-// Without padding. The tensors outlive the buffers.
+// Stacks without padding. The tensors outlive the buffers.
 std::vector<Tensor> Stack(const std::vector<std::shared_ptr<Job>>& jobs) {
   BatchBuffers buffers;
   return StackInputs(jobs, Padding(), buffers);
@@ -157,6 +157,27 @@ TEST(KeyOfTest, ModelWithoutBatchesHasOneKey) {
   InferenceRequest request;
   request.inputs = {Floats({3}, {0, 0, 0})};
   EXPECT_TRUE(KeyOf(request, signature).empty());
+}
+
+TEST(BatchKeyTest, RequestsShareABatchOnlyIfTheyLeaveOutTheSameInputs) {
+  TensorSpec optional = {"mask", DType::kFp32, {-1, -1}};
+  optional.optional = true;
+  const Signature signature = {{{"x", DType::kFp32, {-1, 2}}, optional}, {{"y", DType::kFp32, {-1}}}};
+  const Tensor x = Floats({1, 2}, {1, 2});
+  const auto key = [&](const Tensor& mask) { return KeyOf(MakeJob({x, mask})->request, signature); };
+  const Tensor absent = Tensor::Absent(DType::kFp32);
+  EXPECT_EQ(key(absent), key(absent));
+  EXPECT_EQ(key(Floats({1, 1}, {1})), key(Floats({2, 1}, {1, 2})));
+  EXPECT_NE(key(absent), key(Floats({1, 1}, {1})));
+}
+
+TEST(StackInputsTest, InputThatAllLeaveOutIsLeftOut) {
+  const Tensor absent = Tensor::Absent(DType::kFp32);
+  const std::vector<std::shared_ptr<Job>> jobs = {MakeJob({Floats({1}, {1}), absent}),
+                                                  MakeJob({Floats({1}, {2}), absent})};
+  const std::vector<Tensor> stacked = Stack(jobs);
+  EXPECT_EQ(Values(stacked[0]), (std::vector<float>{1, 2}));
+  EXPECT_FALSE(stacked[1].present());
 }
 
 }  // namespace

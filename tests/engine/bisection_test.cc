@@ -11,10 +11,10 @@ namespace predictd {
 namespace {
 
 constexpr TimePoint kNow = TimePoint() + std::chrono::seconds(1);
-// Of a batch of 64: three searches of at most seven runs each, and all alone.
+// For a batch of 64: three searches of at most seven runs each, and then each job alone.
 constexpr size_t kMostRuns = 64 + 21;
 
-// A batch, and what became of its jobs. Nobody awaits them.
+// A batch, and the results of its jobs. No coroutine awaits them.
 class Batch {
  public:
   explicit Batch(size_t size) : Batch(std::vector<TimePoint>(size, kNever)) {}
@@ -26,7 +26,7 @@ class Batch {
     }
   }
 
-  // Runs everything: what has a member for which `guilty` is true fails. Returns the number of runs.
+  // Runs everything. A run fails if it has a member for which `guilty` is true. Returns the number of runs.
   template <class Guilty>
   size_t Run(const Guilty& guilty, const absl::Status& status = absl::InternalError("bad")) {
     Bisection batch(jobs);
@@ -83,7 +83,7 @@ TEST(BisectionTest, RunsAreBoundedWhoeverIsToBlame) {
   for (const size_t guilty : {2, 3, 4, 8, 32, 63, 64}) {
     for (size_t first = 0; first < kSize; ++first) {
       Batch batch(kSize);
-      // Spread by a step that meets every index.
+      // Spread by a step that reaches every index.
       std::vector<bool> bad(kSize);
       for (size_t i = 0; i < guilty; ++i) bad[(first + i * 23) % kSize] = true;
       const size_t runs = batch.Run([&bad](size_t index, size_t) { return bad[index]; });

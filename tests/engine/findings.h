@@ -6,7 +6,7 @@
 
 namespace predictd {
 
-// The first thing that was wrong: what follows from it is of no interest. Not thread-safe.
+// Keeps only the first thing that was wrong, since what follows from it is of no interest. Not thread-safe.
 class Findings {
  public:
   void Add(std::string what) {

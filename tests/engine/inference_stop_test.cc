@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "server/engine/model_runner.h"
-#include "tests/engine/runner_test.h"
+#include "tests/engine/runner_fixture.h"
 
 namespace predictd {
 namespace {
@@ -33,7 +33,7 @@ TEST_F(InferenceStopTest, ExpiredRequestIsAnsweredBeforeTheBatchEnds) {
   const auto runner = MakeRunner();
   const auto occupant = OccupyWorker(*runner);
   PendingInference waiting(*runner, OneRow(1, TimePoint(milliseconds(10))));
-  // What the timer of the call does.
+  // This is what the call's timer does.
   waiting.stop().RequestStop(StopReason::kDeadline);
   ASSERT_TRUE(waiting.ended());
   EXPECT_EQ(waiting.AwaitStatus().message(), "the deadline passed in the queue");
@@ -136,8 +136,8 @@ TEST_F(InferenceStopTest, RequestThatWasStoppedBeforeItCameIsNotQueued) {
   EXPECT_EQ(runner->queued(), 0);
 }
 
-// Between the registration with the stop source and the queue there is a gap: a stop in it must not leave the request
-// in the queue, where it would take room and be computed for nobody.
+// Between the registration with the stop source and the queue there is a gap. A stop in that gap must not leave the
+// request in the queue, where it would take room and be computed for nobody.
 TEST_F(InferenceStopTest, StopThatRacesWithTheArrivalLeavesNothingInTheQueue) {
   constexpr int kRounds = 3000;
   const auto runner = MakeRunner();

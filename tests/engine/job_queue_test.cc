@@ -18,9 +18,9 @@ constexpr TimePoint At(int ms) {
 struct Waiting {
   char name;
   int64_t rows = 1;
-  // Milliseconds; 0: none.
+  // In milliseconds; 0: none.
   int deadline = 0;
-  // Extent of the second dimension: only equal ones share a batch.
+  // Extent of the second dimension: only jobs of equal width share a batch.
   int64_t width = 1;
   int64_t priority = kDefaultPriority;
 };
@@ -46,7 +46,7 @@ class Queue {
 
   Job& job(char name) { return *jobs_[names_.find(name)]; }
 
-  // "abc", or "abc -d" if d has expired, or "abc ?d" if d is hopeless.
+  // Takes a batch: "abc", or "abc -d" if d has expired, or "abc ?d" if d is hopeless.
   std::string Take(int now, int shortest_run = 0, int64_t most_rows = 1'000) {
     const JobQueue::Taken taken =
         queue.Take(At(now), {.shortest_run = std::chrono::milliseconds(shortest_run), .most_rows = most_rows});
@@ -78,7 +78,7 @@ struct TakeCase {
   std::vector<Waiting> waiting;
   int now = 0;
   int64_t max_rows = 64;
-  // What repeated Takes give, until the queue is empty.
+  // The results of repeated Takes until the queue is empty.
   std::vector<std::string> taken;
 };
 
@@ -149,7 +149,7 @@ TEST(JobQueueTest, HasRoomForItsCapacity) {
 
 TEST(JobQueueTest, HasRoomForItsBytes) {
   Queue queue({}, {.capacity_bytes = 10});
-  EXPECT_TRUE(queue.queue.HasRoom(11));  // alone it may be larger
+  EXPECT_TRUE(queue.queue.HasRoom(11));  // Alone it may be larger.
   queue.Push({'a', 6});
   EXPECT_EQ(queue.queue.bytes(), 6);
   EXPECT_TRUE(queue.queue.HasRoom(4));
@@ -166,7 +166,7 @@ TEST(JobQueueTest, NotesWhenAJobCame) {
 
 TEST(JobQueueTest, TheLeastUrgentIsNotOvertakenForever) {
   Queue queue({{'a', 1, 0, 1, 0}}, {.max_rows = 1});
-  // More urgent requests that come later go first, until the wait is worth more than the levels between them.
+  // More urgent requests that arrive later go first, until the wait is worth more than the levels between them.
   constexpr Duration kWait = kPatience + kMaxPriority * kPriorityLevel;
   constexpr int kWorth = std::chrono::duration_cast<std::chrono::milliseconds>(kWait).count();
   for (int now = 0; now < kWorth; now += 1000) {
@@ -187,7 +187,7 @@ TEST(JobQueueTest, RowsAheadAreThoseThatWouldRunBefore) {
   InferenceRequest request;
   request.deadline = At(25);
   EXPECT_EQ(queue.queue.RowsAhead(request, At(0)), 1 + 2 + 16);
-  request.deadline = At(30);  // came after its equal
+  request.deadline = At(30);  // It arrived after its equal.
   EXPECT_EQ(queue.queue.RowsAhead(request, At(0)), 1 + 2 + 4 + 16);
   request.priority = 0;
   EXPECT_EQ(queue.queue.RowsAhead(request, At(0)), 1 + 2 + 4 + 8 + 16);
@@ -244,7 +244,7 @@ TEST(JobQueueTest, ManyGroupsComeAndGo) {
   }
 }
 
-// Any caller can have a group for each of its requests.
+// Any caller can create a group for each of its requests.
 TEST(JobQueueTest, RowsAheadAreExactWhateverTheNumberOfGroups) {
   constexpr int kGroups = 10'000;
   Queue queue({}, {.capacity = kGroups});
@@ -315,6 +315,17 @@ TEST(JobQueueTest, LaterJobWithAnEarlierDeadlineOvertakes) {
   EXPECT_EQ(queue.Take(0), "d");
   EXPECT_EQ(queue.Take(0), "b");
   EXPECT_EQ(queue.Take(0), "a");
+}
+
+TEST(JobQueueTest, LimitedRowsBoundBatchesAndPreferredSizes) {
+  Queue queue({{'a'}, {'b'}, {'c'}, {'d'}, {'e'}},
+              {.max_rows = 8, .max_delay = std::chrono::milliseconds(10), .preferred_rows = {4}});
+  queue.queue.LimitRows(2);
+  EXPECT_EQ(queue.queue.NextRows(), 2);
+  queue.queue.LimitRows(100);
+  EXPECT_EQ(queue.queue.options().max_rows, 2);
+  EXPECT_EQ(queue.Take(0), "ab");
+  EXPECT_EQ(queue.Take(0), "cd");
 }
 
 }  // namespace

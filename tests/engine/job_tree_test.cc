@@ -14,13 +14,13 @@
 namespace predictd {
 namespace {
 
-// The tree against a sorted map, for thousands of random changes.
+// Compares the tree with a sorted map over thousands of random changes.
 TEST(JobTreeTest, AgreesWithASortedMap) {
   std::mt19937 random(7);
   JobTree tree(JobTreeKind::kGroup);
   std::map<JobOrder, std::unique_ptr<Job>> model;
   for (uint64_t step = 0; step < 20'000; ++step) {
-    // Grows to about a hundred, then shrinks, again and again.
+    // Grows to about a hundred jobs, then shrinks, again and again.
     const bool growing = step / 200 % 2 == 0;
     if (model.empty() || (random() % 3 != 0) == growing) {
       InferenceRequest request;
@@ -48,7 +48,7 @@ TEST(JobTreeTest, AgreesWithASortedMap) {
   }
 }
 
-// How many jobs RowsBefore looks at, whatever it looks for, is at most this.
+// The height of the tree, which is the most jobs that RowsBefore ever looks at.
 size_t Height(const Job* tree, JobTreeKind kind) {
   if (tree == nullptr) return 0;
   const JobTree::Links& links = tree->queued.links[static_cast<size_t>(kind)];
@@ -86,7 +86,7 @@ TEST(JobTreeTest, AJobMayBeInATreeOfEachKind) {
 }
 
 TEST(JobTreeTest, StaysShallowForSortedInput) {
-  // Recursion as deep as the tree: a list of a million would overflow the stack.
+  // Recursion is as deep as the tree: a list of a million jobs would overflow the stack.
   constexpr size_t kJobs = 1'000'000;
   const auto jobs = std::make_unique<std::unique_ptr<Job>[]>(kJobs);
   JobTree tree(JobTreeKind::kGroup);

@@ -7,7 +7,7 @@
 #include <thread>
 #include <utility>
 
-#include "tests/engine/runner_test.h"
+#include "tests/engine/runner_fixture.h"
 #include "tests/fakes/function_source.h"
 
 namespace predictd {
@@ -15,10 +15,10 @@ namespace {
 
 using std::chrono::microseconds;
 
-// What may run on an event loop: here, the thread that ends a burst.
+// Tests what may run on an event loop. Here that is the thread that ends a burst.
 class LoopGateTest : public RunnerTest {
  protected:
-  // Failures take far longer than a loop is held.
+  // Failures take far longer than a loop may be blocked.
   LoopGateTest()
       : RunnerTest([this](absl::Span<const Tensor> inputs) {
           absl::StatusOr<std::vector<Tensor>> outputs = FailOnNegative(inputs);
@@ -38,8 +38,8 @@ class LoopGateTest : public RunnerTest {
     return call->thread() == std::this_thread::get_id();
   }
 
-  // Runs one request on the worker while time goes on: it was computed with for so long, and was kept from it for that
-  // long.
+  // Runs one request on the worker while time passes: for `computed` the thread computes, and for `kept` it is kept
+  // from computing.
   void Run(ModelRunner& runner, Duration computed, Duration kept = Duration::zero()) {
     const size_t before = model_.batch_rows().size();
     model_.Block();
@@ -165,7 +165,7 @@ TEST_F(LoopGateTest, ABatchThatFailedIsSearchedOnAWorker) {
   EXPECT_NE(bad->thread(), std::this_thread::get_id());
 }
 
-// A model that needs a microsecond for each row.
+// A model that needs a microsecond per row.
 class MicrosecondRowTest : public RunnerTest {
  protected:
   MicrosecondRowTest()

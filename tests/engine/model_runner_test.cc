@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "tests/engine/runner_test.h"
+#include "tests/engine/runner_fixture.h"
 #include "tests/fakes/function_source.h"
 
 namespace predictd {
@@ -18,7 +18,7 @@ using ModelRunnerTest = RunnerTest;
 
 TEST_F(ModelRunnerTest, RequestGetsTheModelsOutputs) {
   const auto runner = MakeRunner();
-  // Blocked until the caller is suspended: it would go on by itself otherwise.
+  // Blocked until the caller is suspended, which otherwise might not happen at all.
   model_.Block();
   const PendingInference call(*runner, FloatRequest(Floats({2, 2}, {1, 2, 3, 4})));
   model_.Release();
@@ -143,7 +143,7 @@ TEST_F(ModelRunnerTest, SecondWorkerJoinsWhileMoreIsWaiting) {
   model_.Block();
   const PendingInference first(*runner, OneRow(1));
   const PendingInference second(*runner, OneRow(2));
-  // Both are inside the model at the same time.
+  // Both requests are inside the model at the same time.
   model_.AwaitRuns(2);
   EXPECT_EQ(observer_.running(), 2);
   model_.Release();

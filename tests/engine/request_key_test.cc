@@ -15,7 +15,7 @@
 namespace predictd {
 namespace {
 
-// A tensor of that type in memory of its own, filled with the bytes.
+// A tensor of that type in memory of its own, filled with `bytes`.
 Tensor Filled(DType dtype, Shape shape, const std::string& bytes) {
   std::byte* fill = nullptr;
   Tensor tensor = Tensor::Allocate(dtype, std::move(shape), &fill);
@@ -31,7 +31,7 @@ RequestKey KeyOf(int64_t version, const std::vector<Tensor>& inputs) {
 }
 
 TEST(RequestKeyTest, IsTheSha256OfEverythingInOrder) {
-  // sha256sum of: version 3, two inputs; FP32 (11), rank 2, [1, 2], 1.0, 2.0; BYTES (13), rank 1, [2], "a", "".
+  // The sha256sum of: version 3, two inputs; FP32 (11), rank 2, [1, 2], 1.0, 2.0; BYTES (13), rank 1, [2], "a", "".
   const std::vector<Tensor> inputs = {Floats({1, 2}, {1, 2}), Strings({2}, {"a", ""})};
   const RequestKey key = KeyOf(3, inputs);
   std::string hex;
@@ -66,22 +66,22 @@ TEST(RequestKeyTest, RequestsThatDifferInAnythingHaveDifferentKeys) {
       {1, {Filled(DType::kFp64, {1}, eight)}},
       {1, {Filled(DType::kUint8, {8}, eight)}},
       {1, {Filled(DType::kUint8, {8}, "abcdefgi")}},
-      // The same bytes, cut into tensors in other places.
+      // The same bytes, split into tensors at other places.
       {1, {Filled(DType::kUint8, {4}, "abcd"), Filled(DType::kUint8, {4}, "efgh")}},
       {1, {Filled(DType::kUint8, {3}, "abc"), Filled(DType::kUint8, {5}, "defgh")}},
       {1, {Filled(DType::kUint8, {4}, "efgh"), Filled(DType::kUint8, {4}, "abcd")}},
       {1, {Filled(DType::kFp32, {2, 3}, six_floats)}},
       {1, {Filled(DType::kFp32, {3, 2}, six_floats)}},
       {1, {Filled(DType::kFp32, {6}, six_floats)}},
-      // +0 and -0 are equal, but not the same.
+      // +0 and -0 are equal, but their bits differ.
       {1, {Floats({1}, {0.0F})}},
       {1, {Floats({1}, {-0.0F})}},
       {1, {}},
-      // No elements at all.
+      // There are no elements at all.
       {1, {Floats({0, 2}, {})}},
       {1, {Floats({0, 3}, {})}},
       {1, {Strings({0}, {})}},
-      // One after the other they read the same.
+      // Concatenated, these strings are the same.
       {1, {Strings({2}, {"ab", "c"})}},
       {1, {Strings({2}, {"a", "bc"})}},
       {1, {Strings({2}, {"abc", ""})}},
@@ -89,7 +89,7 @@ TEST(RequestKeyTest, RequestsThatDifferInAnythingHaveDifferentKeys) {
       {1, {Strings({1}, {"abc"})}},
       {1, {Strings({3}, {"abc", "", ""})}},
       {1, {Strings({1}, {"abc"}), Strings({1}, {""})}},
-      // A string that holds what stands before another one.
+      // One string contains what is hashed in front of another one.
       {1, {Strings({1}, {std::string("a\1\0\0\0\0\0\0\0b", 10)})}},
       {1, {Strings({2}, {"a", "b"})}},
       {1, {Filled(DType::kUint8, {3}, "abc")}},
@@ -101,7 +101,7 @@ TEST(RequestKeyTest, RequestsThatDifferInAnythingHaveDifferentKeys) {
 }
 
 TEST(RequestKeyTest, EveryBitCountsWhateverTheSize) {
-  // Around the sizes where the hash gathers, and where it does not.
+  // Sizes around the one up to which the hash gathers bytes.
   for (size_t size : {1, 463, 464, 465, 511, 512, 513, 5000}) {
     const std::string bytes(size, 'x');
     std::set<RequestKey> keys;
@@ -121,7 +121,7 @@ TEST(RequestKeyTest, StringsAreNotMixedUpHoweverManyThereAre) {
   for (std::string& string : strings) string.assign(random() % 40, static_cast<char>('a' + random() % 26));
   const RequestKey key = KeyOf(1, {Strings({3000}, strings)});
   EXPECT_EQ(KeyOf(1, {Strings({3000}, strings)}), key);
-  // One letter moves to its neighbour.
+  // One letter moves to the neighbouring string.
   const auto long_one = std::find_if(strings.begin() + 1500, strings.end(), [](auto& s) { return !s.empty(); });
   ASSERT_NE(long_one, strings.end() - 1);
   (long_one + 1)->insert(0, 1, long_one->back());
@@ -142,6 +142,12 @@ TEST(RequestKeyTest, TheLengthOfAStringCountsAsPartOfIt) {
   constexpr int64_t kMost = kMaxKeyedBytes / sizeof(uint64_t);
   EXPECT_TRUE(MakeRequestKey(1, {Strings({kMost}, std::vector<std::string>(kMost))}).has_value());
   EXPECT_FALSE(MakeRequestKey(1, {Strings({kMost + 1}, std::vector<std::string>(kMost + 1))}).has_value());
+}
+
+TEST(RequestKeyTest, InputThatIsNotThereIsNoEmptyOne) {
+  const RequestKey absent = KeyOf(1, {Tensor::Absent(DType::kFp32)});
+  EXPECT_NE(absent, KeyOf(1, {Floats({0}, {})}));
+  EXPECT_NE(absent, KeyOf(1, {}));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What the response cache costs a call: run response_cache_bench.
+// Measures what the response cache costs a call. Run it as response_cache_bench.
 
 #include <benchmark/benchmark.h>
 
@@ -15,7 +15,7 @@ RequestKey Key(uint64_t number) {
   return {number * 0x9E3779B97F4A7C15, number, 0, 0};
 }
 
-// The key of one tensor of so many bytes.
+// The key of one tensor of that many bytes.
 void BM_Key(benchmark::State& state) {
   const std::vector<Tensor> inputs = {Floats({1, state.range(0) / 4}, std::vector<float>(state.range(0) / 4, 0.5F))};
   for (auto _ : state) benchmark::DoNotOptimize(MakeRequestKey(1, inputs));
@@ -23,7 +23,7 @@ void BM_Key(benchmark::State& state) {
 }
 BENCHMARK(BM_Key)->Arg(256)->Arg(4 << 10)->Arg(64 << 10)->Arg(kMaxKeyedBytes);
 
-// The same for strings: the worst case is many short ones.
+// The same for strings. The worst case is many short ones.
 void BM_KeyOfStrings(benchmark::State& state) {
   const int64_t count = kMaxKeyedBytes / (sizeof(uint64_t) + state.range(0));
   const std::vector<Tensor> inputs = {
@@ -35,7 +35,7 @@ BENCHMARK(BM_KeyOfStrings)->Arg(0)->Arg(1)->Arg(100);
 
 const SteadyClock kClock;
 
-// A hit among so many entries; several threads share the cache.
+// A hit among that many entries; several threads share the cache.
 void BM_Hit(benchmark::State& state) {
   static ResponseCache* cache;
   const auto entries = static_cast<uint64_t>(state.range(0));
@@ -54,7 +54,7 @@ void BM_Hit(benchmark::State& state) {
 }
 BENCHMARK(BM_Hit)->Arg(100)->Arg(100'000)->ThreadRange(1, 4)->UseRealTime();
 
-// A miss whose answer drives out the last one, or as many small ones as a large answer can.
+// A miss whose answer evicts one entry, or as many small ones as a large answer can.
 void BM_StoreIntoFull(benchmark::State& state) {
   ResponseCache cache({.capacity_bytes = size_t{64} << 20}, kClock);
   const std::vector<Tensor> small = {Floats({1, 1}, {0.5F})};

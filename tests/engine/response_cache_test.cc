@@ -53,7 +53,7 @@ class ResponseCacheTest : public testing::Test {
     return found.has_value() ? Values(found->outputs[0]) : std::vector<float>();
   }
   void StoreFloat(uint64_t number, float value) { cache_.Store(Key(number), {Floats({1, 1}, {value})}); }
-  // What one entry of StoreFloat takes.
+  // The size of one entry of StoreFloat.
   int64_t EntryBytes() {
     Recorder recorder(kCapacity);
     ResponseCache cache({.capacity_bytes = kCapacity, .observer = &recorder}, clock_);
@@ -99,7 +99,7 @@ TEST_F(ResponseCacheTest, TellsHowOldAnAnswerIs) {
   clock_.Advance(std::chrono::seconds(3));
   StoreFloat(2, 2);
   clock_.Advance(std::chrono::seconds(4));
-  // To be asked for does not make it any younger.
+  // A lookup does not make the answer any younger.
   EXPECT_EQ(cache_.Lookup(Key(1))->age, std::chrono::seconds(7));
   EXPECT_EQ(cache_.Lookup(Key(1))->age, std::chrono::seconds(7));
   EXPECT_EQ(cache_.Lookup(Key(2))->age, std::chrono::seconds(4));
@@ -130,7 +130,7 @@ TEST_F(ResponseCacheTest, HoldsAsManyEntriesAsFitAndNotOneMore) {
 TEST_F(ResponseCacheTest, WhatWasNotAskedForTheLongestTimeGoesFirst) {
   const uint64_t fit = static_cast<uint64_t>(kCapacity) / EntryBytes();
   for (uint64_t i = 0; i < fit; ++i) StoreFloat(i, static_cast<float>(i));
-  // Asked for, and stored in vain: the first counts as a use, the second does not.
+  // One is looked up and the other is stored in vain: only the lookup counts as a use.
   EXPECT_EQ(Cached(0), std::vector<float>{0});
   StoreFloat(1, 7);
   StoreFloat(fit, 1);
@@ -171,7 +171,7 @@ TEST_F(ResponseCacheTest, OneLargeEntryDrivesOutAsManySmallOnesAsItNeeds) {
 }
 
 TEST_F(ResponseCacheTest, AnEntryThatTakesMoreThanItsPartIsNotStored) {
-  // With the rest of the entry it takes more than an eighth.
+  // With its overhead the entry takes more than an eighth.
   constexpr int64_t kPart = kCapacity / ResponseCache::kMaxEntryPart / sizeof(float);
   cache_.Store(Key(1), {Floats({kPart}, std::vector<float>(kPart))});
   EXPECT_FALSE(cache_.Lookup(Key(1)).has_value());
@@ -251,7 +251,7 @@ TEST_F(ResponseCacheTest, RandomUseAgreesWithAListInOrder) {
   EXPECT_GT(recorder_.evicted, 1000);
 }
 
-// What the heap has given out.
+// The bytes that the heap has given out.
 size_t HeapInUse() {
   const struct mallinfo2 info = mallinfo2();
   return info.uordblks + info.hblkhd;
@@ -281,7 +281,7 @@ TEST_P(ResponseCacheMemory, IsChargedForWhatItTakes) {
       ResponseCache::Options{.capacity_bytes = kCapacity, .observer = &recorder}, clock);
   for (uint64_t i = 0; recorder.evicted == 0; ++i) cache->Store(Key(i), GetParam().tensors);
   const auto taken = static_cast<double>(HeapInUse() - before);
-  // The index has buckets for more entries than there are if they are large.
+  // If entries are large, the index has buckets for more entries than there are.
   EXPECT_GE(static_cast<double>(recorder.bytes), 0.95 * taken);
   EXPECT_LE(static_cast<double>(recorder.bytes), 1.1 * taken);
   RecordProperty("charged_part", std::to_string(static_cast<double>(recorder.bytes) / taken));

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "server/engine/row_stream.h"
-#include "tests/engine/runner_test.h"
+#include "tests/engine/runner_fixture.h"
 #include "tests/fakes/chunk_reader.h"
 
 namespace predictd {
@@ -21,7 +21,7 @@ class RowStreamErrorsTest : public RunnerTest {
     return FloatRequest(Floats({static_cast<int64_t>(values.size()), 1}, values), deadline);
   }
 
-  // The codes of all chunks that are left, by first row.
+  // The codes of all remaining chunks, by first row.
   static std::vector<absl::StatusCode> AwaitCodes(RowStream& stream) {
     std::vector<absl::StatusCode> codes(stream.total_chunks(), absl::StatusCode::kUnknown);
     while (const std::optional<RowStream::Chunk> chunk = AwaitNext(stream)) {
@@ -49,8 +49,8 @@ TEST_F(RowStreamErrorsTest, ErrorOfOneChunkIsReportedForItsRowsAndTheRestGoOn) {
   EXPECT_EQ(ok, (std::vector<bool>{false, true, false}));
 }
 
-// Every capacity, with and without others in the queue: no chunk is lost, none is refused while others of its stream
-// are on their way, and the stream always comes to its end.
+// For every capacity, with and without other requests in the queue: no chunk is lost, none is refused while others of
+// its stream are on their way, and the stream always ends.
 TEST_F(RowStreamErrorsTest, StreamThatFindsLittleRoomGoesOnWithFewerChunks) {
   for (size_t capacity = 1; capacity <= 20; ++capacity) {
     for (const bool ordered : {true, false}) {
@@ -62,7 +62,7 @@ TEST_F(RowStreamErrorsTest, StreamThatFindsLittleRoomGoesOnWithFewerChunks) {
       model_.AwaitRuns(runs + 1);
       RowStream stream(runner, Rows(std::vector<float>(20, 1)), {.chunk_rows = 1, .ordered = ordered, .window = 8},
                        stop_);
-      // A stream leaves half of the queue to others.
+      // A stream leaves half of the queue to other requests.
       EXPECT_EQ(runner->queued(), static_cast<int64_t>(std::min<size_t>((capacity + 1) / 2, 8)));
       model_.Release();
       EXPECT_EQ(AwaitCodes(stream), std::vector<absl::StatusCode>(20, kOk));
@@ -80,7 +80,7 @@ TEST_F(RowStreamErrorsTest, StreamThatFoundLittleRoomGrowsWhenThereIsMore) {
   RowStream stream(runner, Rows(std::vector<float>(20, 1)), {.chunk_rows = 1, .window = 3}, stop_);
   EXPECT_EQ(runner->queued(), 8);
   others.clear();
-  // The occupant, and the stream's one chunk.
+  // Lets the occupant pass, and the stream's one chunk.
   model_.ReleaseOne();
   model_.ReleaseOne();
   ASSERT_TRUE(AwaitNext(stream)->result.ok());
@@ -129,7 +129,7 @@ TEST_F(RowStreamErrorsTest, StopEndsEveryChunkAtOnceWhileTheWorkerIsBusy) {
   EXPECT_FALSE(occupant->ended());
 }
 
-// The reason looks like a full queue, but nobody will make room.
+// The stop's reason looks like a full queue, but nothing will make room.
 TEST_F(RowStreamErrorsTest, StalledStreamEndsItsChunksInsteadOfPuttingThemOff) {
   const auto runner = MakeRunner();
   model_.Block();
@@ -182,8 +182,8 @@ TEST_F(RowStreamErrorsTest, DrainAfterAStopDoesNotWaitForTheBatch) {
   EXPECT_TRUE(drained->arrived());
 }
 
-// What a call does: the stop source, the stream and the request go as soon as the stream has drained, on whichever
-// thread that happens. AddressSanitizer sees whether a chunk still touches one of them.
+// Does what a call does: the stop source, the stream and the request are destroyed as soon as the stream has drained,
+// on whichever thread that happens. AddressSanitizer notices if a chunk still touches one of them.
 Task<> ReadThenDestroyEverything(std::shared_ptr<ModelRunner> runner, InferenceRequest request,
                                  std::shared_ptr<Arrival<bool>> destroyed) {
   auto stop = std::make_unique<StopSource>();

@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "server/engine/row_stream.h"
-#include "tests/engine/runner_test.h"
+#include "tests/engine/runner_fixture.h"
 #include "tests/fakes/chunk_reader.h"
 
 namespace predictd {
 namespace {
 
-// What became of a stream's rows.
+// The results of a stream's rows.
 struct Outcome {
   int64_t ok = 0;
   int64_t failed = 0;
@@ -38,8 +38,8 @@ Task<> ReadAll(RowStream& stream, Outcome& outcome, std::shared_ptr<Arrival<bool
 
 class RowStreamStorm : public testing::TestWithParam<int> {};
 
-// Many streams at once over a small queue, some of them stopped on the way, with errors in between: each comes to its
-// end and accounts for all of its rows.
+// Many streams at once share a small queue, and some of them are stopped on the way, with errors in between: each comes
+// to its end and accounts for all of its rows.
 TEST_P(RowStreamStorm, EveryStreamAccountsForAllItsRows) {
   constexpr int kThreads = 3;
   constexpr int kStreams = 60;

@@ -7,13 +7,13 @@
 #include <numeric>
 #include <vector>
 
-#include "tests/engine/runner_test.h"
+#include "tests/engine/runner_fixture.h"
 #include "tests/fakes/chunk_reader.h"
 
 namespace predictd {
 namespace {
 
-// Rows 0, 1, 2, ... of one element.
+// Rows of one element each, with the values 0, 1, 2, ...
 InferenceRequest CountingRows(int64_t rows) {
   std::vector<float> values(rows);
   std::iota(values.begin(), values.end(), 0.0F);

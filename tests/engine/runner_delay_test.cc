@@ -4,9 +4,10 @@
 #include <utility>
 #include <vector>
 
+#include "server/async/retry_advice.h"
 #include "server/engine/model_runner.h"
 #include "tests/engine/findings.h"
-#include "tests/engine/runner_test.h"
+#include "tests/engine/runner_fixture.h"
 #include "tests/engine/simulated_scheduler.h"
 
 namespace predictd {
@@ -14,7 +15,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// A runner that waits 10 ms for larger batches, on a worker and at a time that are simulated.
+// A runner that waits 10 ms for larger batches, with a simulated worker and clock.
 class RunnerDelayTest : public testing::Test {
  protected:
   static TimePoint At(int ms) { return TimePoint(milliseconds(ms)); }
@@ -42,13 +43,30 @@ TEST_F(RunnerDelayTest, RequestDoesNotWaitForTheTimeOfACancelledOneBeforeIt) {
   InferenceRequest urgent = OneRow(1);
   urgent.priority = kMaxPriority;
   PendingInference first(*runner_, std::move(urgent));
-  // It could wait for half of its time.
+  // This request could wait for half of its time.
   const PendingInference second(*runner_, OneRow(2, At(4)));
   scheduler_.AdvanceTo(At(1));
   first.stop().RequestStop(StopReason::kCancelled);
   scheduler_.AdvanceTo(At(2));
   ASSERT_TRUE(second.ended());
   EXPECT_EQ(Values(second.Await()->outputs[0]), std::vector<float>{2});
+}
+
+TEST_F(RunnerDelayTest, WhoFindsTheQueueFullIsToldToComeBackWhenItsBatchIsTaken) {
+  const auto runner = std::make_shared<ModelRunner>(
+      model_.Make(), FloatSignature(),
+      ModelRunner::Options{.queue = {.capacity = 2, .max_delay = std::chrono::seconds(3)}}, scheduler_,
+      scheduler_.clock());
+  scheduler_.SetWeight(*runner, 1);
+  const PendingInference first(*runner, OneRow(1));
+  scheduler_.AdvanceTo(At(1000));
+  const PendingInference second(*runner, OneRow(2));
+  const PendingInference refused(*runner, OneRow(3));
+  ASSERT_TRUE(refused.ended());
+  EXPECT_EQ(RetryAfter(refused.AwaitStatus()), absl::Seconds(2));
+  scheduler_.AdvanceTo(At(3000));
+  EXPECT_TRUE(first.Await().ok());
+  EXPECT_TRUE(second.Await().ok());
 }
 
 }  // namespace

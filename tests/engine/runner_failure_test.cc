@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "server/engine/model_runner.h"
-#include "tests/engine/runner_test.h"
+#include "tests/engine/runner_fixture.h"
 
 namespace predictd {
 namespace {
@@ -48,7 +48,7 @@ TEST_F(RunnerFailureTest, TheOneThatIsToBlameIsFoundByHalving) {
       calls.push_back(std::make_unique<PendingInference>(*runner, OneRow(i == bad ? -1 : 1)));
     model_.Release();
     for (size_t i = 0; i < 64; ++i) EXPECT_EQ(calls[i]->Await().ok(), i != bad) << i;
-    // The batch, six halves, perhaps the last one alone, and those of whom nothing was known.
+    // The runs are the batch, six halves, perhaps the last job alone, and the jobs of which nothing was known.
     EXPECT_LE(model_.batch_rows().size() - before - 1, 9U) << bad;
   }
 }
@@ -75,7 +75,7 @@ TEST_F(RunnerFailureTest, OtherModelsHaveTheirTurnBetweenThePartsOfABatchThatFai
   model_.AwaitRuns(2);
   const PendingInference call(*other, OneRow(1));
   EXPECT_FALSE(call.ended());
-  // The batch fails; its first half may be next, but not all of its parts.
+  // The batch fails; then its first half may run next, but not all of its parts.
   model_.ReleaseOne();
   model_.ReleaseOne();
   EXPECT_TRUE(call.Await().ok());
@@ -209,7 +209,7 @@ INSTANTIATE_TEST_SUITE_P(Table, WrongOutputsTest,
                                          WrongOutputs{"rows", Returning({Floats({2, 1}, {1, 2})}),
                                                       "output y has 2 rows for an input of 1"}));
 
-// One that breaks its promise and throws.
+// A model that breaks its promise and throws.
 class ThrowingTest : public RunnerTest {
  protected:
   ThrowingTest()
@@ -234,7 +234,7 @@ TEST_F(ThrowingTest, ExceptionsAreTheAnswersOfThoseWhoCausedThem) {
   EXPECT_EQ(wrong.AwaitStatus(), absl::InternalError("out of sorts"));
 }
 
-// A model that is right for one row only: batches of it fail, and nobody notices.
+// A model that is right for one row only: batches of it fail, and no caller notices.
 TEST(SingleRowModelTest, WrongOutputsOfABatchAreRepairedByRunningEachAlone) {
   FakeModel model([](absl::Span<const Tensor> inputs) -> absl::StatusOr<std::vector<Tensor>> {
     return std::vector<Tensor>{inputs[0].Rows(0, 1)};

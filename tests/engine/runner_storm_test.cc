@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "server/async/retry_advice.h"
 #include "server/engine/model_runner.h"
-#include "server/model/retry_advice.h"
-#include "tests/engine/runner_test.h"
+#include "tests/engine/runner_fixture.h"
 
 namespace predictd {
 namespace {
@@ -22,7 +22,7 @@ constexpr size_t kInFlight = 32;
 
 using Runners = std::vector<std::shared_ptr<ModelRunner>>;
 
-// A request and what may become of it.
+// A request, and what may happen to it.
 struct Expected {
   float value = 0;
   bool may_be_stopped = false;
@@ -30,7 +30,7 @@ struct Expected {
   std::unique_ptr<PendingInference> call;
 };
 
-// Whether it ended once, in a way that its circumstances allow.
+// Whether it ended exactly once, in a way that its circumstances allow.
 bool EndedWell(const Expected& e) {
   const absl::StatusOr<InferenceResult>& result = e.call->Await();
   if (e.call->ends() != 1) return false;
@@ -50,16 +50,16 @@ bool EndedWell(const Expected& e) {
   }
 }
 
-// Sends requests, keeps some of them in flight, and stops some of these; what callers do, seen from a runner.
+// Sends requests, keeps some of them in flight, and stops some of these, as callers do from a runner's point of view.
 class Caller {
  public:
   Caller(const Runners& runners, WorkerPool& pool, uint32_t seed) : runners_(runners), pool_(pool), random_(seed) {}
 
-  // How many requests ended in a way that they should not.
+  // Returns the number of requests that ended in a wrong way.
   int Run() {
     for (int sent = 0; sent < kRequests;) {
       if (random_() % 4 == 0) {
-        // As an event loop does it.
+        // As an event loop sends requests.
         const WorkerPool::WakeupBatch burst(pool_);
         for (uint32_t i = random_() % 8; i > 0 && sent < kRequests; --i, ++sent) Send();
       } else {
@@ -72,7 +72,7 @@ class Caller {
     while (!flying_.empty()) Land();
     return wrong_;
   }
-  // How many of them were refused because of their deadline.
+  // The number of requests that were refused because of their deadlines.
   int refused() const { return refused_; }
 
  private:
@@ -122,7 +122,7 @@ TEST_P(RunnerStorm, EveryRequestEndsExactlyOnceAndTheCountersReturnToZero) {
   RecordingObserver observer;
   const SteadyClock clock;
   WorkerPool pool({.workers = GetParam(), .max_inline_cost = std::chrono::microseconds(50)});
-  // One as it is by default, a heavy one that waits for larger batches, and one that has one worker at most.
+  // A default one, a heavy one that waits for larger batches, and one that gets at most one worker.
   const std::vector<ModelRunner::Options> options = {
       {.queue = {.capacity = 48}, .observer = &observer},
       {.queue = {.capacity = 48, .max_delay = std::chrono::microseconds(200), .preferred_rows = {4}},

@@ -1,4 +1,4 @@
-// Random runs of the scheduler, see SchedulerSimulation. A failure prints a line that says how to run it again.
+// Random runs of the scheduler; see SchedulerSimulation. A failure prints a line that says how to repeat it.
 
 #include <gtest/gtest.h>
 
@@ -16,7 +16,7 @@ namespace {
 using Simulation = SchedulerSimulation;
 
 constexpr const char* kReplayVariable = "PREDICTD_SIMULATION";
-// How many seeds each shard tries, if not kSeeds. Sanitizer builds set it.
+// How many seeds each shard tries instead of kSeeds. Sanitizer builds set it.
 constexpr const char* kSeedsVariable = "PREDICTD_SIMULATION_SEEDS";
 constexpr int kShards = 8;
 constexpr int kSeeds = 400;
@@ -26,7 +26,8 @@ std::string Finding(const Simulation::Options& options) {
   return Simulation(options).Run();
 }
 
-// The same failure with as little as possible: fewer operations, then fewer kinds of them. Another failure will do.
+// Reduces the failure as far as possible: to fewer operations, then to fewer kinds of them. Any other failure will do
+// as well.
 Simulation::Options Shrink(Simulation::Options options) {
   bool smaller = true;
   while (smaller) {
@@ -67,7 +68,7 @@ TEST_P(SchedulerProperty, HoldsWhateverHappens) {
     ASSERT_EQ(wrong, "") << Describe(Shrink(options));
     counts += simulation.counts();
   }
-  // It all happened, so it was all checked.
+  // All of these happened, so all of them were checked.
   for (int64_t count : {counts.ok, counts.failed, counts.cancelled, counts.full, counts.refused, counts.expired,
                         counts.hopeless, counts.new_versions}) {
     EXPECT_GT(count, seeds / 10);
@@ -77,14 +78,14 @@ TEST_P(SchedulerProperty, HoldsWhateverHappens) {
 
 INSTANTIATE_TEST_SUITE_P(Shards, SchedulerProperty, testing::Range(0, kShards));
 
-// What admission comes to where it could know everything: one model, batches of one size take the same time, and every
-// request leaves the server the time of so many full batches (0: between 0 and 23).
+// How well admission does where it could know everything: there is one model, batches of one size take the same time,
+// and every request leaves the server the time of `batches_to_deadline` full batches (0: between 0 and 23).
 struct Admitted {
   double load;
   int batches_to_deadline;
-  // Of those that were admitted.
+  // The largest part of the admitted requests that may miss their deadlines.
   double most_missed;
-  // Of all.
+  // The largest part of all requests that may be refused.
   double most_refused;
 };
 
@@ -111,19 +112,20 @@ TEST_P(SchedulerAdmission, IsNeitherBlindNorParanoid) {
   const auto refused = static_cast<double>(counts.refused);
   EXPECT_LE(missed, c.most_missed * (sent - refused));
   EXPECT_LE(refused, c.most_refused * sent);
-  // Of what the workers can do.
+  // The part of what the workers can do.
   EXPECT_GE(static_cast<double>(counts.ok) * std::max(c.load, 1.0) / sent, 0.9);
 }
 
-// At four times what is possible those miss that come before anything is known of the costs, some 9 of each 2000.
+// At four times the possible load, the requests that arrive before any cost is known miss their deadlines, some 9 of
+// each 2000.
 INSTANTIATE_TEST_SUITE_P(
     Loads, SchedulerAdmission,
     testing::Values(Admitted{0.7, 10, 0, 0.001}, Admitted{0.7, 5, 0, 0.003}, Admitted{0.9, 5, 0, 0.015},
                     Admitted{2, 5, 0.04, 1}, Admitted{4, 5, 0.06, 1},
-                    // Later ones with earlier deadlines overtake, and an idle model takes what comes.
+                    // Later requests with earlier deadlines overtake, and an idle model admits any request.
                     Admitted{0.7, 0, 0.01, 0.04}, Admitted{2, 0, 0.04, 1}, Admitted{4, 0, 0.08, 1}));
 
-// One long run, or what the environment says.
+// One long run, or the one that the environment variable names.
 TEST(SchedulerReplay, Holds) {
   Simulation::Options options = {.seed = 1, .operations = 100'000};
   if (const char* replay = std::getenv(kReplayVariable); replay != nullptr) {

@@ -12,7 +12,7 @@ namespace {
 
 using std::chrono::microseconds;
 
-// Takes a random time for each step.
+// A source whose steps take random times.
 class RandomSource : public WorkSource, public std::enable_shared_from_this<RandomSource> {
  public:
   RandomSource(SimulatedScheduler& scheduler, std::mt19937& random, Share share, Duration longest)
@@ -30,7 +30,7 @@ class RandomSource : public WorkSource, public std::enable_shared_from_this<Rand
   const Duration longest_;
 };
 
-// Always has another step, until so much time has passed.
+// A source that always has another step until a certain time.
 class Flood final : public RandomSource {
  public:
   Flood(SimulatedScheduler& scheduler, std::mt19937& random, Share share, Duration longest, TimePoint end)
@@ -45,7 +45,7 @@ class Flood final : public RandomSource {
   const TimePoint end_;
 };
 
-// Has one step at a time, with pauses between them.
+// A source with one step at a time, and pauses between its steps.
 class Light final : public RandomSource {
  public:
   Light(SimulatedScheduler& scheduler, std::mt19937& random, Share share, Duration longest, int steps)
@@ -88,7 +88,7 @@ TEST(SchedulerShare, LightSourceBesideAFloodWaitsForItsShareAndAStepOfTheFlood) 
     scheduler.Finish();
     EXPECT_EQ(findings.first(), "") << "seed " << seed;
     EXPECT_EQ(light->steps_left(), 0) << "seed " << seed;
-    // What the flood gets for the light source's last step, and the step that it cannot stop.
+    // The time that the flood gets in return for the light source's last step, and the step that cannot be interrupted.
     const auto share =
         Duration(static_cast<Duration::rep>(static_cast<double>(longest.count()) * flood_weight / weight));
     EXPECT_LE(light->longest_wait(), share + longest_of_flood) << "seed " << seed;

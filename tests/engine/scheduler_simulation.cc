@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "server/model/retry_advice.h"
+#include "server/async/retry_advice.h"
 
 namespace predictd {
 namespace {
@@ -12,7 +12,7 @@ namespace {
 using std::chrono::nanoseconds;
 using State = SimulatedRequest::State;
 
-// Far more than a correct scheduler needs.
+// Far more steps than a correct scheduler needs.
 constexpr int64_t kStepsPerOperation = 64;
 constexpr int64_t kFewSteps = 10'000;
 
@@ -89,7 +89,7 @@ Duration SchedulerSimulation::Cost(const SimulatedModel& model, int64_t rows) {
 }
 
 Duration SchedulerSimulation::MeanGap() const {
-  // The time of a row in a full batch, on average over the models.
+  // The time of a row in a full batch, averaged over the models.
   double nanos = 0;
   for (const SimulatedModel& model : models_) {
     const auto batch = static_cast<double>((model.batch_cost + model.options.max_rows * model.row_cost).count());
@@ -105,7 +105,7 @@ std::string SchedulerSimulation::Run() {
   for (SimulatedRequest& request : requests_) {
     if (request.ends == 1) continue;
     findings_.Add("a request never ends");
-    // So that its coroutine goes.
+    // This ends its coroutine.
     request.stop.RequestStop(StopReason::kCancelled);
   }
   for (SimulatedVersion& version : versions_) version.CheckEnd();
@@ -165,7 +165,7 @@ void SchedulerSimulation::SendNew() {
 }
 
 void SchedulerSimulation::Cancel() {
-  // One of the last, which may still be on its way.
+  // Picks one of the last requests, which may still be on its way.
   const auto count = static_cast<int64_t>(requests_.size());
   if (count == 0) return;
   SimulatedRequest& request = requests_[count - 1 - Pick(std::min<int64_t>(count, 50))];
@@ -237,7 +237,7 @@ void SchedulerSimulation::Ended(SimulatedVersion& version, SimulatedRequest& req
 void SchedulerSimulation::CheckAnswer(const SimulatedRequest& request, const InferenceResult& result) {
   findings_.Expect(request.state == State::kRunning, "an answer without a run");
   findings_.Expect(!request.poisonous, "a run that failed is an answer");
-  // So it ends after the deadline by less than that run.
+  // So it ends after the deadline by less than the time of that run.
   findings_.Expect(request.started < request.deadline, "a run began after the deadline");
   findings_.Expect(result.timings.enqueued == request.arrived && result.timings.started == request.started &&
                        result.timings.ended <= scheduler_.now(),

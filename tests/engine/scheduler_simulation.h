@@ -16,25 +16,25 @@
 
 namespace predictd {
 
-// A random run of several models on simulated workers. What it does follows from its options alone.
+// A random run of several models on simulated workers. Its options alone determine what it does.
 //
-// The runners and the fair queue are real. Time, workers and what the models compute are not; so a second of a busy
-// server takes milliseconds, and everything can happen between any two steps. Single-threaded; runs once.
+// The runners and the fair queue are real. Time, workers and the models' computations are simulated: so a second of a
+// busy server takes milliseconds, and everything can happen between any two steps. Single-threaded; runs once.
 class SchedulerSimulation {
  public:
   // What may happen.
   enum Kind : uint32_t {
     kCancels = 1 << 0,
     kDeadlines = 1 << 1,
-    // The timer of a deadline may fire later: its event loop is busy.
+    // The timer of a deadline may fire late, because its event loop is busy.
     kLateTimers = 1 << 2,
     kFailures = 1 << 3,
     kNewVersions = 1 << 4,
     kPriorities = 1 << 5,
-    // Several rows, and shapes that cannot share a batch.
+    // Requests have several rows, and shapes that cannot share a batch.
     kShapes = 1 << 6,
     kBursts = 1 << 7,
-    // As row streams do it.
+    // Requests are replaced as row streams do it.
     kReplacements = 1 << 8,
     kDelays = 1 << 9,
     kSmallQueues = 1 << 10,
@@ -49,9 +49,9 @@ class SchedulerSimulation {
     uint32_t seed = 0;
     int operations = 1000;
     uint32_t kinds = kAll;
-    // Of what the workers can do, what is asked for; 0: by seed.
+    // The load as a fraction of what the workers can do; 0: chosen by the seed.
     double load = 0;
-    // Every request leaves the server the time of so many full batches; 0: by seed.
+    // The time that every request leaves the server, in full batches; 0: chosen by the seed.
     int batches_to_deadline = 0;
   };
 
@@ -63,7 +63,7 @@ class SchedulerSimulation {
     int64_t full = 0;
     // Refused at once, because the deadline would be missed.
     int64_t refused = 0;
-    // Admitted, and not answered in time.
+    // Admitted, but not answered in time.
     int64_t expired = 0;
     int64_t hopeless = 0;
     int64_t new_versions = 0;
@@ -73,12 +73,12 @@ class SchedulerSimulation {
 
   explicit SchedulerSimulation(const Options& options);
 
-  // What was wrong; empty if nothing was.
+  // The first finding; empty if there was none.
   std::string Run();
   const Counts& counts() const { return counts_; }
 
  private:
-  // A model: what all its versions have, and the one that gets new requests.
+  // A model: what all its versions have in common, and the version that gets new requests.
   struct SimulatedModel {
     SimulatedVersion::Options options;
     Duration batch_cost{};
@@ -87,7 +87,7 @@ class SchedulerSimulation {
   };
 
   bool May(Kind kind) const { return (options_.kinds & kind) != 0; }
-  // 0 to count - 1.
+  // A random number from 0 to count - 1.
   int64_t Pick(int64_t count) { return static_cast<int64_t>(random_() % static_cast<uint64_t>(count)); }
   bool OneIn(int64_t count) { return Pick(count) == 0; }
   Duration Random(Duration below) { return Duration(Pick(std::max<Duration::rep>(1, below.count()))); }
@@ -113,7 +113,7 @@ class SchedulerSimulation {
   Findings findings_;
   Counts counts_;
   SimulatedScheduler scheduler_;
-  // What a row takes, roughly; everything else is in proportion.
+  // The rough time of a row, to which all other times are proportional.
   Duration unit_;
   double load_ = 1;
   std::vector<SimulatedModel> models_;

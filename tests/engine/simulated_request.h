@@ -10,26 +10,26 @@
 
 namespace predictd {
 
-// A request of a simulation: what it asks for, and how far it got.
+// A request of a simulation: what it asks for, and its progress.
 struct SimulatedRequest {
   enum class State { kArriving, kWaiting, kRunning, kEnded };
 
-  // Also the order of arrival, and the value of its elements.
+  // Also the order of arrival, and the value of the request's elements.
   int64_t id = 0;
   int64_t rows = 1;
-  // Extent of the second dimension: only equal ones share a batch.
+  // Extent of the second dimension: only requests of equal width share a batch.
   int64_t width = 1;
   TimePoint deadline = kNever;
   int64_t priority = kDefaultPriority;
   Admission admission = Admission::kIfRoom;
-  // The model fails if it is in the batch.
+  // Whether the model fails if the request is in the batch.
   bool poisonous = false;
   // How many requests follow it as its replacements.
   int64_t followers = 0;
 
   State state = State::kArriving;
   TimePoint arrived;
-  // When the last run that it was in began, and whether it was alone.
+  // When the last run with this request began, and whether the request was alone in it.
   TimePoint started;
   bool ran_alone = false;
   bool cancelled = false;
@@ -37,7 +37,7 @@ struct SimulatedRequest {
   StopSource stop;
 
   int64_t bytes() const { return rows * width * static_cast<int64_t>(sizeof(float)); }
-  // Where JobQueue's comment says that it stands.
+  // Its place according to JobQueue's comment.
   TimePoint due() const { return WaitingPlace(deadline, priority, arrived); }
   InferenceRequest Make() const {
     InferenceRequest request;

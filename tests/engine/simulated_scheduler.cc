@@ -47,7 +47,7 @@ void SimulatedScheduler::Finish() {
 }
 
 bool SimulatedScheduler::quiet() const {
-  // Alone it gets everything.
+  // If the queue is empty, a newcomer gets all the time.
   return std::abs(queue_.PartOf(Bystander()) - 1) < 1e-9;
 }
 
@@ -106,7 +106,7 @@ void SimulatedScheduler::Served(const WorkSource& source, Duration took) {
 }
 
 void SimulatedScheduler::CheckShares() {
-  // Start-time fair queueing promises a step of each.
+  // Start-time fair queueing guarantees shares to within one step of each source.
   const double allowed = 2 * longest_step_ + 1000;
   for (const auto& [source, active] : active_) {
     for (const auto& [other, had] : active.others_had) {

@@ -17,8 +17,9 @@
 namespace predictd {
 
 // The workers of a simulation: the real FairQueue, a clock that moves from one event to the next, and workers that are
-// no threads. What computes calls AdvanceTo, and whatever happens meanwhile happens inside: events, and the steps of
-// the other workers. A step that begins inside another one also ends there; if it takes longer, so does the outer one.
+// not threads. A computation calls AdvanceTo, and everything that happens meanwhile happens inside of that call:
+// events, and the steps of the other workers. A step that begins inside another one also ends there; if it takes
+// longer, so does the outer one.
 //
 // With one worker it checks that sources get time by weight. Not thread-safe.
 class SimulatedScheduler final : public WorkScheduler {
@@ -40,12 +41,12 @@ class SimulatedScheduler final : public WorkScheduler {
   // Calls the function at that time.
   void At(TimePoint when, std::function<void()> function);
 
-  // Lets time pass until then.
+  // Lets time pass until `end`.
   void AdvanceTo(TimePoint end);
   // Lets time pass until nothing is left to happen.
   void Finish();
 
-  // Whether the fair queue knows of nobody.
+  // Whether the fair queue holds no source.
   bool quiet() const;
 
  private:
@@ -57,11 +58,11 @@ class SimulatedScheduler final : public WorkScheduler {
       return std::pair(when, sequence) > std::pair(other.when, other.sequence);
     }
   };
-  // A source that stands in the queue or runs. Times are divided by its weight.
+  // A source that is in the queue or runs. Times are divided by its weight.
   struct Active {
     double weight = 1;
     double served = 0;
-    // What those that were active already had been served when this one became active.
+    // The time that each source that was already active had been served when this one became active.
     std::map<const WorkSource*, double> others_had = {};
     bool ready = false;
     bool running = false;
@@ -84,7 +85,7 @@ class SimulatedScheduler final : public WorkScheduler {
   int64_t next_sequence_ = 0;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::map<const WorkSource*, double> weights_;
-  // With one worker only.
+  // Used only with one worker.
   std::map<const WorkSource*, Active> active_;
   double longest_step_ = 0;
 };

@@ -133,7 +133,7 @@ void SimulatedVersion::CheckFirstRun(const Batch& batch, int64_t rows) {
     Expect(first < *next, "another shape was due earlier");
     Expect(other != width || last < *next, "an earlier deadline of the same shape was left");
   }
-  // What JobQueue says of starvation. Others of the same shape may come along with the first one.
+  // Checks what JobQueue says about starvation. Other requests of the same shape may run along with the first one.
   if (ids_.empty()) return;
   const TimePoint oldest = host_.request(*ids_.begin()).arrived;
   Expect(batch.front()->arrived <= oldest + kPatience + kMaxPriority * kPriorityLevel, "a request starves");
@@ -144,7 +144,7 @@ absl::StatusOr<std::vector<Tensor>> SimulatedVersion::Run(absl::Span<const Tenso
   const int64_t rows = inputs[0].shape()[0];
   const Batch batch = MembersOf(inputs[0]);
   if (batch.empty()) return absl::InternalError("no members");
-  // A part of a batch that failed.
+  // Whether this is a part of a batch that failed.
   const bool again = std::all_of(batch.begin(), batch.end(),
                                  [](const SimulatedRequest* request) { return request->state == State::kRunning; });
   bool poisonous = false;

@@ -16,8 +16,8 @@
 
 namespace predictd {
 
-// One version of a simulated model: the real runner, the fake model in it, and a plain account of which requests wait,
-// with which everything that the runner does is compared. Owned by the simulation, outlives the runner.
+// One version of a simulated model: the real runner, the fake model in it, and a plain record of the waiting requests,
+// against which everything that the runner does is checked. Owned by the simulation, outlives the runner.
 class SimulatedVersion final : public RunnerObserver {
  public:
   struct Options {
@@ -28,30 +28,30 @@ class SimulatedVersion final : public RunnerObserver {
   struct Host {
     SimulatedScheduler& scheduler;
     Findings& findings;
-    // The request with that id.
+    // Returns the request with that id.
     std::function<SimulatedRequest&(int64_t)> request;
-    // What a run of so many rows takes.
+    // Returns the time of a run with that many rows.
     std::function<Duration(int64_t)> cost;
   };
 
   SimulatedVersion(const Options& options, Host host);
 
-  // Lets the runner go; requests that it has keep it.
+  // Lets the runner go; its pending requests keep it alive.
   void Retire() { runner_ = nullptr; }
-  // Null when it is retired.
+  // Null after Retire.
   const std::shared_ptr<ModelRunner>& runner() const { return runner_; }
 
   bool HasRoomFor(const SimulatedRequest& request) const;
-  // Has been admitted.
+  // Records that the request was admitted.
   void Enter(SimulatedRequest& request);
-  // Ended while it waited.
+  // Records that the request ended while it waited.
   void Leave(const SimulatedRequest& request);
-  // What a refusal because of a full queue must say.
+  // The expected message of a refusal because of a full queue.
   std::string FullMessage() const;
 
-  // Whether a worker that has nothing to do should have had what waits here.
+  // Checks that no request waits here that an idle worker should have taken.
   void CheckIdle();
-  // When all requests have ended.
+  // Checks the state after all requests have ended.
   void CheckEnd();
 
   // RunnerObserver, called by the runner.
@@ -66,11 +66,11 @@ class SimulatedVersion final : public RunnerObserver {
   using Batch = std::vector<SimulatedRequest*>;
 
   absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const Tensor> inputs);
-  // Whose rows these are, as far as they are whole.
+  // The requests whose rows these are, as far as they are complete.
   Batch MembersOf(const Tensor& input);
   void CheckFirstRun(const Batch& batch, int64_t rows);
   void Erase(const SimulatedRequest& request);
-  // The first that waits, of all widths; null if none does.
+  // The first request that waits, of all widths; null if none does.
   const SimulatedRequest* First() const;
   void Expect(bool holds, const char* what) { host_.findings.Expect(holds, what); }
 
@@ -78,11 +78,11 @@ class SimulatedVersion final : public RunnerObserver {
   const Host host_;
   std::shared_ptr<ModelRunner> runner_;
 
-  // Those that wait, by width, and all by arrival.
+  // The waiting requests by width, and all of them by arrival.
   std::map<int64_t, std::set<Place>> waiting_;
   std::set<int64_t> ids_;
   int64_t bytes_ = 0;
-  // Requests from here on came after the runner had taken what it runs next.
+  // Requests from this id on arrived after the runner had taken what it runs next.
   int64_t came_later_ = 0;
   int64_t last_id_ = 0;
 

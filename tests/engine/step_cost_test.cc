@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "server/engine/model_runner.h"
-#include "tests/engine/runner_test.h"
+#include "tests/engine/runner_fixture.h"
 #include "tests/fakes/function_source.h"
 
 namespace predictd {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "server/engine/model_runner.h"
-#include "tests/engine/runner_test.h"
+#include "tests/engine/runner_fixture.h"
 
 namespace predictd {
 namespace {
@@ -22,7 +22,7 @@ std::vector<int64_t> PlannedRows(const Signature& signature) {
   return rows;
 }
 
-// x FP32[-1,-1] and z FP32[-1,-1], padded apart, a mask of x between them -> y FP32[-1,-1].
+// Inputs: x FP32[-1,-1] and z FP32[-1,-1], padded separately, with a mask of x between them. Output: y FP32[-1,-1].
 Signature PaddedSignature(std::vector<int64_t> x, std::vector<int64_t> z, int64_t max_batch_size) {
   Signature signature = FloatSignature(max_batch_size);
   signature.inputs.push_back({"z", DType::kFp32, {-1, -1}});
@@ -39,7 +39,7 @@ TEST(PlanWarmUpTest, HasEveryPowerOfTwoAndTheLargestFromSmallToLarge) {
   EXPECT_EQ(PlannedRows(FloatSignature(/*max_batch_size=*/17)), (std::vector<int64_t>{1, 2, 4, 8, 16, 17}));
 }
 
-// 2^25 elements for each row, and at most 2^26 for a batch.
+// Each row has 2^25 elements, and a batch at most 2^26.
 TEST(PlanWarmUpTest, BatchOfHugeInputsIsSmallerThanTheLargest) {
   const TensorSpec huge = {"x", DType::kBool, {-1, (int64_t{1} << 25) - 1}};
   EXPECT_EQ(PlannedRows({{huge}, {huge}, /*batched=*/true, /*max_batch_size=*/64}), (std::vector<int64_t>{1, 2}));
@@ -59,7 +59,7 @@ TEST(PlanWarmUpTest, IsBoundedAndKeepsTheLargest) {
   EXPECT_EQ(plan.back(), (WarmUpBatch{1 << 10, {64, 1}, /*optional=*/false, /*largest=*/true}));
 }
 
-// A model that needs a millisecond for each row.
+// A model that needs a millisecond per row.
 class WarmUpTest : public RunnerTest {
  protected:
   WarmUpTest()
@@ -101,7 +101,7 @@ TEST_F(WarmUpTest, StopsBetweenTwoRuns) {
   EXPECT_EQ(model.batch_rows(), (std::vector<int64_t>{1, 1, 1, 2}));
 }
 
-// A model that needs a second for each row.
+// A model that needs a second per row.
 class SlowWarmUpTest : public RunnerTest {
  protected:
   SlowWarmUpTest()
@@ -147,7 +147,7 @@ TEST_F(WarmUpTest, IsNotReportedToTheObserver) {
   EXPECT_EQ(observer_.batches(), 0);
 }
 
-// Inputs of every kind; open extents are 1, elements are zeros, the least of their range or empty strings.
+// Inputs of every kind: open extents are 1, and elements are zeros, the least of their range, or empty strings.
 TEST(WarmUpInputsTest, AreZerosOfTheSignaturesShapes) {
   std::vector<Tensor> seen;
   FakeModel model([&seen](absl::Span<const Tensor> inputs) -> absl::StatusOr<std::vector<Tensor>> {
@@ -159,7 +159,7 @@ TEST(WarmUpInputsTest, AreZerosOfTheSignaturesShapes) {
                       {"bools", DType::kBool, {-1}},
                       {"text", DType::kBytes, {-1, 2}},
                       {"ranged", DType::kInt16, {-1}}};
-  // A model may fail for what is outside.
+  // A model may fail for values outside the range.
   signature.inputs[3].range =
       ValueRange{*ToElement(DType::kInt16, int64_t{300}), *ToElement(DType::kInt16, int64_t{400})};
   signature.outputs = {{"y", DType::kFp32, {-1}}};
@@ -178,7 +178,57 @@ TEST(WarmUpInputsTest, AreZerosOfTheSignaturesShapes) {
   EXPECT_EQ(seen[2].strings(), absl::MakeConstSpan(std::vector<std::string>(4)));
 }
 
-// The model gets the mask that callers do not send; everything is there, so it is all ones.
+TEST(WarmUpInputsTest, AreWhatTheConfigurationSays) {
+  std::vector<Tensor> seen;
+  FakeModel model([&seen](absl::Span<const Tensor> inputs) -> absl::StatusOr<std::vector<Tensor>> {
+    seen.assign(inputs.begin(), inputs.end());
+    return std::vector<Tensor>{Floats({inputs[0].shape()[0]}, std::vector<float>(inputs[0].shape()[0]))};
+  });
+  Signature signature;
+  signature.inputs = {{"floats", DType::kFp32, {-1, -1}}, {"text", DType::kBytes, {-1}}};
+  signature.inputs[0].warmup = {.shape = {-1, 3},
+                                .elements = {*ToElement(DType::kFp32, 1.5), *ToElement(DType::kFp32, -2.0)}};
+  signature.inputs[1].warmup.strings = {"one", "two", "three"};
+  signature.outputs = {{"y", DType::kFp32, {-1}}};
+  signature.max_batch_size = 2;
+  const ManualClock clock;
+  BatchCost cost;
+  const std::unique_ptr<Model> made = model.Make();
+  EXPECT_EQ(WarmUp(*made, signature, {.rounds = 1}, clock, cost).status(), absl::OkStatus());
+  ASSERT_EQ(seen.size(), 2U);
+  EXPECT_EQ(seen[0].shape(), (Shape{2, 3}));
+  EXPECT_EQ(Values(seen[0]), (std::vector<float>{1.5, -2, 1.5, -2, 1.5, -2}));
+  EXPECT_EQ(seen[1].strings(), absl::MakeConstSpan(std::vector<std::string>{"one", "two"}));
+}
+
+// The model needs an extent of 5, for instance for a kernel of that size.
+TEST(WarmUpInputsTest, OpenExtentsGrowUntilTheModelTakesThem) {
+  FakeModel model([](absl::Span<const Tensor> inputs) -> absl::StatusOr<std::vector<Tensor>> {
+    if (inputs[0].shape()[1] < 5) return absl::InternalError("too small for the kernel");
+    return FakeModel::Echo(inputs);
+  });
+  const ManualClock clock;
+  BatchCost cost;
+  const std::unique_ptr<Model> made = model.Make();
+  const absl::StatusOr<WarmUpReport> report =
+      WarmUp(*made, FloatSignature(/*max_batch_size=*/2), {.rounds = 1}, clock, cost);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->open_extent, 16);
+  EXPECT_EQ(model.batch_rows(), (std::vector<int64_t>{1, 1, 1, 1, 2, 2, 2}));
+}
+
+TEST(WarmUpInputsTest, IfNoExtentHelpsTheFirstErrorIsTold) {
+  FakeModel model([](absl::Span<const Tensor> inputs) -> absl::StatusOr<std::vector<Tensor>> {
+    return absl::InternalError("fails at " + std::to_string(inputs[0].shape()[1]));
+  });
+  const ManualClock clock;
+  BatchCost cost;
+  const std::unique_ptr<Model> made = model.Make();
+  EXPECT_EQ(WarmUp(*made, FloatSignature(), {}, clock, cost).status(), absl::InternalError("fails at 1"));
+  EXPECT_EQ(model.batch_rows().size(), 4U);
+}
+
+// The model also gets the mask that callers do not send. Nothing is padded, so it is all ones.
 TEST(WarmUpInputsTest, HaveTheLengthsOfTheBatchAndItsMask) {
   std::vector<std::vector<Shape>> seen;
   FakeModel model([&seen](absl::Span<const Tensor> inputs) -> absl::StatusOr<std::vector<Tensor>> {

@@ -11,8 +11,8 @@
 
 namespace predictd {
 
-// The end of something that a coroutine does and a thread waits for. Shared by both, because the thread may go on
-// before the coroutine has quite left.
+// The result of something that a coroutine does and a thread waits for. Shared by both, because the thread may continue
+// before the coroutine has quite finished.
 template <class T>
 class Arrival {
  public:
@@ -25,7 +25,7 @@ class Arrival {
     MutexLock lock(mutex_);
     return value_.has_value();
   }
-  // Waits for it; once.
+  // Waits for the value and takes it. Call it once.
   T Take() {
     MutexLock lock(mutex_);
     while (!value_.has_value()) changed_.Wait(mutex_);
@@ -40,7 +40,7 @@ class Arrival {
 
 using NextChunk = Arrival<std::optional<RowStream::Chunk>>;
 
-// Begins to wait for the stream's next chunk; one at a time. The stream outlives the arrival.
+// Starts to wait for the stream's next chunk; only one wait at a time. The stream outlives the arrival.
 inline std::shared_ptr<NextChunk> StartNext(RowStream& stream) {
   struct Wait {
     static Task<> For(RowStream& stream, std::shared_ptr<NextChunk> arrival) {
@@ -57,7 +57,7 @@ inline std::optional<RowStream::Chunk> AwaitNext(RowStream& stream) {
   return StartNext(stream)->Take();
 }
 
-// Begins to wait until no chunk is queued or running.
+// Starts to wait until no chunk is queued or running.
 inline std::shared_ptr<Arrival<bool>> StartDrain(RowStream& stream) {
   struct Wait {
     static Task<> For(RowStream& stream, std::shared_ptr<Arrival<bool>> arrival) {

@@ -28,7 +28,7 @@ bool Fails() {
 void* Allocate(size_t size, size_t alignment) {
   if (Fails()) return nullptr;
   ++live;
-  // The size is to be a multiple of the alignment.
+  // The size must be a multiple of the alignment.
   return alignment <= alignof(std::max_align_t)
              ? std::malloc(size > 0 ? size : 1)
              : std::aligned_alloc(alignment, (size + alignment) / alignment * alignment);
@@ -47,7 +47,7 @@ void* AllocateOrThrow(size_t size, size_t alignment) {
 
 }  // namespace
 
-// The forms for arrays end in these.
+// The array forms call these.
 void* operator new(size_t size) {
   return AllocateOrThrow(size, 1);
 }

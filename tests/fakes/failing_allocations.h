@@ -5,8 +5,8 @@
 
 namespace predictd {
 
-// While it lives, an allocation of this thread fails: the one after so many others, and with `from_then_on` all that
-// follow. Only in binaries that link failing_allocations.cc, which replaces operator new.
+// While it exists, the allocation of this thread that comes after `after` others fails, and with `from_then_on` so do
+// all that follow. Works only in binaries that link failing_allocations.cc, which replaces operator new.
 class FailingAllocations {
  public:
   explicit FailingAllocations(int64_t after, bool from_then_on = false);
@@ -14,13 +14,14 @@ class FailingAllocations {
   FailingAllocations(const FailingAllocations&) = delete;
   FailingAllocations& operator=(const FailingAllocations&) = delete;
 
-  // Whether any has failed. If not, there were no more than that.
+  // Whether an allocation has failed. If not, there were at most `after` of them.
   bool failed() const;
 
-  // What this thread has allocated and not given back; what another one gave back counts there.
+  // The number of allocations of this thread minus the number that it has freed. A free counts for the thread that does
+  // it.
   static int64_t Live();
 
-  // While it lives, this thread's allocations neither fail nor count: those of the test itself.
+  // While it exists, this thread's allocations neither fail nor count towards `after`. For the test's own allocations.
   class Pause {
    public:
     Pause();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -12,9 +13,9 @@
 
 namespace predictd {
 
-// A generator whose next token is a hash of all tokens before it, as it finds them in its cache: whatever is computed
-// in the wrong slot or at the wrong position, or copied wrongly, changes the answer. Its cache forgets nothing by
-// itself, so what is left of others is found, too. The test owns `Record` and lets it outlive the model.
+// A generator whose next token is a hash of all tokens before it, as it finds them in its cache: anything computed in
+// the wrong slot or at the wrong position, or copied wrongly, changes the answer. Its cache forgets nothing by itself,
+// so leftovers of other sequences are detected, too. The test owns `Record` and lets it outlive the model.
 class FakeGeneratorModel final : public GeneratorModel {
  public:
   struct Step {
@@ -25,9 +26,13 @@ class FakeGeneratorModel final : public GeneratorModel {
   struct Record {
     std::vector<Step> steps;
     int64_t copied_tokens = 0;
-    // Called in each Forward and Prefill; an error is returned.
+    // The first slot and the number of slots of each release.
+    std::vector<std::pair<int64_t, int64_t>> released;
+    // Called in each Forward and Prefill, which return its error.
     std::function<absl::Status(const Step&)> before = [](const Step&) { return absl::OkStatus(); };
-    // Changes the logits of a row, whose tokens these are.
+    // Called with the slots in each CopySlot, which returns its error after copying half of the positions.
+    std::function<absl::Status(int64_t from, int64_t to)> copying = [](int64_t, int64_t) { return absl::OkStatus(); };
+    // Changes the logits of a row; gets the row's tokens.
     std::function<void(const std::vector<int32_t>&, absl::Span<float>)> change;
   };
 
@@ -36,7 +41,7 @@ class FakeGeneratorModel final : public GeneratorModel {
         cache_(static_cast<size_t>(slots), std::vector<int32_t>(static_cast<size_t>(max_length), -1)),
         record_(record) {}
 
-  // What follows these tokens.
+  // The token that follows these.
   static int32_t NextToken(absl::Span<const int32_t> tokens, int64_t vocabulary) {
     uint64_t hash = 1469598103934665603U;
     for (int32_t token : tokens) hash = (hash ^ static_cast<uint64_t>(token + 1)) * 1099511628211U;
@@ -71,15 +76,25 @@ class FakeGeneratorModel final : public GeneratorModel {
 
   absl::Status CopySlot(int64_t from, int64_t to, int64_t begin, int64_t end) override {
     if (from == to) return absl::InternalError("onto itself");
+    absl::Status status = record_.copying(from, to);
+    if (!status.ok()) end = begin + (end - begin) / 2;
     const std::vector<int32_t>& source = cache_.at(static_cast<size_t>(from));
     std::copy(source.begin() + begin, source.begin() + end, cache_.at(static_cast<size_t>(to)).begin() + begin);
     record_.copied_tokens += end - begin;
-    return absl::OkStatus();
+    return status;
+  }
+
+  // Erases the slots' contents, as the interface allows.
+  void ReleaseSlots(int64_t first, int64_t count) override {
+    record_.released.emplace_back(first, count);
+    for (int64_t slot = first; slot < first + count; ++slot) {
+      std::fill(cache_.at(static_cast<size_t>(slot)).begin(), cache_.at(static_cast<size_t>(slot)).end(), -1);
+    }
   }
 
  private:
   const int64_t vocabulary_;
-  // The tokens whose keys and values would lie there.
+  // The tokens in place of the keys and values that a real cache would hold.
   std::vector<std::vector<int32_t>> cache_;
   Record& record_;
 };

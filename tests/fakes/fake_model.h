@@ -15,20 +15,21 @@
 
 namespace predictd {
 
-// The model of a test: a function, a gate in front of it, and a record of what came. The test owns it and lets it
-// outlive the Model that Make returns, which whoever is tested owns. Thread-safe.
+// The model of a test: a function, a gate in front of it, and a record of its runs. The test owns it and lets it
+// outlive the Model that Make returns, which the code under test owns. Thread-safe.
 class FakeModel {
  public:
   using Compute = std::function<absl::StatusOr<std::vector<Tensor>>(absl::Span<const Tensor>)>;
 
-  // What a run returns; by default its inputs. Called without a lock, on several threads at once.
+  // `compute` returns a run's outputs; by default these are its inputs. It is called without a lock, on several threads
+  // at once.
   explicit FakeModel(Compute compute = Echo) : compute_(std::move(compute)) {}
 
   static absl::StatusOr<std::vector<Tensor>> Echo(absl::Span<const Tensor> inputs) {
     return std::vector<Tensor>(inputs.begin(), inputs.end());
   }
 
-  std::unique_ptr<Model> Make() { return std::make_unique<Backend>(*this); }
+  std::unique_ptr<Model> Make() { return std::make_unique<Loaded>(*this); }
 
   // Runs that begin from now on wait at the gate, until Release or until ReleaseOne lets one of them pass.
   void Block() {
@@ -46,10 +47,10 @@ class FakeModel {
     changed_.NotifyAll();
   }
 
-  // Models made from now on say that their elements decide what a run costs.
+  // Models made from now on say that the cost of a run depends on their inputs' elements.
   void LetElementsDecideTheCost() { cost_depends_on_shapes_only_ = false; }
 
-  // Waits until that many runs have begun (since the construction), blocked or not.
+  // Waits until that many runs have begun since the construction, blocked or not.
   void AwaitRuns(size_t runs) {
     MutexLock lock(mutex_);
     while (batch_rows_.size() < runs) changed_.Wait(mutex_);
@@ -68,10 +69,10 @@ class FakeModel {
   }
 
  private:
-  class Backend final : public Model {
+  class Loaded final : public Model {
    public:
-    explicit Backend(FakeModel& fake) : fake_(fake) {}
-    ~Backend() override {
+    explicit Loaded(FakeModel& fake) : fake_(fake) {}
+    ~Loaded() override {
       MutexLock lock(fake_.mutex_);
       fake_.destroyed_ = true;
     }

@@ -25,8 +25,9 @@ class FunctionSource final : public WorkSource {
   const Duration cost_;
 };
 
-// Returns when a worker of the pool sleeps. The pool must run cheap steps inline (max_inline_cost > 0) and have nothing
-// to do: then a cheap step at the end of a WakeupBatch runs on this thread exactly if a worker sleeps, and wakes none.
+// Returns when a worker of the pool sleeps. The pool must run cheap steps inline (max_inline_cost > 0) and must have
+// nothing to do: a cheap step at the end of a WakeupBatch then runs on this thread exactly if a worker sleeps, and
+// wakes none.
 inline void AwaitSleepingWorker(WorkerPool& pool) {
   const std::thread::id here = std::this_thread::get_id();
   bool ran_here = false;

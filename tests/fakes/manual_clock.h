@@ -11,7 +11,7 @@ namespace predictd {
 class ManualClock final : public Clock {
  public:
   TimePoint Now() const override { return TimePoint(Duration(now_.load())); }
-  // As if threads did nothing but compute, except for what Preempt adds to the time alone.
+  // The time that passed, as if threads did nothing but compute, without the time that Preempt added.
   Duration ThreadTime() const override { return Duration(now_.load() - preempted_.load()); }
   void Preempt(Duration by) {
     preempted_ += by.count();

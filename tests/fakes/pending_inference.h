@@ -14,7 +14,7 @@
 
 namespace predictd {
 
-// One request on its way through a runner, awaited as a call awaits it. Starts with its construction; the destructor
+// A request on its way through a runner, awaited in the way a call awaits it. The constructor starts it; the destructor
 // cancels it if it has not ended. Thread-safe.
 class PendingInference {
  public:
@@ -34,19 +34,18 @@ class PendingInference {
     MutexLock lock(mutex_);
     return ends_ > 0;
   }
-  // How often it has ended: to be 1 in the end.
+  // How often it has ended. In the end this must be 1.
   int ends() const {
     MutexLock lock(mutex_);
     return ends_;
   }
-  // Waits for the end.
   const absl::StatusOr<InferenceResult>& Await() const {
     MutexLock lock(mutex_);
     while (ends_ == 0) ended_.Wait(mutex_);
     return result_;
   }
   absl::Status AwaitStatus() const { return Await().status(); }
-  // Where it ended.
+  // The thread on which it ended.
   std::thread::id thread() const {
     MutexLock lock(mutex_);
     return thread_;

@@ -31,7 +31,7 @@ class RecordingObserver final : public RunnerObserver {
   int64_t rows() const { return rows_; }
   int64_t dequeued() const { return dequeued_; }
   Duration waited() const { return Duration(waited_.load()); }
-  // Whether one of the first two was ever below 0.
+  // Whether queued() or running() was ever below 0.
   bool went_negative() const { return went_negative_; }
 
  private:

@@ -5,20 +5,25 @@
 #include <deque>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "server/async/worker_pool.h"
 
 namespace predictd {
 
-// A scheduler that does nothing by itself: the test takes the steps, of each source that is ready in turn. Not
+// A scheduler that does nothing by itself: the test takes the steps, in turn from each source that is ready. Not
 // thread-safe.
 class StepByStep final : public WorkScheduler {
  public:
   void Ready(std::shared_ptr<WorkSource> source) override {
     if (std::find(ready_.begin(), ready_.end(), source) == ready_.end()) ready_.push_back(std::move(source));
   }
-  void ReadyAt(std::shared_ptr<WorkSource> source, TimePoint /*when*/) override { Ready(std::move(source)); }
+  // Only records the time. A test that waits for that time takes the step itself.
+  void ReadyAt(std::shared_ptr<WorkSource> /*source*/, TimePoint when) override { later_.push_back(when); }
   double WorkersFor(const WorkSource& /*source*/) const override { return 1; }
+
+  // The times that ReadyAt was called with.
+  const std::vector<TimePoint>& later() const { return later_; }
 
   // Whether there was a step to take.
   bool Step() {
@@ -35,6 +40,7 @@ class StepByStep final : public WorkScheduler {
 
  private:
   std::deque<std::shared_ptr<WorkSource>> ready_;
+  std::vector<TimePoint> later_;
 };
 
 }  // namespace predictd

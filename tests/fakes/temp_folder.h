@@ -27,7 +27,7 @@ class TempFolder {
 
   const std::filesystem::path& path() const { return path_; }
 
-  // Writes a file, and the folders that lead to it.
+  // Writes a file, and creates the folders that lead to it.
   void Write(const std::string& name, const std::string& content) const {
     std::filesystem::create_directories((path_ / name).parent_path());
     std::ofstream(path_ / name, std::ios::binary) << content;

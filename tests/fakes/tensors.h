@@ -23,7 +23,7 @@ inline Tensor Strings(Shape shape, std::vector<std::string> strings) {
   return Tensor(std::move(shape), std::make_shared<const std::vector<std::string>>(std::move(strings)));
 }
 
-// The elements of an FP32 tensor, wherever they lie.
+// The elements of an FP32 tensor, whatever their alignment.
 inline std::vector<float> Values(const Tensor& tensor) {
   std::vector<float> values(tensor.elements());
   if (!values.empty()) std::memcpy(values.data(), tensor.data(), tensor.byte_size());

@@ -28,7 +28,7 @@ SampledToken Token(int32_t id) {
 const TimePoint kNow = TimePoint(std::chrono::seconds(1));
 
 TEST(AnswerStreamTest, PiecesThatNobodyTookAreOne) {
-  AnswerStream stream(/*answers=*/1, kNow);
+  AnswerStream stream(/*answers=*/1, /*prompt_tokens=*/3, kNow);
   stream.Add(0, "to", Token(1), kNow);
   stream.Add(0, "ken", Token(2), kNow);
   const std::optional<Pieces> taken = Take(stream);
@@ -40,7 +40,7 @@ TEST(AnswerStreamTest, PiecesThatNobodyTookAreOne) {
 }
 
 TEST(AnswerStreamTest, ReaderIsToldWhenItIsFlushed) {
-  AnswerStream stream(1, kNow);
+  AnswerStream stream(/*answers=*/1, /*prompt_tokens=*/3, kNow);
   std::optional<Pieces> taken;
   Detach(TakeOne(stream, taken));
   stream.Add(0, "a", Token(1), kNow);
@@ -51,7 +51,7 @@ TEST(AnswerStreamTest, ReaderIsToldWhenItIsFlushed) {
 }
 
 TEST(AnswerStreamTest, EndsWhenAllAnswersHaveEnded) {
-  AnswerStream stream(2, kNow);
+  AnswerStream stream(/*answers=*/2, /*prompt_tokens=*/3, kNow);
   stream.Finish(1, "x", FinishReason::kStop);
   EXPECT_EQ((*Take(stream))->at(0).index, 1);
   std::optional<Pieces> taken;
@@ -64,7 +64,7 @@ TEST(AnswerStreamTest, EndsWhenAllAnswersHaveEnded) {
 }
 
 TEST(AnswerStreamTest, StopReachesTheReaderAtOnceAndTheFirstReasonCounts) {
-  AnswerStream stream(1, kNow);
+  AnswerStream stream(/*answers=*/1, /*prompt_tokens=*/3, kNow);
   std::optional<Pieces> taken;
   Detach(TakeOne(stream, taken));
   EXPECT_FALSE(stream.stopped());
@@ -76,7 +76,7 @@ TEST(AnswerStreamTest, StopReachesTheReaderAtOnceAndTheFirstReasonCounts) {
 }
 
 TEST(AnswerStreamTest, TimingsAreOfTheFirstAndTheLast) {
-  AnswerStream stream(2, kNow);
+  AnswerStream stream(/*answers=*/2, /*prompt_tokens=*/9, kNow);
   const auto at = [](int seconds) { return kNow + std::chrono::seconds(seconds); };
   stream.Begin(at(1), 5);
   stream.Begin(at(2), 7);
@@ -84,6 +84,7 @@ TEST(AnswerStreamTest, TimingsAreOfTheFirstAndTheLast) {
   stream.Add(1, "", Token(1), at(4));
   const GenerationTimings timings = stream.timings();
   EXPECT_EQ(timings.enqueued, kNow);
+  EXPECT_EQ(timings.prompt_tokens, 9);
   EXPECT_EQ(timings.started, at(1));
   EXPECT_EQ(timings.cached_tokens, 5);
   EXPECT_EQ(timings.first_token, at(3));

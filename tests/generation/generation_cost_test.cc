@@ -11,7 +11,7 @@ TEST(GenerationCostTest, PromptBesideOthersTakesAboutTwiceTheirStep) {
   GenerationCost cost;
   cost.RecordDecode(milliseconds(40));
   cost.RecordPrefill(20, milliseconds(40));
-  // 40, in whole parts.
+  // 40 tokens, rounded down to whole parts.
   EXPECT_EQ(cost.PrefillTokens(/*running=*/4, /*waiting=*/1), 32);
   EXPECT_EQ(cost.PrefillTokens(4, 4), 32);
 }
@@ -29,7 +29,7 @@ TEST(GenerationCostTest, StepIsNoLongerHoweverManyWait) {
   cost.RecordDecode(milliseconds(10));
   cost.RecordPrefill(20, milliseconds(20));
   EXPECT_EQ(cost.PrefillTokens(/*running=*/1, /*waiting=*/1000), 96);
-  // Of a model whose own steps are longer than that, a prompt still gets its part.
+  // If a model's own steps are longer than that, a prompt still gets its part.
   cost = {};
   cost.RecordDecode(milliseconds(200));
   cost.RecordPrefill(20, milliseconds(20));

@@ -1,5 +1,5 @@
-// What is left of requests when there is no memory for them: every allocation between a prompt and the last token fails
-// once, and all that follow it fail as well, one after the other.
+// What remains of requests when there is no memory for them: every allocation between a prompt and the last token fails
+// in turn, alone and together with all that follow it.
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -18,7 +18,7 @@
 namespace predictd {
 namespace {
 
-// Runs steps when it is told to; that a source is ready needs no memory, as in the pool.
+// Runs steps when it is told to. As in the pool, adding a source that is ready needs no memory.
 class QueueScheduler final : public WorkScheduler {
  public:
   void Ready(std::shared_ptr<WorkSource> source) override { queue_.Add(std::move(source)); }
@@ -37,21 +37,6 @@ class QueueScheduler final : public WorkScheduler {
   FairQueue queue_{1};
 };
 
-// Ends a request whatever becomes of its caller, as the handlers do.
-class Running {
- public:
-  Running(Generator& generator, Generator::Request request) : generator_(generator), request_(std::move(request)) {}
-  ~Running() { generator_.Abandon(request_); }
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
-
-  AnswerStream& answers() { return request_.answers(); }
-
- private:
-  Generator& generator_;
-  Generator::Request request_;
-};
-
 struct Caller {
   StopSource stop;
   int ends = 0;
@@ -59,33 +44,28 @@ struct Caller {
   std::string text;
 };
 
-// From the text to the last token.
-Task<absl::Status> Generate(Caller& caller, Generator& generator, const std::string& text, GenerationRequest request) {
-  absl::StatusOr<WaitingAnswers::Room> room = generator.Reserve(request.answers, request.priority, request.deadline);
-  if (!room.ok()) co_return room.status();
-  const StepQueue::Outcome outcome = co_await generator.prompts().Enter(room->place(), caller.stop);
-  if (outcome != StepQueue::Outcome::kTurn) co_return absl::InternalError("no turn");
-  request.prompt = generator.tokenizer().Encode(text, {});
-  absl::StatusOr<Generator::Request> started = generator.Start(std::move(request), *std::move(room));
-  if (!started.ok()) co_return started.status();
-  Running running(generator, *std::move(started));
+// Goes from the text to the last token.
+Task<absl::Status> Generate(Caller& caller, Generator& generator, GenerationRequest request) {
+  Task<absl::StatusOr<RunningAnswers>> start = generator.Start(std::move(request), caller.stop);
+  absl::StatusOr<RunningAnswers> running = co_await start;
+  if (!running.ok()) co_return running.status();
   while (true) {
-    Task<absl::StatusOr<std::vector<AnswerPiece>>> next = running.answers().Next();
+    Task<absl::StatusOr<std::vector<AnswerPiece>>> next = running->Next();
     const absl::StatusOr<std::vector<AnswerPiece>> pieces = co_await next;
     if (!pieces.ok() || pieces->empty()) co_return pieces.status();
     for (const AnswerPiece& piece : *pieces) caller.text += piece.text;
   }
 }
 
-// Made before memory runs out.
+// Created before memory runs out.
 const absl::Status& NoMemory() {
   static const absl::Status status = absl::ResourceExhaustedError("no memory");
   return status;
 }
 
-Task<> Call(Caller& caller, Generator& generator, const std::string& text, GenerationRequest request) {
+Task<> Call(Caller& caller, Generator& generator, GenerationRequest request) {
   try {
-    Task<absl::Status> generate = Generate(caller, generator, text, std::move(request));
+    Task<absl::Status> generate = Generate(caller, generator, std::move(request));
     caller.status = co_await generate;
   } catch (const std::bad_alloc&) {
     caller.status = NoMemory();
@@ -102,30 +82,33 @@ class GenerationMemoryTest : public GeneratorTest {
         std::make_unique<FakeGeneratorModel>(kLetters, config.slots + config.prefix_slots, config.max_length, record_),
         std::make_shared<LetterTokenizer>(kLetters), nullptr,
         Generator::Options{.config = config, .share = {}, .queue_capacity = 8, .observer = &counts_}, queue_, clock_);
-    // What is made only once is there.
+    // After this, everything that is created only once exists.
     NoMemory();
     Caller first;
-    const std::string text = "a";
-    Detach(Call(first, *generator_, text, Request(1)));
+    const std::string text = Long("a");
+    Detach(Call(first, *generator_, Request(text, 1)));
     queue_.Finish();
   }
 
-  static GenerationRequest Request(int answers) {
+  static GenerationRequest Request(absl::string_view text, int answers) {
     GenerationRequest request;
+    request.prompt = TextPrompt{text};
     request.max_tokens = 6;
-    request.answers = answers;
-    request.ignore_end = answers == 1;
-    request.sampling.temperature = answers == 1 ? 0 : 1;
-    request.sampling.repetition_penalty = 1.1;
-    request.sampling.logprobs = answers > 1;
-    request.sampling.top_logprobs = answers > 1 ? 3 : 0;
-    request.stop = {"zzzz"};
+    AnswerOptions& options = request.options;
+    options.answers = answers;
+    options.ignore_end = answers == 1;
+    options.sampling.temperature = answers == 1 ? 0 : 1;
+    options.sampling.repetition_penalty = 1.1;
+    options.sampling.logprobs = answers > 1;
+    options.sampling.top_logprobs = answers > 1 ? 3 : 0;
+    options.stop = {"zzzz"};
     return request;
   }
 
-  // Three requests of four answers, of which `after` allocations work. False if all of them did.
+  // Runs three requests with four answers in all. After `after` allocations one fails, or, with `from_then_on`, all
+  // fail. False if none failed.
   bool Run(int64_t after, bool from_then_on) {
-    const std::string text(40, 'b');
+    const std::string text = Long(std::string(40, 'b'));
     std::deque<Caller> callers(3);
     bool failed = false;
     {
@@ -133,9 +116,9 @@ class GenerationMemoryTest : public GeneratorTest {
       for (size_t i = 0; i < callers.size(); ++i) {
         std::optional<Task<>> call;
         {
-          // The frame of the call itself is the transport's.
+          // The frame of the call itself belongs to the transport.
           const FailingAllocations::Pause pause;
-          call.emplace(Call(callers[i], *generator_, text, Request(i == 1 ? 2 : 1)));
+          call.emplace(Call(callers[i], *generator_, Request(text, i == 1 ? 2 : 1)));
         }
         Detach(*std::move(call));
       }
@@ -149,7 +132,7 @@ class GenerationMemoryTest : public GeneratorTest {
     EXPECT_EQ(counts_.waiting, 0);
     EXPECT_EQ(counts_.slots, 0);
     Caller next;
-    Detach(Call(next, *generator_, text, Request(1)));
+    Detach(Call(next, *generator_, Request(text, 1)));
     queue_.Finish();
     EXPECT_TRUE(next.status.ok()) << next.status;
     if (expected_.empty()) expected_ = next.text;

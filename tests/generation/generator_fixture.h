@@ -3,11 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "server/async/stop.h"
 #include "server/async/task.h"
 #include "server/async/worker_pool.h"
 #include "server/generation/generator.h"
@@ -18,7 +22,7 @@
 
 namespace predictd {
 
-// Follows what a generator tells.
+// Records what a generator reports.
 class GeneratorCounts final : public GeneratorObserver {
  public:
   void OnWaitingChange(int64_t by) override { waiting += by; }
@@ -42,26 +46,38 @@ class GeneratorCounts final : public GeneratorObserver {
   int64_t next_tokens = 0;
 };
 
-// What the caller of a request sees. Reads all the time.
+// What the caller of a request sees. It reads all the time, and goes when it is destroyed.
 class Reader {
  public:
-  explicit Reader(Generator::Request request, int answers = 1)
-      : request_(std::move(request)), answers_(static_cast<size_t>(answers)) {
-    Detach(Read(*this));
+  Reader(Generator& generator, GenerationRequest request) : answers_(static_cast<size_t>(request.options.answers)) {
+    Detach(Read(*this, generator, std::move(request)));
   }
+  ~Reader() { Stop(); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
 
-  Generator::Request& request() { return request_; }
+  void Stop(StopReason reason = StopReason::kCancelled) { stop_.RequestStop(reason); }
+
   const std::string& text(size_t index = 0) const { return answers_[index].text; }
   const std::vector<SampledToken>& tokens(size_t index = 0) const { return answers_[index].tokens; }
   std::optional<FinishReason> finish_reason(size_t index = 0) const { return answers_[index].finish_reason; }
   bool ended() const { return ended_; }
   const absl::Status& status() const { return status_; }
-  GenerationTimings timings() { return request_.answers().timings(); }
+  GenerationTimings timings() { return running_->timings(); }
+  const EncodingTime& encoding() const { return encoding_; }
 
  private:
-  static Task<> Read(Reader& self) {
+  static Task<> Read(Reader& self, Generator& generator, GenerationRequest request) {
+    Task<absl::StatusOr<RunningAnswers>> start = generator.Start(std::move(request), self.stop_, &self.encoding_);
+    absl::StatusOr<RunningAnswers> running = co_await start;
+    if (!running.ok()) {
+      self.status_ = running.status();
+      self.ended_ = true;
+      co_return;
+    }
+    self.running_ = *std::move(running);
     while (true) {
-      absl::StatusOr<std::vector<AnswerPiece>> pieces = co_await self.request_.answers().Next();
+      absl::StatusOr<std::vector<AnswerPiece>> pieces = co_await self.running_->Next();
       if (!pieces.ok() || pieces->empty()) {
         self.status_ = pieces.status();
         self.ended_ = true;
@@ -76,51 +92,64 @@ class Reader {
     }
   }
 
-  Generator::Request request_;
+  StopSource stop_;
+  EncodingTime encoding_;
+  std::optional<RunningAnswers> running_;
   std::vector<AnswerPiece> answers_;
   absl::Status status_;
   bool ended_ = false;
 };
 
-// A generator of letters with a fake model, whose steps the test takes.
+// A generator of letters with a fake model; the test runs its steps.
 class GeneratorTest : public testing::Test {
  protected:
   static constexpr int64_t kLetters = 26;
 
-  void Make(GeneratorConfig config = {}, int64_t queue_capacity = 1024) {
+  // The epoch stands for a time that was not reached.
+  GeneratorTest() { clock_.Advance(std::chrono::milliseconds(1)); }
+
+  void Make(GeneratorConfig config = {}, int64_t queue_capacity = 1024,
+            std::shared_ptr<const Tokenizer> tokenizer = std::make_shared<LetterTokenizer>(kLetters)) {
     config.vocabulary_size = kLetters;
     if (config.max_length == 0) config.max_length = 400;
     auto model =
         std::make_unique<FakeGeneratorModel>(kLetters, config.slots + config.prefix_slots, config.max_length, record_);
     const Generator::Options options = {
         .config = config, .share = {}, .queue_capacity = queue_capacity, .observer = &counts_};
-    generator_ = std::make_shared<Generator>(std::move(model), std::make_shared<LetterTokenizer>(kLetters), nullptr,
-                                             options, scheduler_, clock_);
+    generator_ =
+        std::make_shared<Generator>(std::move(model), std::move(tokenizer), nullptr, options, scheduler_, clock_);
   }
 
-  static std::vector<int32_t> Ids(const std::string& text) { return LetterTokenizer(kLetters).Encode(text, {}); }
+  static std::vector<int32_t> Ids(absl::string_view text) { return LetterTokenizer(kLetters).Encode(text, {}); }
 
-  // Takes the likeliest tokens.
-  static GenerationRequest Greedy(const std::string& prompt, int64_t max_tokens) {
+  // A request that takes the likeliest tokens. The prompt must outlive its start.
+  static GenerationRequest Greedy(absl::string_view prompt, int64_t max_tokens) {
     GenerationRequest request;
-    request.prompt = Ids(prompt);
+    request.prompt = TextPrompt{prompt};
     request.max_tokens = max_tokens;
-    request.sampling.temperature = 0;
+    request.options.sampling.temperature = 0;
     return request;
   }
 
-  // What the model says after the prompt, alone.
-  static std::string Expected(const std::string& prompt, int64_t tokens) {
+  // A prompt of the same tokens which is so long that it waits for a worker.
+  static std::string Long(absl::string_view prompt) { return absl::StrCat(prompt, std::string(2000, ' ')); }
+
+  // What the model generates after the prompt if it runs alone.
+  static std::string Expected(absl::string_view prompt, int64_t tokens) {
     std::vector<int32_t> ids = Ids(prompt);
     for (int64_t i = 0; i < tokens; ++i) ids.push_back(FakeGeneratorModel::NextToken(ids, kLetters));
     return LetterTokenizer(kLetters).Decode(absl::MakeConstSpan(ids).subspan(Ids(prompt).size()), false);
   }
 
   std::unique_ptr<Reader> Start(GenerationRequest request) {
-    const int answers = request.answers;
-    absl::StatusOr<Generator::Request> started = generator_->Start(std::move(request));
-    EXPECT_TRUE(started.ok()) << started.status();
-    return std::make_unique<Reader>(*std::move(started), answers);
+    return std::make_unique<Reader>(*generator_, std::move(request));
+  }
+
+  // Starts a request whose answers nobody reads.
+  static Task<> StartInto(Generator& generator, GenerationRequest request, StopSource& stop,
+                          std::optional<absl::StatusOr<RunningAnswers>>& started) {
+    Task<absl::StatusOr<RunningAnswers>> start = generator.Start(std::move(request), stop);
+    started.emplace(co_await start);
   }
 
   FakeGeneratorModel::Record record_;

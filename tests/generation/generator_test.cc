@@ -6,7 +6,7 @@
 #include <set>
 #include <string>
 
-#include "server/model/retry_advice.h"
+#include "server/async/retry_advice.h"
 #include "tests/generation/generator_fixture.h"
 
 namespace predictd {
@@ -32,7 +32,7 @@ TEST_F(GeneratorTest, EachStepSendsAToken) {
   for (size_t tokens = 1; tokens <= 5; ++tokens) {
     EXPECT_TRUE(scheduler_.Step());
     EXPECT_EQ(reader->tokens().size(), tokens);
-    // The last one is put into the model by the next step.
+    // The last token is put into the model only by the next step.
     EXPECT_EQ(counts_.cached_tokens, tokens < 5 ? 4 + tokens : 0);
   }
   EXPECT_TRUE(reader->ended());
@@ -44,7 +44,7 @@ TEST_F(GeneratorTest, AnswerDoesNotDependOnItsNeighbours) {
   std::vector<std::unique_ptr<Reader>> readers;
   std::vector<std::string> prompts;
   for (int i = 0; i < 16; ++i) {
-    // They come at different times, and end at different times.
+    // They come and end at different times.
     prompts.push_back(std::string(static_cast<size_t>(1 + i * 7), static_cast<char>('a' + i)));
     readers.push_back(Start(Greedy(prompts.back(), 5 + (i * 13) % 40)));
     for (int step = 0; step < i % 3; ++step) scheduler_.Step();
@@ -75,7 +75,7 @@ TEST_F(GeneratorTest, ShortPromptsBeginInOneStep) {
   scheduler_.Finish();
 }
 
-// Each reads all weights, however short it is.
+// Each prompt makes the step read all weights, however short the prompt is.
 TEST_F(GeneratorTest, ManyShortPromptsAreNotAllComputedInOneStep) {
   Make({.slots = 4}, /*queue_capacity=*/200);
   const auto running = Start(Greedy("a", 100));
@@ -115,9 +115,9 @@ TEST_F(GeneratorTest, FullQueueRefusesWithAdvice) {
   Make({.slots = 1}, /*queue_capacity=*/2);
   const auto first = Start(Greedy("a", 3));
   const auto second = Start(Greedy("b", 3));
-  const absl::StatusOr<Generator::Request> third = generator_->Start(Greedy("c", 3));
-  EXPECT_TRUE(absl::IsResourceExhausted(third.status())) << third.status();
-  EXPECT_GT(RetryAfter(third.status()), absl::ZeroDuration());
+  const auto third = Start(Greedy("c", 3));
+  EXPECT_TRUE(absl::IsResourceExhausted(third->status())) << third->status();
+  EXPECT_GT(RetryAfter(third->status()), absl::ZeroDuration());
   scheduler_.Finish();
   EXPECT_EQ(second->text(), Expected("b", 3));
 }
@@ -148,49 +148,57 @@ TEST_F(GeneratorTest, EndTokenEndsTheAnswerAndIsNotPartOfIt) {
   Make({.end_token_ids = {end - 'a'}});
   const auto reader = Start(Greedy("hello", 40));
   GenerationRequest request = Greedy("hello", 40);
-  request.ignore_end = true;
+  request.options.ignore_end = true;
   const auto ignoring = Start(request);
-  request.stop_token_ids = {whole[2] - 'a'};
+  request.options.stop_token_ids = {whole[2] - 'a'};
   const auto stopped = Start(request);
   scheduler_.Finish();
   EXPECT_EQ(reader->text(), expected);
   EXPECT_EQ(reader->finish_reason(), FinishReason::kStop);
+  // The token that ended the answer was generated like any other, but is not part of the text.
+  EXPECT_EQ(reader->tokens().size(), expected.size() + 1);
+  EXPECT_EQ(reader->timings().generated_tokens, static_cast<int64_t>(expected.size()) + 1);
   EXPECT_EQ(ignoring->text(), whole);
   EXPECT_EQ(ignoring->finish_reason(), FinishReason::kLength);
   EXPECT_EQ(stopped->text(), whole.substr(0, whole.find(whole[2])));
   EXPECT_EQ(stopped->finish_reason(), FinishReason::kStop);
+  EXPECT_EQ(stopped->tokens().back().id, whole[2] - 'a');
+  const int64_t reported =
+      reader->timings().generated_tokens + ignoring->timings().generated_tokens + stopped->timings().generated_tokens;
+  EXPECT_EQ(static_cast<int64_t>(counts_.first_tokens.size()) + counts_.next_tokens, reported);
 }
 
 TEST_F(GeneratorTest, StopStringAcrossTokensEndsTheAnswer) {
   Make();
   const std::string whole = Expected("hello", 40);
   GenerationRequest request = Greedy("hello", 40);
-  request.stop = {whole.substr(20, 4)};
+  request.options.stop = {whole.substr(20, 4)};
   const auto reader = Start(request);
   scheduler_.Finish();
-  EXPECT_EQ(reader->text(), whole.substr(0, whole.find(request.stop[0])));
+  EXPECT_EQ(reader->text(), whole.substr(0, whole.find(request.options.stop[0])));
   EXPECT_EQ(reader->finish_reason(), FinishReason::kStop);
   EXPECT_EQ(counts_.slots, 0);
 }
 
 TEST_F(GeneratorTest, SeveralAnswersDifferBySeedAndShareThePrompt) {
   Make({.slots = 4});
-  GenerationRequest request = Greedy(std::string(200, 'q'), 30);
-  request.sampling.temperature = 100;
-  request.sampling.seed = 7;
-  request.answers = 3;
+  const std::string prompt(200, 'q');
+  GenerationRequest request = Greedy(prompt, 30);
+  request.options.sampling.temperature = 100;
+  request.options.sampling.seed = 7;
+  request.options.answers = 3;
   const auto reader = Start(request);
   const int64_t computed = counts_.prefilled;
   scheduler_.Finish();
   EXPECT_NE(reader->text(0), reader->text(1));
   EXPECT_NE(reader->text(1), reader->text(2));
-  // Taken over are whole parts.
+  // Only whole parts are taken over.
   EXPECT_EQ(counts_.prefilled - computed, 200 + 8 + 8);
   EXPECT_EQ(counts_.reused, 192 + 192);
   EXPECT_EQ(reader->timings().generated_tokens, 90);
 
-  request.answers = 1;
-  request.sampling.seed = 8;
+  request.options.answers = 1;
+  request.options.sampling.seed = 8;
   const auto alone = Start(request);
   scheduler_.Finish();
   EXPECT_EQ(alone->text(), reader->text(1));
@@ -205,10 +213,11 @@ TEST_F(GeneratorTest, BeginningOfAnEarlierConversationIsNotComputedAgain) {
   const auto two = Start(Greedy(second, 20));
   scheduler_.Finish();
   EXPECT_EQ(two->text(), Expected(second, 20));
-  // Its last token was never put back into the model, and of the other 119 whole parts are taken over.
+  // The first answer's last token was never put back into the model, and of the other 119 only whole parts are taken
+  // over.
   EXPECT_EQ(two->timings().cached_tokens, 112);
   GenerationRequest request = Greedy(second, 20);
-  request.reuse_prefix = false;
+  request.options.reuse_prefix = false;
   const auto three = Start(request);
   scheduler_.Finish();
   EXPECT_EQ(three->text(), two->text());
@@ -244,7 +253,6 @@ TEST_F(GeneratorTest, NotANumberStaysInItsAnswer) {
 
 TEST_F(GeneratorTest, FirstTokenIsCountedFromTheArrival) {
   Make({.slots = 1});
-  clock_.Advance(milliseconds(1));
   record_.before = [this](const FakeGeneratorModel::Step&) {
     clock_.Advance(milliseconds(5));
     return absl::OkStatus();
@@ -260,12 +268,13 @@ TEST_F(GeneratorTest, FirstTokenIsCountedFromTheArrival) {
   EXPECT_EQ(timings.last_token - timings.first_token, milliseconds(5));
 }
 
-TEST_F(GeneratorTest, WarmUpRunsEveryNumberOfSequences) {
+TEST_F(GeneratorTest, WarmUpRunsFewSequencesAndLeavesNoMemoryTaken) {
   Make({.slots = 6});
   ASSERT_TRUE(generator_->WarmUp(std::atomic<bool>(false)).ok());
   std::set<int64_t> rows;
   for (const auto& step : record_.steps) rows.insert(step.rows);
-  EXPECT_EQ(rows, (std::set<int64_t>{1, 2, 4, 6}));
+  EXPECT_EQ(rows, (std::set<int64_t>{1, 2}));
+  EXPECT_EQ(record_.released, (std::vector<std::pair<int64_t, int64_t>>{{0, 6}}));
   const auto reader = Start(Greedy("hello", 12));
   scheduler_.Finish();
   EXPECT_EQ(reader->text(), Expected("hello", 12));

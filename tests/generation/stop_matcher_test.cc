@@ -9,7 +9,7 @@
 namespace predictd {
 namespace {
 
-// Where the first string ends, and which it is; npos if none does.
+// Where the first string ends, and which string it is; npos if there is none.
 std::pair<size_t, std::string> FirstStop(const std::vector<std::string>& strings, const std::string& text) {
   StopMatcher matcher(strings);
   for (size_t index = 0; index < text.size(); ++index) {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <optional>
 
-#include "server/model/retry_advice.h"
+#include "server/async/retry_advice.h"
 #include "tests/generation/generator_fixture.h"
 
 namespace predictd {
@@ -18,16 +18,14 @@ class WaitingAnswersTest : public testing::Test {
   WaitingAnswers::Room Reserve(int answers, int place = 0) {
     return *waiting_.Reserve(answers, TimePoint(), TimePoint(seconds(place)));
   }
-  // The request that they are of.
+  // `max_tokens` identifies the request.
   WaitingAnswers::Ticket Add(WaitingAnswers::Room room, int64_t max_tokens) {
     const int answers = room.answers();
-    GenerationRequest request;
-    request.max_tokens = max_tokens;
-    request.answers = answers;
-    return waiting_.Add(std::move(room), std::make_shared<const GenerationRequest>(std::move(request)),
-                        std::make_shared<AnswerStream>(answers, TimePoint()));
+    auto request = std::make_shared<const EncodedRequest>(EncodedRequest{.prompt = {}, .max_tokens = max_tokens});
+    return waiting_.Add(std::move(room), std::move(request),
+                        std::make_shared<AnswerStream>(answers, /*prompt_tokens=*/0, TimePoint()));
   }
-  // What tells the request and the answer.
+  // Identifies the request and the answer.
   std::pair<int64_t, int> Take() {
     const std::optional<WaitingAnswer> next = waiting_.Take();
     return next.has_value() ? std::pair(next->request->max_tokens, next->index) : std::pair<int64_t, int>(-1, -1);

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+import grpc
 
 from predictd_process import PredictdProcess, eventually
 from protocol import server_timing, slow_request
+
+
+def busy_or_done(server: PredictdProcess, call: grpc.Future) -> bool:
+    return all_run(server) or call.done()
 
 
 def run_in_batches(server: PredictdProcess, requests: list[Any], formed: Callable[[list[Any]], bool]) -> list[Any]:
@@ -15,7 +22,7 @@ def run_in_batches(server: PredictdProcess, requests: list[Any], formed: Callabl
     client = server.client
     for milliseconds in (150, 600, 2400):
         held = [client.predict_future(slow_request(milliseconds, rows=4)) for _ in range(2)]
-        eventually(lambda held=held: all_run(server) or held[0].done(), 30, "the workers to be busy")
+        eventually(partial(busy_or_done, server, held[0]), 30, "the workers to be busy")
         futures = [client.predict_future(request) for request in requests]
         for future in (*held, *futures):
             future.exception()

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 import grpc
+
 from predictd_process import eventually
 
 CONNECTED, MESSAGE = "connected", "message"

@@ -14,7 +14,7 @@ from protocol import Client
 
 def all_test_models() -> list[str]:
     """The names of all test models, and of the demo's."""
-    return sorted(folder.parent.name for folder in TEST_MODELS.glob("*/model.toml")) + ["digits"]
+    return [*sorted(folder.parent.name for folder in TEST_MODELS.glob("*/model.toml")), "digits"]
 
 
 @pytest.fixture(scope="session", name="test_models")

@@ -25,7 +25,8 @@ def export_tiny_generator(repository: Path) -> Path:
 
     source = write_safetensors(repository.parent / "source", tiny_model("llama"))
     subprocess.run(
-        [sys.executable, ROOT / "scripts/export_generator.py", source, repository / NAME, f"--slots={SLOTS}"], check=True
+        [sys.executable, ROOT / "scripts/export_generator.py", source, repository / NAME, f"--slots={SLOTS}"],
+        check=True,
     )
     return repository
 

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 import grpc
 import numpy
+
 from protocol import Client, PredictStreamRequest, predict_request, raw_tensor, slow_request
 
 UNARY_THREADS = 4
@@ -28,7 +30,7 @@ class LoadProcess:
         self._address = address
 
     def __enter__(self) -> LoadProcess:
-        command = [sys.executable, Path(__file__), self._address]
+        command = [sys.executable, str(Path(__file__)), self._address]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "under way\n"
@@ -70,7 +72,7 @@ class _Load:
             thread.join()
         print(json.dumps(self._ended))
 
-    def _repeat(self, name: str, call: object, channel: grpc.Channel) -> None:
+    def _repeat(self, name: str, call: Callable[[Client], object], channel: grpc.Channel) -> None:
         client = Client(channel)
         while True:
             try:

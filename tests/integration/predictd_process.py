@@ -34,7 +34,8 @@ class PredictdProcess:
     """A running predictd on free ports of 127.0.0.1, with JSON logs by default. A context manager: entering returns
     when its health says SERVING, leaving stops it and checks that it ended well and lost no call.
 
-    `models` is a repository, or the names of test models (and "digits", the demo's) to serve.
+    `models` is a repository, or the names of test models (and "digits", the demo's) to serve. `before` is what runs it:
+    `taskset` or `prlimit` with their arguments.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class PredictdProcess:
         env: Mapping[str, str] | None = None,
         wait_until_serving: bool = True,
         listen: str = "127.0.0.1:0",
+        before: Sequence[str] = (),
     ) -> None:
         self._listen = listen
+        self._before = list(before)
         self._folder = tempfile.TemporaryDirectory(prefix="predictd-test-")
         self._flags = list(flags)
         self._env = dict(env or {})
@@ -87,6 +90,7 @@ class PredictdProcess:
 
     def _start(self) -> None:
         command: list[str | Path] = [
+            *self._before,
             BINARY,
             f"--model-repository={self.repository}",
             f"--listen={self._listen}",
@@ -151,7 +155,8 @@ class PredictdProcess:
             return
         pattern = r"\bstopped\b.*\bcalls_accepted\W+(\d+)\W+calls_ended\W+(\d+)"
         stopped = re.search(pattern, self.log_text())
-        assert stopped and stopped[1] == stopped[2], self.log_text()
+        assert stopped, self.log_text()
+        assert stopped[1] == stopped[2], self.log_text()
 
     # --- Calls ---
 
@@ -220,9 +225,17 @@ class PredictdProcess:
 
         eventually(lambda: not left(), timeout, lambda: f"no work to be left, but there is {left()}")
 
+    def open_files(self) -> int:
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
     def resident_bytes(self) -> int:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def own_bytes(self) -> int:
+        """What is resident without what belongs to files, such as libraries."""
+        pages = [int(number) for number in Path(f"/proc/{self.pid}/statm").read_text().split()]
+        return (pages[1] - pages[2]) * os.sysconf("SC_PAGE_SIZE")
 
     def peak_bytes(self) -> int:
         """The most that resident_bytes has been."""
@@ -255,7 +268,8 @@ class PredictdProcess:
         return found
 
     def _read_log(self) -> None:
-        assert self._process is not None and self._process.stderr is not None
+        assert self._process is not None
+        assert self._process.stderr is not None
         for line in self._process.stderr:
             with self._log_changed:
                 self._lines.append(line.rstrip("\n"))
@@ -274,7 +288,8 @@ def run_predictd(*arguments: str | Path, env: Mapping[str, str] | None = None) -
 
 def server_environment(own: Mapping[str, str]) -> dict[str, str]:
     """Our environment without settings of predictd, which whoever runs the tests may have, and with `own` ones."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PREDICTD_")} | dict(own)
+    theirs = ("PREDICTD_", "OTEL_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(theirs)} | dict(own)
 
 
 def make_repository(folder: Path, names: Sequence[str]) -> Path:
@@ -298,6 +313,11 @@ def parse_metrics(text: str) -> Metrics:
         pairs = [label.partition("=") for label in labels.rstrip(",").split(",") if label]
         metrics[name, frozenset((key, quoted.strip('"')) for key, _, quoted in pairs)] = float(value)
     return metrics
+
+
+def has(key: str, value: object) -> Callable[[dict[str, Any]], bool]:
+    """Wants the log record that has that."""
+    return lambda record: record.get(key) == value
 
 
 def eventually(condition: Callable[[], Any], timeout: float, what: str | Callable[[], str]) -> Any:

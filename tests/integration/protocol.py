@@ -101,11 +101,11 @@ class Client:
     def predict_stream(self, request: Any, timeout: float | None = 30, metadata: METADATA = ()) -> Any:
         return self._predict_stream(request, timeout=timeout, metadata=metadata)
 
-    def list_models(self, timeout: float | None = 30) -> Any:
-        return self._list_models(ListModelsRequest(), timeout=timeout)
+    def list_models(self, page_size: int = 0, page_token: str = "", timeout: float | None = 30) -> Any:
+        return self._list_models(ListModelsRequest(page_size=page_size, page_token=page_token), timeout=timeout)
 
-    def get_model(self, name: str, timeout: float | None = 30) -> Any:
-        return self._get_model(GetModelRequest(model_name=name), timeout=timeout)
+    def get_model(self, name: str, version: int = 0, timeout: float | None = 30) -> Any:
+        return self._get_model(GetModelRequest(model_name=name, model_version=version), timeout=timeout)
 
 
 def _serialize(request: Any) -> bytes:
@@ -157,8 +157,7 @@ def server_timing(call: Any) -> dict[str, float]:
 
 
 _NUMPY_TYPES = (
-    "BOOL:? UINT8:u1 UINT16:u2 UINT32:u4 UINT64:u8 INT8:i1 INT16:i2 INT32:i4 "
-    "INT64:i8 FP16:f2 BF16:u2 FP32:f4 FP64:f8"
+    "BOOL:? UINT8:u1 UINT16:u2 UINT32:u4 UINT64:u8 INT8:i1 INT16:i2 INT32:i4 INT64:i8 FP16:f2 BF16:u2 FP32:f4 FP64:f8"
 )
 NUMPY_TYPES = dict(entry.split(":") for entry in _NUMPY_TYPES.split())
 

@@ -40,7 +40,7 @@ def test_an_answer_does_not_depend_on_the_batch_it_ran_in(server: PredictdProces
     client = server.client
     images = images_of_each_digit()
     # Requests of 1, 2 and 3 rows.
-    cuts = numpy.cumsum([0] + list(itertools.islice(itertools.cycle([1, 2, 3]), 12)))
+    cuts = numpy.cumsum([0, *list(itertools.islice(itertools.cycle([1, 2, 3]), 12))])
     requests = [
         predict_request("digits", raw_tensor("image", images[a:b]), model_version=version)
         for a, b in itertools.pairwise(cuts)
@@ -225,9 +225,7 @@ def test_sequences_of_a_bucket_share_a_batch_and_answer_as_alone(server: Predict
 def test_sequences_of_all_buckets_answer_as_alone(server: PredictdProcess) -> None:
     requests = [attention_request(*sequence) for sequence in sequences([1, 4, 5, 40, 2, 64, 16, 3, 17, 30])]
     alone = [server.client.predict(request) for request in requests]
-    for future, expected in zip(
-        run_in_batches(server, requests, some_batch_has_more_rows_than(1)), alone, strict=True
-    ):
+    for future, expected in zip(run_in_batches(server, requests, some_batch_has_more_rows_than(1)), alone, strict=True):
         assert_answers_agree(future.result(), expected)
 
 

@@ -7,7 +7,8 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -28,7 +29,7 @@ from protocol import (
     slow_request,
     to_arrays,
 )
-from raw_http2 import END_STREAM, DATA, RST_STREAM, RawHttp2, encode_call, encode_frame, encode_message
+from raw_http2 import DATA, END_STREAM, RST_STREAM, RawHttp2, encode_call, encode_frame, encode_message
 
 SEED = 12
 SECONDS = 6
@@ -69,14 +70,14 @@ class Hostile:
                 self.unexpected.add(error.code())
 
     @contextlib.contextmanager
-    def _client(self):
+    def _client(self) -> Iterator[Client]:
         with self._server.new_channel() as channel:
             yield Client(channel)
 
     def _hurry(self) -> None:
         with self._client() as client:
             for milliseconds in (1, 2, 5):
-                self._expect_refusal(lambda ms=milliseconds: client.predict(slow_request(ms), timeout=0.001))
+                self._expect_refusal(partial(client.predict, slow_request(milliseconds), timeout=0.001))
 
     def _cancel(self) -> None:
         with self._client() as client:
@@ -100,7 +101,7 @@ class Hostile:
                 generation_request(chat=Chat(messages=[ChatMessage(role="")] * 100)),
             ]
             for request in requests:
-                self._expect_refusal(lambda request=request: client.predict(request, timeout=5))
+                self._expect_refusal(partial(client.predict, request, timeout=5))
 
     def _half_a_message(self) -> None:
         with RawHttp2(self._server.address) as connection:
@@ -126,7 +127,9 @@ class Hostile:
 
     def _prompts(self) -> None:
         with self._client() as client:
-            calls = [client.predict_future(generation_request("word " * 390, max_tokens=1), timeout=0.05) for _ in range(50)]
+            calls = [
+                client.predict_future(generation_request("word " * 390, max_tokens=1), timeout=0.05) for _ in range(50)
+            ]
             for call in calls:
                 self._expect_refusal(call.result)
 
@@ -167,7 +170,8 @@ def test_an_honest_client_gets_right_answers_amid_chaos_and_nothing_is_left(gene
         honest = Honest(server)
         hostile = [Hostile(server, random.Random(SEED + i)) for i in range(3)]
         end = time.monotonic() + SECONDS
-        threads = [threading.Thread(target=client.run, args=(end,)) for client in (honest, *hostile)]
+        runs = [honest.run, *(client.run for client in hostile)]
+        threads = [threading.Thread(target=run, args=(end,)) for run in runs]
         for thread in threads:
             thread.start()
         numbers = random.Random(SEED)
@@ -178,7 +182,8 @@ def test_an_honest_client_gets_right_answers_amid_chaos_and_nothing_is_left(gene
             server.send_signal(signal.SIGCONT)
         for thread in threads:
             thread.join()
-        assert not honest.wrong and honest.right > 10
+        assert not honest.wrong
+        assert honest.right > 10
         assert not set().union(*(client.unexpected for client in hostile))
         assert all(client.done > 5 for client in hostile)
         server.wait_for_metric("predictd_generator_slots_used", 0)

@@ -19,12 +19,14 @@ from protocol import float_tensor, predict_request, rpc_error, slow_request
 
 FREE_PORTS = ["--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0"]
 OPTIONS = [
-    "config", "connection-idle-timeout", "default-deadline", "drain-delay", "drain-grace", "intra-op-threads",
-    "listen", "log-format", "log-level", "log-requests", "loops", "max-concurrent-streams", "max-connections",
-    "max-connections-per-peer", "max-deadline", "max-endless-calls", "max-message-bytes", "metrics-listen",
-    "metrics-port-file", "min-reader-rate", "model-repository", "port-file", "receive-timeout", "request-memory",
-    "stream-stall-timeout", "stream-window", "trace-endpoint", "trace-exporter", "trace-file", "trace-file-keep",
-    "trace-file-max-bytes", "trace-max-forced-per-second", "trace-sample-ratio", "workers",
+    "check-model", "config", "connection-idle-timeout", "default-deadline", "drain-delay", "drain-grace",
+    "intra-op-threads", "listen", "log-format", "log-level", "log-requests", "loops", "max-concurrent-streams",
+    "max-connection-age", "max-connection-age-grace", "max-connections", "max-connections-per-peer", "max-deadline",
+    "max-endless-calls", "max-message-bytes", "metrics-listen", "metrics-port-file", "min-reader-rate",
+    "model-repository", "operator-library", "port-file", "ready", "receive-timeout", "request-memory",
+    "server-timing", "stream-stall-timeout", "stream-window", "trace-endpoint", "trace-exporter", "trace-file",
+    "trace-file-keep", "trace-file-max-bytes", "trace-max-forced-per-second", "trace-sample-ratio", "trace-timeout",
+    "unpack-dir", "workers",
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import grpc
 import pytest
+
 from client_process import ClientProcess
 from predictd_process import PredictdProcess, eventually
 from protocol import PREDICT, PREDICT_STREAM, Client, PredictStreamRequest, slow_request
@@ -100,10 +101,12 @@ def check_that_it_leaves_the_queue(server: PredictdProcess, leave: Callable[[], 
 
 def test_a_call_whose_client_was_killed_while_it_waited_is_never_computed(server: PredictdProcess) -> None:
     before = server.metric("predictd_batch_rows_sum")
-    with ClientProcess(server.address, PREDICT, slow_request(1, rows=3).SerializeToString()) as client:
-        with BlockedWorker(server):
-            client.go()
-            check_that_it_leaves_the_queue(server, client.kill)
+    with (
+        ClientProcess(server.address, PREDICT, slow_request(1, rows=3).SerializeToString()) as client,
+        BlockedWorker(server),
+    ):
+        client.go()
+        check_that_it_leaves_the_queue(server, client.kill)
     server.wait_until_idle()
     assert server.metric("predictd_batch_rows_sum") == before + 1, "only the one row of the call that blocked"
 

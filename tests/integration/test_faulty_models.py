@@ -8,22 +8,24 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from predictd_process import PredictdProcess, make_repository
 from protocol import predict_request, raw_tensor, rpc_error, slow_request, state_name, to_array
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-from model_folder import TensorSpec, model_toml
+from model_folder import TensorSpec, TomlValue, model_toml
 
 ROWS = 4
 
 
 def add_model(
-    repository: Path, name: str, module: object, inputs: list[TensorSpec], outputs: list[TensorSpec], **settings: object
+    repository: Path, name: str, module: Any, inputs: list[TensorSpec], outputs: list[TensorSpec], **settings: TomlValue
 ) -> None:
     import torch
 
@@ -58,6 +60,8 @@ def fixture_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
             super().__init__()
             self.linear = nn.Linear(3, 2)
             self.norm = nn.BatchNorm1d(2)
+            assert self.norm.running_mean is not None
+            assert self.norm.running_var is not None
             self.norm.running_mean.copy_(torch.tensor([1.0, 2.0]))
             self.norm.running_var.fill_(9)
 
@@ -68,12 +72,20 @@ def fixture_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(5)
     repository = make_repository(tmp_path_factory.mktemp("faulty") / "models", ["linear", "slow"])
     add_model(
-        repository, "lookup", Lookup().eval(), [TensorSpec("x", "INT64", [-1, 3])], [TensorSpec("y", "FP32", [-1, 3, 4])]
+        repository,
+        "lookup",
+        Lookup().eval(),
+        [TensorSpec("x", "INT64", [-1, 3])],
+        [TensorSpec("y", "FP32", [-1, 3, 4])],
     )
-    # No image is large enough for the kernel when open extents are 1: the warm-up fails.
+    # No image that the warm-up tries is large enough for the kernel, so it fails.
     image = [-1, 3, -1, -1]
     add_model(
-        repository, "conv", nn.Conv2d(3, 8, 5).eval(), [TensorSpec("x", "FP32", image)], [TensorSpec("y", "FP32", image)]
+        repository,
+        "conv",
+        nn.Conv2d(3, 3, 300).eval(),
+        [TensorSpec("x", "FP32", image)],
+        [TensorSpec("y", "FP32", image)],
     )
     normalized = Normalized().eval()
     pair = [TensorSpec("hidden", "FP32", [-1, 2]), TensorSpec("normalized", "FP32", [-1, 2])]
@@ -141,6 +153,7 @@ def test_a_server_that_stops_ends_a_warm_up(tmp_path: Path) -> None:
 
         def __init__(self) -> None:
             super().__init__()
+            self.rotation: torch.Tensor
             self.register_buffer("rotation", torch.linalg.qr(torch.randn(128, 128))[0])
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -174,6 +187,8 @@ def write_package(folder: Path, imports: list[str], settings: str = "") -> None:
     writer = torch._C.PyTorchFileWriter(str(folder / "1" / "model.pt2"))
     content = library.read_bytes()
     writer.write_record("data/aotinductor/model/model.so", content, len(content))
+    metadata = b'{"AOTI_DEVICE_KEY": "cpu"}'
+    writer.write_record("data/aotinductor/model/model.wrapper_metadata.json", metadata, len(metadata))
     writer.write_end_of_file()
     spec = [TensorSpec("x", "FP32", [-1, 1])]
     (folder / "model.toml").write_text(settings + model_toml(folder.name, spec, spec), encoding="utf-8")

@@ -51,12 +51,26 @@ WRONG = [
     Wrong("generation.prompt", "expected one of text, chat and token_ids, got none", {}, None),
     Wrong("generation.prompt", f"expected 1 to {MAX_LENGTH - 1} tokens, got at least {MAX_LENGTH}", {}, LONG_TEXT),
     Wrong("generation.text", f"fewer than {MAX_LENGTH} tokens, got 200000 bytes", {}, "a" * 200_000),
-    Wrong("generation.token_ids.ids[1]", "expected a token id from 0 to 319, got 320", {"token_ids": TokenIds(ids=[1, 320])}, None),
+    Wrong(
+        "generation.token_ids.ids[1]",
+        "expected a token id from 0 to 319, got 320",
+        {"token_ids": TokenIds(ids=[1, 320])},
+        None,
+    ),
     Wrong("generation.token_ids.ids[0]", "got -1", {"token_ids": TokenIds(ids=[-1])}, None),
     Wrong("generation.prompt", f"expected 1 to {MAX_LENGTH - 1} tokens, got 0", {"token_ids": TokenIds()}, None),
     Wrong("generation.chat.messages", "expected at least one message", {"chat": Chat()}, None),
-    Wrong("generation.chat.messages[0].role", "expected a role", {"chat": Chat(messages=[ChatMessage(content="Hi")])}, None),
-    Wrong("generation.max_tokens", f"expected 1 to {MAX_LENGTH - 6}, as the prompt has 6 tokens", {"max_tokens": MAX_LENGTH - 5}),
+    Wrong(
+        "generation.chat.messages[0].role",
+        "expected a role",
+        {"chat": Chat(messages=[ChatMessage(content="Hi")])},
+        None,
+    ),
+    Wrong(
+        "generation.max_tokens",
+        f"expected 1 to {MAX_LENGTH - 6}, as the prompt has 6 tokens",
+        {"max_tokens": MAX_LENGTH - 5},
+    ),
     Wrong("generation.max_tokens", f"expected 1 to {MAX_LENGTH - 1}, got 0", {"max_tokens": 0}),
     Wrong("generation.max_tokens", "got -1", {"max_tokens": -1}),
     Wrong("generation.max_tokens", f"got {MAX_LENGTH}", {"max_tokens": MAX_LENGTH}),
@@ -157,12 +171,15 @@ def with_inputs() -> Any:
 
 MISMATCHES: list[tuple[str, Callable[[], Any]]] = [
     ("takes tensors: put them into inputs", lambda: generation_request("Hello", model="linear")),
-    ("generates text: put the prompt into generation", lambda: predict_request(NAME, float_tensor("x", numpy.zeros((1, 64))))),
+    (
+        "generates text: put the prompt into generation",
+        lambda: predict_request(NAME, float_tensor("x", numpy.zeros((1, 64)))),
+    ),
     ("it has no inputs and outputs", with_inputs),
 ]
 
 
-@pytest.mark.parametrize("words,request_for", MISMATCHES, ids=[words for words, _ in MISMATCHES])
+@pytest.mark.parametrize(("words", "request_for"), MISMATCHES, ids=[words for words, _ in MISMATCHES])
 def test_request_for_another_kind_of_model(client: Client, words: str, request_for: Callable[[], Any]) -> None:
     error = rpc_error(lambda: client.predict(request_for()))
     assert error.code() == StatusCode.FAILED_PRECONDITION

@@ -111,7 +111,8 @@ def test_deadline_in_an_answer_ends_it_after_what_was_sent(client: Client) -> No
 
     error = rpc_error(read)
     assert error.code() == StatusCode.DEADLINE_EXCEEDED
-    assert streamed.text() and streamed.summary is None
+    assert streamed.text()
+    assert streamed.summary is None
 
 
 def test_deadline_of_a_whole_answer(client: Client) -> None:

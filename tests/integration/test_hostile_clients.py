@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import random
 import socket
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from itertools import pairwise
+from functools import partial
+from typing import Any
 
 import grpc
 import numpy
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from predictd_process import PredictdProcess, eventually
 from protocol import (
     PREDICT,
@@ -37,6 +38,7 @@ from raw_http2 import (
     REFUSED_STREAM,
     RST_STREAM,
     SETTINGS,
+    WINDOW_UPDATE,
     RawHttp2,
     encode_call,
     encode_frame,
@@ -47,7 +49,7 @@ MAX_MESSAGE_BYTES = 1 << 20
 MAX_STREAMS = 4
 
 
-def linear_request(rows: int = 1) -> object:
+def linear_request(rows: int = 1) -> Any:
     return predict_request("linear", raw_tensor("x", numpy.ones((rows, 64), numpy.float32)))
 
 
@@ -65,14 +67,10 @@ def fixture_running_server() -> Iterator[PredictdProcess]:
 @pytest.fixture(name="server")
 def fixture_server(running_server: PredictdProcess) -> Iterator[PredictdProcess]:
     """The same server for all; after each test it must be as it was."""
-    files = open_files(running_server)
+    files = running_server.open_files()
     yield running_server
     check_unharmed(running_server)
-    eventually(lambda: open_files(running_server) <= files + 1, 10, "connections to be closed")
-
-
-def open_files(server: PredictdProcess) -> int:
-    return len(os.listdir(f"/proc/{server.pid}/fd"))
+    eventually(lambda: running_server.open_files() <= files + 1, 10, "connections to be closed")
 
 
 def check_unharmed(server: PredictdProcess) -> None:
@@ -201,6 +199,8 @@ def test_streams_reset_as_fast_as_they_are_opened_leave_nothing_behind(server: P
     def storm() -> float:
         """900 calls, each reset in the same breath, and one that is answered; returns the MiB in use afterwards."""
         with RawHttp2(server.address) as connection:
+            # Until the server has opened it, the connection's window holds a quarter of these calls.
+            connection.read_until(WINDOW_UPDATE, 0)
             for first in range(1, 1800, 200):
                 connection.send(
                     b"".join(
@@ -215,10 +215,9 @@ def test_streams_reset_as_fast_as_they_are_opened_leave_nothing_behind(server: P
         server.wait_until_idle()
         return server.resident_bytes() / 2**20
 
-    resident = [storm() for _ in range(10)]
-    # Now and then the allocator takes some more to keep it; a leak would be there after each storm.
-    assert min(after - before for before, after in pairwise(resident[4:])) < 1
-    assert resident[-1] - resident[4] < 48
+    resident = [storm() for _ in range(24)]
+    # The allocator takes some more now and then, and gives it back later; a leak would be there after each storm.
+    assert min(resident[16:]) - max(resident[4:12]) < 4, resident
 
 
 def test_pings_without_end_get_a_goaway(server: PredictdProcess) -> None:
@@ -277,7 +276,7 @@ def test_compressed_messages_are_refused_before_they_are_inflated(server: Predic
     for algorithm in (grpc.Compression.Gzip, grpc.Compression.Deflate):
         options = [("grpc.use_local_subchannel_pool", 1)]
         with grpc.insecure_channel(server.address, options=options, compression=algorithm) as channel:
-            error = rpc_error(lambda channel=channel: Client(channel).predict(linear_request()))
+            error = rpc_error(partial(Client(channel).predict, linear_request()))
             assert error.code() == grpc.StatusCode.UNIMPLEMENTED
             assert "ompression algorithm" in error.details()
 
@@ -317,15 +316,17 @@ def test_metadata_above_16_kib_is_refused(server: PredictdProcess, kib: int, ref
 
 
 def test_calls_beyond_the_limit_of_a_connection_wait_for_their_turn() -> None:
-    with PredictdProcess(["slow"], flags=[f"--max-concurrent-streams={MAX_STREAMS}"]) as server:
-        with server.new_channel() as channel:
-            client = Client(channel)
-            calls = [client.predict_future(slow_request(30)) for _ in range(4 * MAX_STREAMS)]
-            most = 0.0
-            while not all(call.done() for call in calls):
-                most = max(most, server.metric("predictd_requests_in_flight", method="Predict"))
-            assert {call.code() for call in calls} == {grpc.StatusCode.OK}
-            assert 1 < most <= MAX_STREAMS
+    with (
+        PredictdProcess(["slow"], flags=[f"--max-concurrent-streams={MAX_STREAMS}"]) as server,
+        server.new_channel() as channel,
+    ):
+        client = Client(channel)
+        calls = [client.predict_future(slow_request(30)) for _ in range(4 * MAX_STREAMS)]
+        most = 0.0
+        while not all(call.done() for call in calls):
+            most = max(most, server.metric("predictd_requests_in_flight", method="Predict"))
+        assert {call.code() for call in calls} == {grpc.StatusCode.OK}
+        assert 1 < most <= MAX_STREAMS
 
 
 def test_a_client_that_ignores_the_limit_of_its_connection_is_refused() -> None:

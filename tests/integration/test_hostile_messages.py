@@ -67,8 +67,9 @@ def fixture_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predict
     repository = make_repository(tmp_path_factory.mktemp("hostile") / "models", ["linear", "multi", "strings"])
     write_model(repository / "ranged", RANGED, TEST_MODELS / "fixed/1/model.pt")
     write_model(repository / "empty", EMPTY, TEST_MODELS / "multi/1/model.pt")
-    os.mkdir(os.fsencode(repository) + b"/mod\xe8le")
-    Path(os.fsdecode(os.fsencode(repository) + b"/mod\xe8le/model.toml")).write_text(RANGED)
+    odd = repository / os.fsdecode(b"mod\xe8le")
+    odd.mkdir()
+    (odd / "model.toml").write_text(RANGED)
     with PredictdProcess(repository, flags=["--log-requests=none", "--workers=1", "--loops=1"]) as server:
         server.client.predict(linear_rows(1))
         yield server
@@ -131,6 +132,8 @@ MANY = {
     "biases": delimited(1, b"linear") + delimited(7, b"\x62\x00" * COUNT),
     "stop strings": delimited(1, b"linear") + delimited(7, b"\x72\x00" * COUNT),
     "strings": TEXT + delimited(4, delimited(1, b"text") + b"\x62\x00" * COUNT),
+    "strings of text": TEXT + delimited(4, delimited(1, b"text") + b"\x6a\x00" * COUNT),
+    "strings of both kinds": TEXT + delimited(4, delimited(1, b"text") + (b"\x62\x00" + b"\x6a\x00") * 700_000),
     "raw strings": TEXT + delimited(4, delimited(1, b"text") + delimited(4, bytes(2 * COUNT))),
     "extents": delimited(1, b"linear") + delimited(4, delimited(3, b"\x01" * COUNT)),
     "unknown fields": delimited(1, b"linear") + b"\x50\x00" * COUNT,

@@ -8,11 +8,13 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import grpc
 import numpy
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from predictd_process import PredictdProcess, eventually
 from protocol import (
     PREDICT,
@@ -23,7 +25,16 @@ from protocol import (
     raw_tensor,
     rpc_error,
 )
-from raw_http2 import DATA, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, RawHttp2, encode_call, encode_frame, encode_message
+from raw_http2 import (
+    DATA,
+    END_STREAM,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    RawHttp2,
+    encode_call,
+    encode_frame,
+    encode_message,
+)
 
 LINEAR = predict_request("linear", raw_tensor("x", numpy.ones((1, 64), numpy.float32))).SerializeToString()
 STREAM = PredictStreamRequest(predict=predict_request("linear", raw_tensor("x", numpy.ones((2, 64), numpy.float32))))
@@ -32,7 +43,12 @@ DEADLINE_EXCEEDED = 4
 
 @pytest.fixture(scope="module", name="server")
 def fixture_server() -> Iterator[PredictdProcess]:
-    flags = ["--receive-timeout=500ms", "--stream-stall-timeout=500ms", "--request-memory=4MiB", "--max-endless-calls=8"]
+    flags = [
+        "--receive-timeout=500ms",
+        "--stream-stall-timeout=500ms",
+        "--request-memory=4MiB",
+        "--max-endless-calls=8",
+    ]
     with PredictdProcess(["linear"], flags=flags) as server:
         yield server
 
@@ -97,7 +113,7 @@ def test_requests_beyond_the_memory_for_them_are_refused_and_nobody_else_is(serv
         streams = [Client(channel).predict_stream(request) for channel in channels]
         assert server.client.predict(LINEAR)
         eventually(lambda: server.metric("predictd_requests_in_flight", method="PredictStream") == 0, 10, "the end")
-        reasons = [rpc_error(lambda stream=stream: list(stream)).details() for stream in streams]
+        reasons = [rpc_error(partial(list, stream)).details() for stream in streams]
     refused = [reason for reason in reasons if "hold" in reason]
     assert 2 < len(refused) < 6, reasons
     server.wait_until_idle()
@@ -139,7 +155,7 @@ def test_a_small_method_takes_small_requests_only(server: PredictdProcess) -> No
 def test_calls_of_unknown_methods_are_counted(server: PredictdProcess) -> None:
     with server.new_channel() as channel:
         for path in ("/predictd.v1.PredictionService/Prophesy", "/nobody/knows", "/"):
-            error = rpc_error(lambda path=path: channel.unary_unary(path)(b""))
+            error = rpc_error(partial(channel.unary_unary(path), b""))
             assert error.code() == grpc.StatusCode.UNIMPLEMENTED
             assert path in error.details()
     assert server.metric("predictd_requests_total", method="unknown", code="UNIMPLEMENTED") == 3

@@ -13,6 +13,7 @@ import numpy
 import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from predictd_process import TEST_MODELS, PredictdProcess, make_repository
 from protocol import (
     PredictStreamRequest,
@@ -143,7 +144,8 @@ def test_a_model_that_loads_says_so_while_a_ready_one_is_served(server: Predictd
 
     for error in errors:
         assert error.code() == grpc.StatusCode.UNAVAILABLE
-        assert LAST in error.details() and "loading" in error.details()
+        assert LAST in error.details()
+        assert "loading" in error.details()
         (retry,) = unpack(error_details(error), error_details_pb2.RetryInfo)
         assert retry.retry_delay.ToMilliseconds() > 0
         assert trailer(error, "grpc-retry-pushback-ms") == str(retry.retry_delay.ToMilliseconds())

@@ -12,6 +12,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from predictd_process import TEST_MODELS, PredictdProcess, eventually, make_repository
 from protocol import Client, PredictStreamRequest, error_details, rpc_error, slow_request, trailer, unpack
 
@@ -39,10 +40,10 @@ def fixture_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predict
 
 def block_workers(server: PredictdProcess, workers: int) -> list[grpc.Future]:
     """Each worker computes for the next seconds; the calls that they do it for."""
-    calls = []
-    for i in range(workers):
+    calls: list[grpc.Future] = []
+    while len(calls) < workers:
         calls.append(server.client.predict_future(slow_request(BLOCKED_MILLISECONDS, rows=FULL_BATCH), timeout=None))
-        eventually(lambda: server.metric("predictd_requests_running") == i + 1, 5, "the worker to be blocked")
+        eventually(lambda: server.metric("predictd_requests_running") == len(calls), 5, "the worker to be blocked")
     return calls
 
 
@@ -181,12 +182,14 @@ def test_the_servers_deadline_is_answered_at_once_although_all_workers_are_block
 
 
 def test_who_watches_health_is_not_subject_to_the_servers_deadlines() -> None:
-    with PredictdProcess(["linear"], flags=["--max-deadline=50ms", "--default-deadline=50ms"]) as server:
-        with server.new_channel() as channel:
-            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-            assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
-            time.sleep(0.3)
-            assert watch.is_active()
+    with (
+        PredictdProcess(["linear"], flags=["--max-deadline=50ms", "--default-deadline=50ms"]) as server,
+        server.new_channel() as channel,
+    ):
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        time.sleep(0.3)
+        assert watch.is_active()
 
 
 def test_a_calls_own_deadline_beats_the_default_one() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import struct
+from functools import partial
 from typing import Any
 
 import grpc
 import numpy
 import pytest
 
-from predictd_process import DEMO_MODELS, PredictdProcess
+from predictd_process import DEMO_MODELS, PredictdProcess, has
 from protocol import (
     PREDICT,
     Client,
@@ -223,6 +224,42 @@ def test_strings_of_any_bytes_go_in_and_out(client: Client) -> None:
     assert (raw.outputs[1].raw, list(raw.outputs[1].shape)) == (pack(upper), [5])
 
 
+def test_text_is_answered_as_text_unless_some_of_it_is_none(client: Client) -> None:
+    texts = ["", "abc", "Grüße", "x" * 100_000]
+    answer = client.predict(predict_request("strings", Tensor(name="text", string_values=texts)))
+    assert list(answer.outputs[0].int64_values) == [len(text.encode()) for text in texts]
+    # The model changes ASCII letters only.
+    upper = [text.encode().upper() for text in texts]
+    assert [text.encode() for text in answer.outputs[1].string_values] == upper
+    assert not answer.outputs[1].bytes_values
+
+    request = predict_request("strings", Tensor(name="text", bytes_values=[b"abc"]))
+    request.parameters["output_encoding"].string_value = "text"
+    assert list(client.predict(request).outputs[1].string_values) == ["ABC"]
+    request.inputs[0].bytes_values.append(b"\xff")
+    answer = client.predict(request)
+    assert (list(answer.outputs[1].bytes_values), list(answer.outputs[1].string_values)) == ([b"ABC", b"\xff"], [])
+
+
+def test_text_that_is_no_utf8_is_refused(client: Client) -> None:
+    for length in (1, 10_000):
+        text = Tensor(name="text", bytes_values=[b"\xff" * length]).SerializeToString()
+        # Field 13 instead of 12.
+        tensor = text.replace(b"\x62", b"\x6a", 1)
+        request = predict_request("strings").SerializeToString() + b"\x22" + _varint(len(tensor)) + tensor
+        error = rpc_error(partial(client.predict, request))
+        assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert "not a valid predictd.v1.PredictRequest message" in error.details()
+
+
+def _varint(number: int) -> bytes:
+    encoded = b""
+    while number > 127:
+        encoded += bytes([number & 127 | 128])
+        number >>= 7
+    return encoded + bytes([number])
+
+
 def test_a_model_without_rows_takes_a_scalar(client: Client) -> None:
     matrix = numpy.arange(6, dtype=numpy.float32).reshape(2, 3)
     answer = client.predict(predict_request("fixed", raw_tensor("a", matrix), Tensor(name="b", int64_values=[-3])))
@@ -309,7 +346,7 @@ def test_what_a_model_failed_of_is_in_the_log_under_the_error_id_and_nowhere_els
         assert "square" not in str(error_details(error)) + str(error.trailing_metadata())
     assert ids[0] != ids[1]
     for error_id in ids:
-        record = server.wait_for_log(lambda record, wanted=error_id: record.get("error_id") == wanted)
+        record = server.wait_for_log(has("error_id", error_id))
         assert record["level"] == "error"
         assert "the square root of a negative row" in record["cause"]
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 import grpc
+import numpy
 import pytest
 
 from generation import MAX_LENGTH, NAME, SLOTS, generation_request
@@ -50,7 +51,8 @@ def test_a_generator_is_listed_and_described(server: PredictdProcess) -> None:
     assert tiny.split() == [NAME, "generator", "1", "ready", "prompt,", "chat", "text"]
     described = predictctl(server, "models", NAME).stdout
     assert "takes a prompt or a chat\n" in described
-    assert f"at most {MAX_LENGTH} tokens" in described and f"at most {SLOTS} answers" in described
+    assert f"at most {MAX_LENGTH} tokens" in described
+    assert f"at most {SLOTS} answers" in described
     generator = json_of(predictctl(server, "--json", "models", NAME))["response"]["generator"]
     assert generator["slots"] == str(SLOTS)
 
@@ -63,7 +65,8 @@ def test_generate_prints_the_text_and_what_it_took(server: PredictdProcess) -> N
     result = predictctl(server, "generate", NAME, "Once upon a time", *GREEDY)
     assert result.returncode == 0, result.stderr
     assert result.stdout == expected + ("" if expected.endswith("\n") else "\n")
-    assert "20 generated; first after " in result.stderr and "finished: length" in result.stderr
+    assert "20 generated; first after " in result.stderr
+    assert "finished: length" in result.stderr
     assert predictctl(server, "generate", NAME, *GREEDY, stdin=b"Once upon a time\n").stdout == result.stdout
 
 
@@ -94,8 +97,26 @@ def test_generate_names_a_wrong_option(server: PredictdProcess) -> None:
     result = predictctl(server, "generate", NAME, "Once", "--top-p=2")
     assert (result.returncode, result.stdout) == (failed_with(grpc.StatusCode.INVALID_ARGUMENT), "")
     assert "generation.top_p" in result.stderr
+
+
+@pytest.mark.parametrize("count", ["0", "17", "2000000000"])
+def test_the_server_refuses_a_wrong_number_of_answers(server: PredictdProcess, count: str) -> None:
+    result = predictctl(server, "generate", NAME, "Once", f"--n={count}")
+    assert result.returncode == failed_with(grpc.StatusCode.INVALID_ARGUMENT)
+    assert f"generation.n: expected 1 to 16, got {count}" in result.stderr
+
+
+def test_models_of_tensors_are_told_from_generators(server: PredictdProcess, tmp_path: Path) -> None:
     result = predictctl(server, "generate", "linear", "Once")
     assert result.returncode == failed_with(grpc.StatusCode.FAILED_PRECONDITION)
+    assert "hint: it takes tensors: predictctl predict linear" in result.stderr
+    # With the signature known beforehand, and without.
+    numpy.save(tmp_path / "x.npy", numpy.zeros(1, dtype=numpy.float32))
+    for command in ("predict", "stream"):
+        for source in ("[1]", f"x=@{tmp_path}/x.npy"):
+            result = predictctl(server, command, NAME, "--input", source)
+            assert (result.returncode, result.stdout) == (failed_with(grpc.StatusCode.FAILED_PRECONDITION), "")
+            assert f"hint: it is a generator: predictctl generate {NAME} PROMPT" in result.stderr
 
 
 def test_generate_as_a_chat_has_a_system_message(server: PredictdProcess) -> None:
@@ -110,7 +131,8 @@ def test_generate_as_a_chat_has_a_system_message(server: PredictdProcess) -> Non
 def test_ctrl_c_ends_a_generation_and_frees_its_slot(server: PredictdProcess) -> None:
     command: list[str | Path] = [PREDICTCTL, f"--address={server.address}", "generate", NAME, "Once", *ENDLESS]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None and process.stdout.read(1)
+    assert process.stdout is not None
+    assert process.stdout.read(1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == INTERRUPTED
@@ -189,11 +211,87 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(server: PredictdProcess) -> No
         assert chat.exit_code() == 0
 
 
-def test_ctrl_c_at_the_prompt_ends_the_chat(server: PredictdProcess) -> None:
+def test_ctrl_c_at_the_prompt_clears_the_line(server: PredictdProcess) -> None:
+    with TerminalChat(server, *GREEDY) as chat:
+        chat.wait_for(b"> ")
+        chat.type(b"/unheard-of")
+        chat.wait_for(b"/unheard-of")
+        chat.type(b"\x03")
+        chat.wait_for(b"^C\r\n> ")
+        # What Ctrl-D has handed over already is cleared, too.
+        chat.type(b"/unheard-of\x04")
+        chat.wait_for(b"/unheard-of")
+        chat.type(b"\x03")
+        chat.wait_for(b"^C\r\n> ")
+        chat.type(b"/help\n")
+        assert b"no command" not in chat.wait_for(b"/reset")
+        chat.wait_for(b"> ")
+        chat.type(b"\x04")
+        assert chat.exit_code() == 0
+
+
+def test_sigterm_at_the_prompt_ends_the_chat(server: PredictdProcess) -> None:
     with TerminalChat(server) as chat:
         chat.wait_for(b"> ")
-        chat.type(b"\x03")
+        os.kill(chat.pid, signal.SIGTERM)
         assert chat.exit_code() == INTERRUPTED
+
+
+def tokens_of_a_word(server: PredictdProcess) -> int:
+    """Of "word "."""
+    few, many = (
+        server.client.predict(generation_request("word " * count, max_tokens=1)).usage.prompt_tokens
+        for count in (10, 20)
+    )
+    return -(-(many - few) // 10)
+
+
+def test_a_chat_forgets_its_oldest_turns_at_the_limit_of_the_context(server: PredictdProcess) -> None:
+    # Each question has a little less than a third of the context.
+    words = MAX_LENGTH // 3 // tokens_of_a_word(server)
+    first, second, third = (f"{name} " + "word " * (words - 10) for name in ("One", "Two", "Three"))
+    result = predictctl(server, "chat", NAME, *GREEDY, stdin=f"{first}\n{second}\n{third}".encode())
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("forgot the oldest 1 question and its answer") == 1
+    after_first = answer_to(server, first)
+    after_second = answer_to(server, first, after_first, second)
+    after_third = answer_to(server, second, after_second, third)
+    answers = (after_first, after_second, after_third)
+    assert result.stdout == "".join(text + ("" if text.endswith("\n") else "\n") for text in answers)
+
+    # The same where the answer is what has no room.
+    result = predictctl(
+        server, "chat", NAME, *GREEDY[:2], f"--max-tokens={MAX_LENGTH // 2}", stdin=f"{first}\n{second}".encode()
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("forgot the oldest 1 question and its answer") == 1
+
+
+def test_a_question_that_is_too_long_by_itself_is_an_error(server: PredictdProcess) -> None:
+    result = predictctl(server, "chat", NAME, *GREEDY, stdin=f"Hello\n{'word ' * MAX_LENGTH}".encode())
+    assert result.returncode == failed_with(grpc.StatusCode.INVALID_ARGUMENT)
+    assert "forgot" not in result.stderr
+    assert "generation.prompt: expected 1 to" in result.stderr
+
+
+# --- A server that does not answer ---
+
+
+def test_a_server_that_is_stopped_does_not_hang_a_generation(generators: Path) -> None:
+    with PredictdProcess(generators) as server:
+        command: list[str | Path] = [PREDICTCTL, f"--address={server.address}", "--keepalive-time=10s"]
+        command += ["generate", NAME, "Once", *ENDLESS]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.read(1)
+        server.send_signal(signal.SIGSTOP)
+        try:
+            _, err = process.communicate(timeout=60)
+        finally:
+            server.send_signal(signal.SIGCONT)
+        assert process.returncode == failed_with(grpc.StatusCode.UNAVAILABLE)
+        assert b"hint: the server at" in err
+        assert b"has stopped answering" in err
 
 
 # --- The example ---

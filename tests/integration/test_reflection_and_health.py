@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +24,18 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from predictd_process import PredictdProcess
-from protocol import ROOT, Client, float_tensor, predict_request, rpc_error, state_name
+from predictd_process import TEST_MODELS, PredictdProcess
+from protocol import (
+    ROOT,
+    Client,
+    dtype,
+    error_details,
+    float_tensor,
+    predict_request,
+    rpc_error,
+    state_name,
+    trailer,
+)
 
 GRPCURL = os.environ.get("GRPCURL", str(ROOT / ".venv/bin/grpcurl"))
 BUF = os.environ.get("BUF", str(ROOT / ".venv/bin/buf"))
@@ -83,6 +96,17 @@ def test_grpcurl_lists_and_describes_every_service(server: PredictdProcess) -> N
     assert "repeated .predictd.v1.Tensor inputs = 4;" in message
 
 
+@pytest.mark.parametrize(
+    "name", ["PredictRequest", "PredictResponse", "PredictStreamRequest", "PredictStreamResponse", "Model", "Tensor"]
+)
+def test_grpcurl_describes_every_field_with_its_comment(server: PredictdProcess, name: str) -> None:
+    described = output_of(GRPCURL, "-plaintext", server.address, "describe", f"predictd.v1.{name}").splitlines()
+    fields = [index for index, line in enumerate(described) if re.search(r" = \d+;$", line)]
+    assert fields
+    for index in fields:
+        assert described[index - 1].lstrip().startswith("//"), described[index]
+
+
 def test_grpcurl_predicts_with_typed_json_and_sees_the_timings(server: PredictdProcess) -> None:
     method = "predictd.v1.PredictionService/Predict"
     text = output_of(GRPCURL, "-plaintext", "-v", "-d", json.dumps(FIXED), server.address, method)
@@ -93,6 +117,14 @@ def test_grpcurl_predicts_with_typed_json_and_sees_the_timings(server: PredictdP
     assert (output["name"], output["dtype"], output["shape"]) == ("c", "DATA_TYPE_FP32", ["2", "3"])
     assert output["float_values"] == FIXED_OUTPUT
     assert "server-timing: decode;dur=" in text
+
+
+def test_grpcurl_sends_and_reads_strings_as_they_are(server: PredictdProcess) -> None:
+    request = {"model_name": "strings", "inputs": [{"name": "text", "string_values": ["a", "Grüße"]}]}
+    method = "predictd.v1.PredictionService/Predict"
+    answer = json.loads(output_of(GRPCURL, "-plaintext", "-d", json.dumps(request), server.address, method))
+    assert answer["outputs"][1]["string_values"][0] == "A"
+    assert "bytes_values" not in answer["outputs"][1]
 
 
 def test_grpcurl_reads_a_stream(server: PredictdProcess) -> None:
@@ -323,13 +355,101 @@ def test_models_are_listed_by_name_with_their_signatures(client: Client) -> None
         assert client.get_model(name).model == model
 
 
-def test_a_model_that_could_not_be_loaded_is_listed_as_failed_without_the_cause(server: PredictdProcess) -> None:
+def test_a_model_is_described_with_all_that_a_request_must_keep_to(client: Client, tmp_path: Path) -> None:
+    model = client.get_model("attention").model
+    tokens, bias = model.inputs
+    assert (tokens.name, list(tokens.pad_to), tokens.pad_like) == ("tokens", [4, 16, 64], "")
+    assert (bias.name, list(bias.pad_to), bias.pad_like) == ("bias", [], "tokens")
+    assert [(mask.name, mask.dtype, mask.mask_of) for mask in model.masks] == [("mask", dtype("BOOL"), "tokens")]
+    assert [output.unpad for output in model.outputs] == ["tokens", "tokens", "", "", "", ""]
+    limits = model.limits
+    assert (limits.max_message_bytes, limits.queue_capacity, limits.queue_bytes) == (64 << 20, 1024, 256 << 20)
+    assert (limits.HasField("max_deadline"), limits.response_cache_bytes) == (False, 0)
+    assert not tokens.HasField("range")
+
+    folder = tmp_path / "models" / "fixed"
+    folder.mkdir(parents=True)
+    (folder / "1").symlink_to(TEST_MODELS / "fixed" / "1")
+    text = (TEST_MODELS / "fixed" / "model.toml").read_text()
+    text = text.replace('name = "a"\n', 'name = "a"\nrange = [-0.1, 1e30]\n')
+    text = text.replace('name = "b"\n', 'name = "b"\nrange = [-9223372036854775808, 9007199254740993]\n')
+    (folder / "model.toml").write_text("response_cache_bytes = 1048576\nqueue_capacity = 7\n" + text)
+    with PredictdProcess(folder.parent, flags=["--max-deadline=90s", "--default-deadline=1500ms"]) as server:
+        model = server.client.get_model("fixed").model
+        assert [(x.range.least, x.range.most) for x in model.inputs] == [
+            ("-0.1", "1e+30"),
+            ("-9223372036854775808", "9007199254740993"),
+        ]
+        limits = model.limits
+        assert limits.max_deadline.ToTimedelta() == timedelta(seconds=90)
+        assert limits.default_deadline.ToTimedelta() == timedelta(seconds=1.5)
+        assert (limits.queue_capacity, limits.response_cache_bytes) == (7, 1 << 20)
+
+
+def test_a_version_is_described_by_what_it_was_loaded_with(client: Client) -> None:
+    model = client.get_model("linear").model
+    (version,) = model.versions
+    assert (model.described_version, version.version, version.device) == (1, 1, "cpu")
+    assert client.get_model("linear", version=1).model == model
+    broken = client.get_model("broken", version=1).model
+    assert (broken.described_version, broken.versions[0].device) == (1, "")
+    assert broken.inputs
+    assert client.get_model("broken").model.described_version == 0
+    for number, code in ((7, grpc.StatusCode.NOT_FOUND), (-1, grpc.StatusCode.INVALID_ARGUMENT)):
+        with pytest.raises(grpc.RpcError) as caught:
+            client.get_model("linear", version=number)
+        assert caught.value.code() == code
+
+
+def test_models_come_in_pages(client: Client) -> None:
+    everything = client.list_models()
+    names = [model.name for model in everything.models]
+    assert len(names) > 3
+    assert everything.next_page_token == ""
+    assert names == sorted(names)
+    pages: list[list[str]] = []
+    token = ""
+    while True:
+        page = client.list_models(page_size=3, page_token=token)
+        pages.append([model.name for model in page.models])
+        token = page.next_page_token
+        if not token:
+            break
+    assert [name for page in pages for name in page] == names
+    assert {len(page) for page in pages[:-1]} == {3}
+    with pytest.raises(grpc.RpcError) as caught:
+        client.list_models(page_size=-1)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_model_that_could_not_be_loaded_is_listed_as_failed_with_the_reason(server: PredictdProcess) -> None:
     (version,) = server.client.get_model("broken").model.versions
     assert state_name(version.state) == "FAILED"
-    assert version.reason == "the cause is in the server's log"
     record = server.wait_for_log(lambda record: record["msg"] == "model could not be loaded")
     assert (record["level"], record["model"], record["version"]) == ("error", "broken", 1)
-    assert record["cause"]
+    for text in (version.reason, record["cause"]):
+        assert "archive" in text
+        assert "frame #" not in text
+    assert "/" not in version.reason
+    assert len(version.reason) <= 403
+
+
+def test_whoever_calls_a_model_that_failed_is_told_not_to_try_again(server: PredictdProcess) -> None:
+    request = predict_request("broken")
+    error = rpc_error(lambda: server.client.predict(request))
+    assert error.code() == grpc.StatusCode.UNAVAILABLE
+    assert server.client.get_model("broken").model.versions[0].reason in error.details()
+    assert trailer(error, "grpc-retry-pushback-ms") == "-1"
+    assert not error_details(error).details
+    # gRPC's own retries keep to it.
+    policy = {"maxAttempts": 5, "initialBackoff": "0.01s", "maxBackoff": "0.01s", "backoffMultiplier": 1}
+    config = {"methodConfig": [{"name": [{}], "retryPolicy": {**policy, "retryableStatusCodes": ["UNAVAILABLE"]}}]}
+    calls = {"method": "Predict", "code": "UNAVAILABLE"}
+    before = server.metric("predictd_requests_total", **calls)
+    with server.new_channel(("grpc.service_config", json.dumps(config))) as channel:
+        rpc_error(lambda: Client(channel).predict(request))
+    server.wait_until_idle()
+    assert server.metric("predictd_requests_total", **calls) == before + 1
 
 
 @pytest.fixture(name="odd_models")
@@ -369,7 +489,7 @@ def test_a_folder_that_is_wrong_fails_alone_and_says_why(odd_models: PredictdPro
         (version,) = model.versions
         assert state_name(version.state) == "FAILED", name
         reasons[name] = version.reason
-        error = rpc_error(lambda name=name: odd_models.client.predict(predict_request(name)))
+        error = rpc_error(partial(odd_models.client.predict, predict_request(name)))
         assert error.code() == grpc.StatusCode.UNAVAILABLE
         assert check(odd_models, name) == "NOT_SERVING"
     expected = {
@@ -377,7 +497,7 @@ def test_a_folder_that_is_wrong_fails_alone_and_says_why(odd_models: PredictdPro
         "two-files": "version 1: expected either model.pt or model.pt2, found both",
         "unknown-key": "batchsize: unknown key",
         "no-signature": "inputs: expected at least one [[inputs]] table",
-        "wrong-signature": "the cause is in the server's log",
+        "wrong-signature": "mat1 and mat2 shapes cannot be multiplied",
         "missing-version": "version_policy lists version 9",
         "no-toml-syntax": "line ",
     }
@@ -385,5 +505,10 @@ def test_a_folder_that_is_wrong_fails_alone_and_says_why(odd_models: PredictdPro
     for name, words in expected.items():
         assert words in reasons[name]
         assert str(odd_models.repository) not in reasons[name]
+    log = {
+        (record["msg"].split(":")[0], record.get("model"), record.get("folder")) for record in odd_models.log_records()
+    }
+    assert ("a folder is no model", None, "no-toml") in log
+    assert ("a folder is no version of its model", "good", "03") in log
     answer = odd_models.client.predict(predict_request("good", float_tensor("x", numpy.zeros((1, 64)))))
     assert answer.model_version == 3

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 
 from test_tokenizer import ALL, answers, request
 from tokenizer_corpus import corpus, decoded
@@ -42,6 +43,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "nmt_nfkc_cf": {"model_type": "unigram", "vocab_size": 1500, "normalization_rule_name": "nmt_nfkc_cf"},
     "suffix": {"model_type": "bpe", "vocab_size": 1500, "treat_whitespace_as_suffix": True},
 }
+# Made of others.
+UNUSED = {"llama_unused": "llama", "bpe_unused": "bpe", "unigram_symbols_unused": "unigram_symbols"}
 MARKS = ["<start_of_turn>", "<end_of_turn>"]
 
 
@@ -61,8 +64,22 @@ def train(**options: Any) -> bytes:
     return model.getvalue()
 
 
+def with_unused(content: bytes) -> bytes:
+    """Some pieces are not to be used, and more of them fill the vocabulary up."""
+    model_class: Any = sentencepiece_model_pb2.ModelProto  # type: ignore[attr-defined]
+    proto, unused = model_class.FromString(content), model_class.SentencePiece.UNUSED
+    normal = [piece for piece in proto.pieces if piece.type == piece.NORMAL]
+    for piece in normal[::7]:
+        piece.type = unused
+    for number in range(5):
+        proto.pieces.add(piece=f"[PAD{number}]", score=-1000, type=unused)
+    return proto.SerializeToString()
+
+
 @cache
 def model(name: str) -> bytes:
+    if name in UNUSED:
+        return with_unused(model(UNUSED[name]))
     return train(**MODELS[name])
 
 
@@ -71,7 +88,7 @@ def save(content: bytes, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [*MODELS, *UNUSED])
 def test_tokens_and_texts_are_those_of_the_library(name: str, tmp_path: Path) -> None:
     library = sentencepiece.SentencePieceProcessor(model_proto=model(name))
     # The library never takes control tokens from a text.

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import grpc
 import numpy
 import pytest
+
 from client_process import ClientProcess
 from predictd_process import PredictdProcess, eventually
 from protocol import PREDICT_STREAM, Client, PredictStreamRequest, predict_request, raw_tensor
@@ -46,7 +47,9 @@ def fixture_server() -> Iterator[PredictdProcess]:
 @pytest.fixture(scope="module", name="impatient")
 def fixture_impatient() -> Iterator[PredictdProcess]:
     """Ends a stream whose reader takes nothing for a second."""
-    with PredictdProcess(["linear"], flags=[f"--stream-stall-timeout={STALL_SECONDS:.0f}s", "--stream-window=4"]) as server:
+    with PredictdProcess(
+        ["linear"], flags=[f"--stream-stall-timeout={STALL_SECONDS:.0f}s", "--stream-window=4"]
+    ) as server:
         yield server
 
 
@@ -204,8 +207,10 @@ def test_a_reader_that_is_slow_but_steady_gets_everything(impatient: PredictdPro
 
 
 def test_a_stalled_stream_ends_at_the_deadline_that_the_server_sets() -> None:
-    with PredictdProcess(["linear"], flags=["--max-deadline=1s", "--stream-stall-timeout=60s"]) as server:
-        with StalledStreams(server, "idle reader", count=1):
-            server.wait_until_idle()
-            assert server.metric("predictd_requests_total", method="PredictStream", code="DEADLINE_EXCEEDED") == 1
-            assert 1 <= server.metric("predictd_request_seconds_sum", method="PredictStream") < 5
+    with (
+        PredictdProcess(["linear"], flags=["--max-deadline=1s", "--stream-stall-timeout=60s"]) as server,
+        StalledStreams(server, "idle reader", count=1),
+    ):
+        server.wait_until_idle()
+        assert server.metric("predictd_requests_total", method="PredictStream", code="DEADLINE_EXCEEDED") == 1
+        assert 1 <= server.metric("predictd_request_seconds_sum", method="PredictStream") < 5

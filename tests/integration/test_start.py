@@ -1,4 +1,4 @@
-"""Odd surroundings: what the process makes of signals, files, descriptors and limits that whoever starts it left behind."""
+"""Odd surroundings: the signals, files, descriptors and limits that the process finds when it starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import grpc
 import numpy
 import pytest
 
-from predictd_process import BINARY, TEST_MODELS, PredictdProcess, eventually, run_predictd, server_environment
+from predictd_process import BINARY, TEST_MODELS, PredictdProcess, eventually, has, run_predictd, server_environment
 from protocol import float_tensor, predict_request, rpc_error, slow_request
 
 ADDRESSES = ["--listen=127.0.0.1:0", "--metrics-listen=", "--log-format=json"]
@@ -36,10 +36,10 @@ class Started:
     """A predictd with its log in a file, however it is started. A context manager that ends it."""
 
     def __init__(self, repository: Path | str, flags: Sequence[str] = (), **how: Any) -> None:
-        self._log = tempfile.NamedTemporaryFile("w+", prefix="predictd-log-")
+        self._log = tempfile.NamedTemporaryFile("w+", prefix="predictd-log-")  # noqa: SIM115  # __exit__ closes it.
         command = [str(BINARY), f"--model-repository={repository}", *ADDRESSES, *flags]
-        how = {"stderr": self._log, "stdin": subprocess.DEVNULL, "env": server_environment({})} | how
-        self.process = subprocess.Popen(command, **how)
+        defaults: dict[str, Any] = {"stderr": self._log, "stdin": subprocess.DEVNULL, "env": server_environment({})}
+        self.process: subprocess.Popen[Any] = subprocess.Popen(command, **(defaults | how))
 
     def __enter__(self) -> Started:
         return self
@@ -97,7 +97,7 @@ def test_signals_that_could_reload_are_ignored_with_a_line_in_the_log() -> None:
     with PredictdProcess(["linear"]) as server:
         for name in ("HUP", "USR1", "USR2"):
             server.send_signal(getattr(signal, f"SIG{name}"))
-            server.wait_for_log(lambda record, name=name: record.get("signal") == name)
+            server.wait_for_log(has("signal", name))
         server.client.predict(one_row())
 
 
@@ -162,7 +162,7 @@ def test_what_is_no_regular_file_fails_its_model_and_nothing_else(tmp_path: Path
         causes = {
             record["model"]: record["cause"]
             for record in server.log_records()
-            if record["msg"] == "model has no valid configuration"
+            if record["msg"] in ("model has no valid configuration", "model could not be loaded")
         }
         assert server.client.list_models().models
     assert causes == {
@@ -281,7 +281,9 @@ def test_a_removed_working_directory_is_left(tmp_path: Path) -> None:
     gone.mkdir()
     with Started("models", cwd=gone, preexec_fn=remove) as server:
         assert server.process.wait(20) == 1
-        assert server.records()[-1]["cause"].startswith("--model-repository: 'models' is relative to the working directory")
+        assert server.records()[-1]["cause"].startswith(
+            "--model-repository: 'models' is relative to the working directory"
+        )
 
 
 # --- What callers could fill ---
@@ -304,7 +306,9 @@ def test_failures_of_one_kind_are_counted_after_the_first() -> None:
     assert len(told) + sum(counts) == 500
     assert sum(counts) == dropped
     # The failure of another model has its line whatever the flood.
-    assert any(record["level"] == "error" and record["error_id"] in details for record in records if "error_id" in record)
+    assert any(
+        record["level"] == "error" and record["error_id"] in details for record in records if "error_id" in record
+    )
 
 
 def test_half_requests_do_not_keep_a_scraper_waiting() -> None:
@@ -329,7 +333,10 @@ def test_the_true_cause_is_told_when_metrics_cannot_be_served(address: str, caus
         taken.listen()
         address = address.format(taken=taken.getsockname()[1])
         result = run_predictd(
-            f"--model-repository={TEST_MODELS}", "--listen=127.0.0.1:0", f"--metrics-listen={address}", "--log-format=json"
+            f"--model-repository={TEST_MODELS}",
+            "--listen=127.0.0.1:0",
+            f"--metrics-listen={address}",
+            "--log-format=json",
         )
     assert result.returncode == 1
     record = json.loads(result.stderr.splitlines()[-1])

@@ -16,6 +16,7 @@ import grpc.aio
 import numpy
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from predictd_process import PredictdProcess, eventually
 from protocol import PREDICT, PREDICT_STREAM, PredictStreamRequest, predict_request, raw_tensor, slow_request
 from raw_http2 import (

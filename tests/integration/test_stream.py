@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -10,7 +13,7 @@ import numpy
 import pytest
 from google.rpc import code_pb2
 
-from predictd_process import DEMO_MODELS, PredictdProcess
+from predictd_process import DEMO_MODELS, PredictdProcess, has
 from protocol import (
     FAIL_FAST,
     PER_ITEM,
@@ -24,8 +27,12 @@ from protocol import (
     raw_tensor,
     rpc_error,
     slow_request,
+    to_arrays,
     trailer,
 )
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+from model_folder import TensorSpec, model_toml
 
 IMAGES = DEMO_MODELS / "digits" / "heldout" / "images.npy"
 
@@ -41,6 +48,10 @@ def slow_stream(
     times = numpy.full((4 * chunks, 1), milliseconds, dtype=numpy.float32)
     times[:4] = milliseconds if first is None else first
     return stream_request(predict_request("slow", raw_tensor("x", times), request_id=request_id), **options)
+
+
+def read_all(client: Client, stream: Any, timeout: float) -> list[Any]:
+    return list(client.predict_stream(stream, timeout=timeout))
 
 
 def ranges(rows: list[Any]) -> list[tuple[int, int]]:
@@ -88,9 +99,8 @@ def test_the_first_event_is_the_start_and_the_last_the_summary(client: Client) -
 
 
 def test_ordered_rows_wait_for_those_before_them(client: Client) -> None:
-    options: dict[str, Any]
-    for options in ({}, {"ordered": True}):
-        events = collect(client.predict_stream(slow_stream(6, 1, first=200, **options)))
+    for request in (slow_stream(6, 1, first=200), slow_stream(6, 1, first=200, ordered=True)):
+        events = collect(client.predict_stream(request))
         assert [first for first, _ in ranges(events["rows"])] == [0, 4, 8, 12, 16, 20]
 
 
@@ -121,6 +131,43 @@ def test_a_typed_stream_is_answered_typed(client: Client) -> None:
     request.parameters["output_encoding"].CopyFrom(Parameter(string_value="raw"))
     events = collect(client.predict_stream(stream_request(request, chunk_rows=2)))
     assert [len(rows.outputs[0].raw) for rows in events["rows"]] == [8, 4]
+
+
+@pytest.fixture(name="wide", scope="module")
+def fixture_wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PredictdProcess]:
+    """A server of a model whose rows are answered with 400,000 bytes each."""
+    import torch
+
+    class Wide(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.expand(-1, 100_000) * 1.0
+
+    folder = tmp_path_factory.mktemp("wide") / "models" / "wide"
+    (folder / "1").mkdir(parents=True)
+    torch.jit.script(Wide()).save(str(folder / "1" / "model.pt"))
+    tensors = [TensorSpec("x", "FP32", [-1, 1])], [TensorSpec("y", "FP32", [-1, 100_000])]
+    (folder / "model.toml").write_text(model_toml("Wide rows.", *tensors), encoding="utf-8")
+    with PredictdProcess(folder.parent) as server:
+        yield server
+
+
+def test_a_client_takes_the_results_of_a_stream_as_it_is(wide: PredictdProcess) -> None:
+    values = numpy.arange(40, dtype=numpy.float32).reshape(40, 1)
+    request = predict_request("wide", raw_tensor("x", values))
+    # A channel without options takes messages of 4 MiB; the whole answer has four times as much.
+    with grpc.insecure_channel(wide.address) as channel:
+        client = Client(channel)
+        error = rpc_error(lambda: client.predict(request))
+        assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        events = collect(client.predict_stream(stream_request(request)))
+    assert ranges(events["rows"]) == [(0, 10), (10, 10), (20, 10), (30, 10)]
+    answered = numpy.concatenate([to_arrays(result)["y"] for result in events["rows"]])
+    assert (answered == values).all()
+    # Who asks for more gets more.
+    options = [("grpc.max_receive_message_length", -1)]
+    with grpc.insecure_channel(wide.address, options=options) as channel:
+        (rows,) = collect(Client(channel).predict_stream(stream_request(request, chunk_rows=64)))["rows"]
+        assert rows.row_count == 40
 
 
 @pytest.mark.parametrize("model", ["fixed", "strings"])
@@ -163,7 +210,7 @@ def test_per_item_errors_stand_for_their_rows_and_the_others_go_on(server: Predi
             assert not rows.outputs
             assert "square" not in str(rows)
             error_id = rows.error.message.rpartition(" ")[2]
-            record = server.wait_for_log(lambda record, wanted=error_id: record.get("error_id") == wanted)
+            record = server.wait_for_log(has("error_id", error_id))
             assert "the square root of a negative row" in record["cause"]
         else:
             assert not rows.HasField("error")
@@ -183,8 +230,7 @@ def test_the_first_error_ends_the_call_after_the_rows_before_it(client: Client, 
     received = []
 
     def read() -> None:
-        for event in client.predict_stream(faulty_stream(chunk_rows=1, on_error=on_error)):
-            received.append(event)
+        received.extend(client.predict_stream(faulty_stream(chunk_rows=1, on_error=on_error)))
 
     error = rpc_error(read)
     assert error.code() == grpc.StatusCode.INTERNAL
@@ -223,8 +269,7 @@ def test_the_callers_deadline_ends_a_stream(server: PredictdProcess) -> None:
     received = []
 
     def read() -> None:
-        for event in server.client.predict_stream(slow_stream(1000, 20, request_id="in time"), timeout=0.3):
-            received.append(event)
+        received.extend(server.client.predict_stream(slow_stream(1000, 20, request_id="in time"), timeout=0.3))
 
     error = rpc_error(read)
     assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
@@ -257,8 +302,7 @@ def test_the_servers_deadlines_end_a_stream_and_say_where(
     received = []
 
     def read() -> None:
-        for event in limited.client.predict_stream(slow_stream(1000, 20), timeout=timeout):
-            received.append(event)
+        received.extend(limited.client.predict_stream(slow_stream(1000, 20), timeout=timeout))
 
     error = rpc_error(read)
     assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
@@ -287,7 +331,10 @@ def test_a_deadline_passes_in_the_queue_and_the_request_is_never_run() -> None:
         held = [client.predict_future(slow_request(1200, rows=4), timeout=None) for _ in range(2)]
         server.wait_for_metric("predictd_requests_running", 2, model="slow")
         error = rpc_error(lambda: client.predict(slow_request(1), timeout=None))
-        assert (error.code(), error.details()) == (grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed in the queue")
+        assert (error.code(), error.details()) == (
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            "the deadline passed in the queue",
+        )
         for future in held:
             assert future.exception().details() == "the deadline passed in the batch"
         server.wait_until_idle()
@@ -296,7 +343,7 @@ def test_a_deadline_passes_in_the_queue_and_the_request_is_never_run() -> None:
 
 def test_a_stream_whose_deadline_has_passed_on_arrival_is_refused(server: PredictdProcess) -> None:
     for timeout in (0, 0.000001):
-        error = rpc_error(lambda limit=timeout: list(server.client.predict_stream(slow_stream(10, 20), timeout=limit)))
+        error = rpc_error(partial(read_all, server.client, slow_stream(10, 20), timeout))
         # The smallest time-out on the wire is a moment in which a busy server can refuse the call.
         assert error.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
     server.wait_until_idle()

@@ -17,7 +17,7 @@ import tokenizer_models
 from protocol import ROOT
 from tokenizer_corpus import COUNT, corpus, decoded
 
-TOOL = ROOT / "build/tests/generation/tokenizer_tool"
+TOOL = ROOT / "build/tests/tokenizer/tokenizer_tool"
 # Every byte is trusted.
 ALL = [[0, 1 << 40]]
 
@@ -58,6 +58,8 @@ def request(string: bytes, trusted: list[list[int]]) -> dict[str, Any]:
 def differences(folder: Path, strings: list[bytes], trusted: bool, decode: bool = True) -> list[Any]:
     """Strings for which the library says something else, with both answers."""
     library = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    library.no_truncation()
+    library.no_padding()
     library.encode_special_tokens = not trusted
     ours = answers(folder, [request(string, ALL if trusted else []) for string in strings])
     encodings = library.encode_batch_fast([decoded(string) for string in strings], add_special_tokens=False)

@@ -125,13 +125,23 @@ def export_to_file(calls: Callable[[PredictdProcess], None], ratio: float, folde
 
 def export_to_receiver(calls: Callable[[PredictdProcess], None], ratio: float, folder: Path) -> Exported:
     """Runs the calls against a server that sends its spans to an OTLP receiver."""
+
+    def serve(endpoint: str) -> PredictdProcess:
+        flags = ["--trace-exporter=otlp", f"--trace-endpoint={endpoint}", f"--trace-sample-ratio={ratio}"]
+        return PredictdProcess(MODELS, [*flags, "--workers=2", DEFAULT_DEADLINE])
+
+    return receive(serve, calls, folder)
+
+
+def receive(
+    serve: Callable[[str], PredictdProcess], calls: Callable[[PredictdProcess], None], folder: Path
+) -> Exported:
+    """Runs the calls against the server that `serve` makes for the endpoint of an OTLP receiver."""
     file = folder / "spans.jsonl"
     with subprocess.Popen([sys.executable, RECEIVER, file], stdout=subprocess.PIPE, text=True) as receiver:
         try:
             assert receiver.stdout is not None
-            endpoint = f"http://127.0.0.1:{int(receiver.stdout.readline())}"
-            flags = ["--trace-exporter=otlp", f"--trace-endpoint={endpoint}", f"--trace-sample-ratio={ratio}"]
-            with PredictdProcess(MODELS, [*flags, "--workers=2", DEFAULT_DEADLINE]) as server:
+            with serve(f"http://127.0.0.1:{int(receiver.stdout.readline())}") as server:
                 calls(server)
         finally:
             receiver.terminate()
@@ -329,6 +339,67 @@ def test_with_a_ratio_of_1_all_but_unsampled_parents_are_exported(tmp_path: Path
     assert ids == {f"no parent {i}" for i in range(20)} | {"with parent"}
 
 
+# --- OpenTelemetry's own variables ---
+
+
+def call_once(server: PredictdProcess) -> None:
+    server.client.predict(one_row("one"))
+    server.wait_until_idle()
+
+
+def test_opentelemetrys_variables_are_enough_to_export(tmp_path: Path) -> None:
+    def serve(endpoint: str) -> PredictdProcess:
+        variables = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=blue",
+            "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "3000",
+            "OTEL_SERVICE_NAME": "reader",
+            "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=test,service.version=9",
+            "OTEL_TRACES_SAMPLER": "parentbased_always_on",
+        }
+        return PredictdProcess(["linear"], env=variables)
+
+    (call, _) = receive(serve, call_once, tmp_path).request("one")
+    assert call["headers"]["x-tenant"] == "blue"
+    assert call["resource"]["service.name"] == "reader"
+    assert call["resource"]["service.version"] == "9"
+    assert call["resource"]["deployment.environment"] == "test"
+
+
+def test_flags_and_our_own_variables_beat_opentelemetrys(tmp_path: Path) -> None:
+    def serve(endpoint: str) -> PredictdProcess:
+        variables = {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:1",
+            "OTEL_TRACES_SAMPLER": "parentbased_always_off",
+            "PREDICTD_TRACE_SAMPLE_RATIO": "1",
+        }
+        return PredictdProcess(["linear"], [f"--trace-endpoint={endpoint}"], env=variables)
+
+    receive(serve, call_once, tmp_path).request("one")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}, {"PREDICTD_TRACE_EXPORTER": "none"}],
+    ids=str,
+)
+def test_traces_are_off_if_a_variable_says_so(variables: dict[str, str], tmp_path: Path) -> None:
+    def serve(endpoint: str) -> PredictdProcess:
+        more = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_TRACES_SAMPLER": "parentbased_always_on"}
+        return PredictdProcess(["linear"], env={**more, **variables})
+
+    assert receive(serve, call_once, tmp_path).spans == []
+
+
+def test_what_is_wrong_with_opentelemetrys_variables_is_told_and_ends_nothing() -> None:
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+    with PredictdProcess(["linear"], env=variables) as server:
+        record = server.wait_for_log(lambda record: record["msg"].startswith("OTEL_EXPORTER_OTLP_PROTOCOL=http/"))
+        assert record["level"] == "warning"
+        assert "grpc" in record["msg"]
+
+
 # --- Trouble ---
 
 
@@ -365,7 +436,12 @@ def test_a_trace_file_that_cannot_be_written_stops_the_start(test_models: Path, 
 
 def test_callers_force_only_so_many_traces_a_second(tmp_path: Path) -> None:
     file = tmp_path / "spans.jsonl"
-    flags = ["--trace-exporter=file", f"--trace-file={file}", "--trace-sample-ratio=0", "--trace-max-forced-per-second=3"]
+    flags = [
+        "--trace-exporter=file",
+        f"--trace-file={file}",
+        "--trace-sample-ratio=0",
+        "--trace-max-forced-per-second=3",
+    ]
     with PredictdProcess(["linear"], flags) as server:
         for _ in range(50):
             server.client.predict(one_row(), metadata=traceparent("forced"))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 import unicodedata
+from collections.abc import Callable
 
 COUNT = 21_000
 
-_WORDS = "the quick brown fox don't I'll we're they've you'd it's she'm CAN'T WON'T o'clock naïve Straße ﬁancé İstanbul".split()
+_WORDS = (
+    "the quick brown fox don't I'll we're they've you'd it's she'm CAN'T WON'T o'clock naïve Straße ﬁancé İstanbul"
+).split()
 _CODE = [
     "for (int i = 0; i < n; ++i) {",
     "\treturn x->y[3];",
@@ -88,7 +91,8 @@ _CONTROLS = [
     "\U0010ffff",
     "\ue000",
 ]
-_PUNCTUATION = list("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~") + [
+_PUNCTUATION = [
+    *list("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"),
     "…",
     "—",
     "“",
@@ -178,7 +182,8 @@ def decoded(string: bytes) -> str:
 
 def _sentence(rng: random.Random) -> bytes:
     words = rng.choices(_WORDS, k=rng.randint(1, 12))
-    words = [rng.choice([str.lower, str.upper, str.title, str])(word) for word in words]
+    cases: list[Callable[[str], str]] = [str.lower, str.upper, str.title, str]
+    words = [rng.choice(cases)(word) for word in words]
     return rng.choice([" ", " ", "  ", ", "]).join(words).encode() + rng.choice([b"", b".", b" ", b"?!\n", b"'s"])
 
 

@@ -152,6 +152,37 @@ def gemma() -> dict[str, Any]:
     return _sentencepiece_like(_edited(tokenizer, unk_token="<unk>", fuse_unk=True, byte_fallback=True), strip=False)
 
 
+def metaspace(scheme: str, split: bool, decoder: Any = None, normalizer: Any = None, **model: Any) -> dict[str, Any]:
+    """As newer files of the Llama family have it; with `decoder`, as the library's own SentencePieceBPETokenizer."""
+    special = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)]
+    tokenizer = _train(pre_tokenizers.Metaspace("▁", scheme, split), normalizer, special, vocab=4000)
+    # The library forgets that a token is special if its normalizer changes it.
+    tokenizer.add_tokens([token for token in ADDED if normalizer is None or token.content != "[INST]"])
+    settings = {"unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True} | model
+    file = _sentencepiece_like(_edited(tokenizer, **settings), strip=scheme != "never")
+    if decoder is not None:
+        whole_file = Tokenizer(models.BPE())
+        whole_file.decoder = decoder
+        file["decoder"] = json.loads(whole_file.to_str())["decoder"]
+    # A training's settings, which have nothing to do with serving.
+    file["truncation"] = {"max_length": 8, "stride": 0, "strategy": "LongestFirst", "direction": "Right"}
+    file["padding"] = {"strategy": {"Fixed": 9}, "direction": "Left", "pad_to_multiple_of": None}
+    file["padding"] |= {"pad_id": 0, "pad_type_id": 0, "pad_token": "<unk>"}
+    return file
+
+
+def falcon() -> dict[str, Any]:
+    """Cuts what ByteLevel has written."""
+    steps = [pre_tokenizers.Punctuation("contiguous"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    steps += [pre_tokenizers.Digits(individual_digits=False), _split(Regex("[0-9][0-9][0-9]"))]
+    return _edited(_train(pre_tokenizers.Sequence(steps)))
+
+
+def delimited(step: Any) -> dict[str, Any]:
+    """What is cut off is lost."""
+    return _edited(_train(_byte_level(step)), byte_fallback=False)
+
+
 def characters(**model: Any) -> dict[str, Any]:
     """Without byte tokens: rare characters are unknown, or left out."""
     file = _edited(_train(_split(Regex(r"\s+"), "merged_with_next"), None, ["<unk>", "<s>"], vocab=1500), **model)
@@ -176,6 +207,18 @@ MODELS: dict[str, Callable[[], dict[str, Any]]] = {
     "whole": whole,
     "llama2": llama2,
     "gemma": gemma,
+    "falcon": falcon,
+    "punctuation": lambda: delimited(pre_tokenizers.Punctuation()),
+    "whitespace_split": lambda: delimited(pre_tokenizers.WhitespaceSplit()),
+    "delimiter_split": lambda: delimited(pre_tokenizers.CharDelimiterSplit("e")),
+    "metaspace_first": lambda: metaspace("first", False),
+    "metaspace_first_split": lambda: metaspace("first", True, decoders.Metaspace("▁", "first")),
+    "metaspace_always": lambda: metaspace("always", True, decoders.Metaspace("▁", "always"), byte_fallback=False),
+    "metaspace_always_whole": lambda: metaspace("always", False),
+    "metaspace_never": lambda: metaspace("never", True, decoders.Metaspace("▁", "never")),
+    "metaspace_stripped": lambda: metaspace(
+        "first", True, None, normalizers.Sequence([normalizers.Strip(), normalizers.Lowercase()])
+    ),
     "unknown": lambda: characters(unk_token="<unk>", fuse_unk=False),
     "fused_unknown": lambda: characters(unk_token="<unk>", fuse_unk=True),
     "no_unknown": lambda: characters(unk_token=None),

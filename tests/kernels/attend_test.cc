@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "server/kernels/kernels.h"
-#include "tests/kernels/kernel_set_test.h"
+#include "tests/kernels/cache_fixture.h"
+#include "tests/kernels/kernel_set_fixture.h"
 #include "tests/kernels/reference.h"
-#include "tests/kernels/test_cache.h"
 
 namespace predictd {
 namespace {
@@ -53,8 +53,8 @@ class AttendTest : public KernelSetTest {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(AllSets, StoreTest, EachKernelSet(), KernelSetName);
-INSTANTIATE_TEST_SUITE_P(AllSets, AttendTest, EachKernelSet(), KernelSetName);
+INSTANTIATE_TEST_SUITE_P(AllSets, StoreTest, EachKernelSet(), ParameterName);
+INSTANTIATE_TEST_SUITE_P(AllSets, AttendTest, EachKernelSet(), ParameterName);
 
 TEST_P(StoreTest, APositionIsWrittenAndNothingElse) {
   std::mt19937 random(1);

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "server/kernels/kernels.h"
-#include "tests/kernels/kernel_set_test.h"
+#include "tests/kernels/decoder_parts.h"
+#include "tests/kernels/kernel_set_fixture.h"
 #include "tests/kernels/reference.h"
-#include "tests/kernels/test_decoder.h"
 
 namespace predictd {
 namespace {
@@ -27,7 +27,7 @@ class BatchInvarianceTest : public KernelSetTest {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(AllSets, BatchInvarianceTest, EachKernelSet(), KernelSetName);
+INSTANTIATE_TEST_SUITE_P(AllSets, BatchInvarianceTest, EachKernelSet(), ParameterName);
 
 TEST_P(BatchInvarianceTest, AnyNumberOfSequencesRunTogether) {
   constexpr int64_t kMost = 64;

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "server/kernels/decoder_layer.h"
+#include "tests/kernels/cache_fixture.h"
 #include "tests/kernels/reference.h"
-#include "tests/kernels/test_cache.h"
 
 namespace predictd {
 namespace {

@@ -7,16 +7,16 @@
 #include <random>
 #include <vector>
 
-#include "tests/kernels/kernel_set_test.h"
+#include "tests/kernels/decoder_parts.h"
+#include "tests/kernels/kernel_set_fixture.h"
 #include "tests/kernels/reference.h"
-#include "tests/kernels/test_decoder.h"
 
 namespace predictd {
 namespace {
 
 class DecoderLayerTest : public KernelSetTest {};
 
-INSTANTIATE_TEST_SUITE_P(AllSets, DecoderLayerTest, EachKernelSet(), KernelSetName);
+INSTANTIATE_TEST_SUITE_P(AllSets, DecoderLayerTest, EachKernelSet(), ParameterName);
 
 constexpr int64_t kTokens = 21;
 

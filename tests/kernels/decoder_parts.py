@@ -127,12 +127,12 @@ class Layer:
         if self.bias is not None:
             qkv = qkv + self.bias.double()
         heads = qkv.view(length, -1, shape.head_width)
-        keys = shape.kv_heads * shape.group
-        queries, keys, values = heads.tensor_split((keys, keys + shape.kv_heads), 1)
+        first_key = shape.kv_heads * shape.group
+        queries, keys, values = heads.tensor_split((first_key, first_key + shape.kv_heads), 1)
         if self.head_norms is not None:
             queries, keys = normed(queries, self.head_norms[0]), normed(keys, self.head_norms[1])
         queries, keys = turned(queries, self.turns[:length]), turned(keys, self.turns[:length])
-        keys, values = (each.repeat_interleave(shape.group, 1) for each in (keys, values))
+        keys, values = keys.repeat_interleave(shape.group, 1), values.repeat_interleave(shape.group, 1)
         attended = torch.nn.functional.scaled_dot_product_attention(
             queries.transpose(0, 1), keys.transpose(0, 1), values.transpose(0, 1), is_causal=True
         )

@@ -9,8 +9,9 @@ import random
 import sys
 
 import torch
-from decoder_parts import LIBRARY, make_turns
 from torch import Tensor
+
+from decoder_parts import LIBRARY, make_turns
 
 EDGES = (0, 1, -1, 15, 16, 31, 32, 33, 64, 2**31 - 1, 2**31, 2**40, 2**63 - 1, -(2**63))
 DTYPES = (torch.float32, torch.float16, torch.uint8, torch.int8, torch.int64, torch.float64, torch.bool)
@@ -118,8 +119,8 @@ class Arguments:
             slot = self.integer(0, 1)
             operator(x, self.epsilon(), weights, biases, norms_of, turns, positions, slot, caches)
         elif name == "linear":
-            norm = self.tensor((WIDTH,), torch.float32) if self.random.random() < 0.5 else None
-            operator(x, self.packed(rows, WIDTH), norm, self.epsilon())
+            factors = self.tensor((WIDTH,), torch.float32) if self.random.random() < 0.5 else None
+            operator(x, self.packed(rows, WIDTH), factors, self.epsilon())
         elif name == "embedding":
             tokens = torch.tensor([self.integer(0, rows - 1) for _ in range(length)], dtype=torch.int64)
             operator(tokens, self.packed(rows, columns), self.integer(columns))

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "server/kernels/kernels.h"
-#include "tests/kernels/kernel_set_test.h"
+#include "tests/kernels/cache_fixture.h"
+#include "tests/kernels/kernel_set_fixture.h"
 #include "tests/kernels/reference.h"
-#include "tests/kernels/test_cache.h"
 
 namespace predictd {
 namespace {
@@ -19,18 +19,7 @@ class KernelSetsTest : public KernelSetTest {
   const Kernels& portable() const { return KernelsFor(KernelSet::kPortable); }
 };
 
-INSTANTIATE_TEST_SUITE_P(AllSets, KernelSetsTest, EachKernelSet(), KernelSetName);
-
-TEST_P(KernelSetsTest, AreNamedAsTheyAreAskedFor) {
-  EXPECT_EQ(kernels().name, KernelSetName({GetParam(), 0}));
-}
-
-TEST(BestKernelsTest, AreOnesThatAreSupported) {
-  bool found = false;
-  for (const KernelSet set : kAllKernelSets) found |= IsSupported(set) && &BestKernels() == &KernelsFor(set);
-  EXPECT_TRUE(found) << BestKernels().name;
-  EXPECT_TRUE(IsSupported(KernelSet::kPortable));
-}
+INSTANTIATE_TEST_SUITE_P(AllSets, KernelSetsTest, EachKernelSet(), ParameterName);
 
 TEST_P(KernelSetsTest, PutTheSameBits) {
   std::mt19937 random(1);

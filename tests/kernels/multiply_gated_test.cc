@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "server/kernels/kernels.h"
-#include "tests/kernels/kernel_set_test.h"
+#include "tests/kernels/kernel_set_fixture.h"
 #include "tests/kernels/reference.h"
 
 namespace predictd {
@@ -52,7 +52,7 @@ class MultiplyGatedTest : public KernelSetTest {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(AllSets, MultiplyGatedTest, EachKernelSet(), KernelSetName);
+INSTANTIATE_TEST_SUITE_P(AllSets, MultiplyGatedTest, EachKernelSet(), ParameterName);
 
 TEST_P(MultiplyGatedTest, RandomShapesAreAsInDoublePrecision) {
   std::mt19937 random(1);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "server/kernels/kernels.h"
-#include "tests/kernels/kernel_set_test.h"
+#include "tests/kernels/kernel_set_fixture.h"
 #include "tests/kernels/reference.h"
 
 namespace predictd {
@@ -40,7 +40,7 @@ class MultiplyTest : public KernelSetTest {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(AllSets, MultiplyTest, EachKernelSet(), KernelSetName);
+INSTANTIATE_TEST_SUITE_P(AllSets, MultiplyTest, EachKernelSet(), ParameterName);
 
 TEST_P(MultiplyTest, RandomShapesAreAsInDoublePrecision) {
   std::mt19937 random(1);

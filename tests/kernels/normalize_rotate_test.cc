@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "server/kernels/kernels.h"
-#include "tests/kernels/kernel_set_test.h"
+#include "tests/kernels/kernel_set_fixture.h"
 #include "tests/kernels/reference.h"
 
 namespace predictd {
@@ -14,8 +14,8 @@ namespace {
 class NormalizeTest : public KernelSetTest {};
 class RotateTest : public KernelSetTest {};
 
-INSTANTIATE_TEST_SUITE_P(AllSets, NormalizeTest, EachKernelSet(), KernelSetName);
-INSTANTIATE_TEST_SUITE_P(AllSets, RotateTest, EachKernelSet(), KernelSetName);
+INSTANTIATE_TEST_SUITE_P(AllSets, NormalizeTest, EachKernelSet(), ParameterName);
+INSTANTIATE_TEST_SUITE_P(AllSets, RotateTest, EachKernelSet(), ParameterName);
 
 TEST_P(NormalizeTest, IsAsInDoublePrecision) {
   std::mt19937 random(1);

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "server/kernels/kernels.h"
-#include "tests/kernels/kernel_set_test.h"
+#include "tests/kernels/kernel_set_fixture.h"
 #include "tests/kernels/reference.h"
 
 namespace predictd {
@@ -16,7 +16,7 @@ namespace {
 
 class PutTest : public KernelSetTest {};
 
-INSTANTIATE_TEST_SUITE_P(AllSets, PutTest, EachKernelSet(), KernelSetName);
+INSTANTIATE_TEST_SUITE_P(AllSets, PutTest, EachKernelSet(), ParameterName);
 
 TEST_P(PutTest, GroupsAreRoundedAsTheReferenceDoes) {
   std::mt19937 random(1);

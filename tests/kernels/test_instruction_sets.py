@@ -8,6 +8,7 @@ import subprocess
 from collections import defaultdict
 
 import pytest
+
 from decoder_parts import LIBRARY
 
 FUNCTION = re.compile(r"^[0-9a-f]+ <(.+)>:$")
@@ -36,18 +37,20 @@ def using(functions: dict[str, list[str]], instruction: re.Pattern[str]) -> set[
     return {name for name, lines in functions.items() if any(instruction.search(line) for line in lines)}
 
 
-def test_avx_is_only_in_functions_of_its_kernel_sets(functions: dict[str, list[str]]):
+def test_avx_is_only_in_functions_of_its_kernel_sets(functions: dict[str, list[str]]) -> None:
     vector = using(functions, VECTOR)
-    assert any("::Avx2" in name for name in vector) and any("::Avx512" in name for name in vector)
+    assert any("::Avx2" in name for name in vector)
+    assert any("::Avx512" in name for name in vector)
     assert not [name for name in vector if "::Avx2" not in name and "::Avx512" not in name]
 
 
-def test_avx512_is_only_in_functions_of_its_kernel_set(functions: dict[str, list[str]]):
+def test_avx512_is_only_in_functions_of_its_kernel_set(functions: dict[str, list[str]]) -> None:
     wide = using(functions, WIDE)
-    assert wide and not [name for name in wide if "::Avx512" not in name]
+    assert wide
+    assert not [name for name in wide if "::Avx512" not in name]
 
 
-def test_functions_of_kernel_sets_are_not_shared_with_other_files():
+def test_functions_of_kernel_sets_are_not_shared_with_other_files() -> None:
     """Of a function that is, the linker keeps any one."""
     lines = subprocess.run(["nm", "--demangle", str(LIBRARY)], check=True, capture_output=True, text=True).stdout
     kinds = {
@@ -55,4 +58,5 @@ def test_functions_of_kernel_sets_are_not_shared_with_other_files():
         for line in lines.splitlines()
         if ("::Avx2" in line or "::Avx512" in line) and line[:1] != " "
     }
-    assert kinds and all(kind.islower() and kind not in "wv" for kind in kinds), kinds
+    assert kinds
+    assert all(kind.islower() and kind not in "wv" for kind in kinds), kinds

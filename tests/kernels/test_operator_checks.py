@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from decoder_parts import EPSILON, Layer, Shape, random_matrix
 from torch import Tensor
+
+from decoder_parts import EPSILON, Layer, Shape, random_matrix
 
 OPS = torch.ops.predictd
 LEAST, MOST = -(2**63), 2**63 - 1
@@ -46,7 +47,7 @@ def arguments(name: str) -> dict[str, Any]:
     quants = torch.zeros(16, 64, dtype=torch.uint8)
     groups = torch.zeros(16, 2, dtype=torch.float16)
     matrix = random_matrix("q8", 32, 64, generator())
-    all_of_them = {
+    all_of_them: dict[str, dict[str, Any]] = {
         "attention_": attention,
         "feed_forward_": feed_forward,
         "layers_": {
@@ -117,12 +118,12 @@ WRONG = [(*which, spoil) for which in TENSORS for spoil in SPOILT if (*which, sp
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_what_these_tests_spoil_is_taken_as_it_is(name: str):
+def test_what_these_tests_spoil_is_taken_as_it_is(name: str) -> None:
     call(name, arguments(name))
 
 
 @pytest.mark.parametrize(("name", "argument", "spoil"), WRONG)
-def test_a_wrong_tensor_is_named(name: str, argument: str, spoil: str):
+def test_a_wrong_tensor_is_named(name: str, argument: str, spoil: str) -> None:
     given = arguments(name)
     given[argument] = SPOILT[spoil](given[argument])
     written = [key for key in ("x", "cache") if key != argument and isinstance(given.get(key), Tensor)]
@@ -139,7 +140,7 @@ def test_a_wrong_tensor_is_named(name: str, argument: str, spoil: str):
 
 
 @pytest.mark.parametrize("bad", [-1, 32, LEAST, MOST])
-def test_a_token_out_of_range_is_named(bad: int):
+def test_a_token_out_of_range_is_named(bad: int) -> None:
     given = arguments("embedding")
     given["tokens"] = torch.tensor([0, bad, 3])
     with pytest.raises(RuntimeError, match=f"token {bad} is not one of 32"):
@@ -148,7 +149,7 @@ def test_a_token_out_of_range_is_named(bad: int):
 
 @pytest.mark.parametrize("name", ["attention_", "layers_"])
 @pytest.mark.parametrize("bad", [[-1, 0], [0, 64], [63, MOST], [LEAST, 0], [5, 5], [5, 4]])
-def test_positions_out_of_range_or_order_are_refused(name: str, bad: list[int]):
+def test_positions_out_of_range_or_order_are_refused(name: str, bad: list[int]) -> None:
     given = arguments(name)
     given["positions"] = torch.tensor([[0, 1], bad])
     before = given["x"].clone()
@@ -158,7 +159,7 @@ def test_positions_out_of_range_or_order_are_refused(name: str, bad: list[int]):
 
 
 @pytest.mark.parametrize("name", ["attention_", "layers_"])
-def test_positions_beyond_the_turns_are_refused(name: str):
+def test_positions_beyond_the_turns_are_refused(name: str) -> None:
     given = arguments(name)
     given["turns"] = given["turns"][:10]
     given["positions"] = torch.tensor([[0, 1], [9, 10]])
@@ -168,7 +169,7 @@ def test_positions_beyond_the_turns_are_refused(name: str):
 
 @pytest.mark.parametrize("name", ["attention_", "layers_"])
 @pytest.mark.parametrize("bad", [-1, 3, 4, LEAST, MOST, MOST - 1])
-def test_slots_out_of_range_are_refused(name: str, bad: int):
+def test_slots_out_of_range_are_refused(name: str, bad: int) -> None:
     given = arguments(name)
     given["first_slot"] = bad
     with pytest.raises(RuntimeError, match="slots"):
@@ -177,7 +178,7 @@ def test_slots_out_of_range_are_refused(name: str, bad: int):
 
 @pytest.mark.parametrize("name", ["attention_", "layers_"])
 @pytest.mark.parametrize("shape", [(4,), (1, 3), (3, 2), (2, 2, 1), (4, 0), (0, 4)])
-def test_positions_that_are_not_those_of_the_rows_are_refused(name: str, shape: tuple[int, ...]):
+def test_positions_that_are_not_those_of_the_rows_are_refused(name: str, shape: tuple[int, ...]) -> None:
     given = arguments(name)
     given["positions"] = torch.zeros(shape, dtype=torch.int64)
     with pytest.raises(RuntimeError, match="positions"):
@@ -196,7 +197,7 @@ def test_positions_that_are_not_those_of_the_rows_are_refused(name: str, shape: 
         ("cache", 1, "weights"),
     ],
 )
-def test_lists_of_the_wrong_length_are_refused(argument: str, value: int, message: str):
+def test_lists_of_the_wrong_length_are_refused(argument: str, value: int, message: str) -> None:
     given = arguments("layers_")
     given[argument] = given[argument][:value]
     with pytest.raises(RuntimeError, match=message):
@@ -204,7 +205,7 @@ def test_lists_of_the_wrong_length_are_refused(argument: str, value: int, messag
 
 
 @pytest.mark.parametrize("index", range(12))
-def test_a_wrong_weight_of_any_layer_is_refused(index: int):
+def test_a_wrong_weight_of_any_layer_is_refused(index: int) -> None:
     given = arguments("layers_")
     given["weights"][index] = given["weights"][index][:-1].contiguous()
     before = given["x"].clone()
@@ -214,7 +215,7 @@ def test_a_wrong_weight_of_any_layer_is_refused(index: int):
     assert torch.equal(given["x"], before)
 
 
-def test_caches_of_different_kinds_are_refused():
+def test_caches_of_different_kinds_are_refused() -> None:
     given = arguments("layers_")
     for other in (given["cache"][0].half(), given["cache"][0][:3].contiguous()):
         given["cache"][1] = other
@@ -232,7 +233,7 @@ def test_caches_of_different_kinds_are_refused():
     ],
     ids=str,
 )  # fmt: skip
-def test_caches_that_cannot_be_are_refused(change: dict[str, Any]):
+def test_caches_that_cannot_be_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(RuntimeError):
         call("make_cache", arguments("make_cache") | change)
 
@@ -245,7 +246,7 @@ def test_caches_that_cannot_be_are_refused(change: dict[str, Any]):
     ],
     ids=str,
 )  # fmt: skip
-def test_copies_out_of_range_are_refused(change: dict[str, Any]):
+def test_copies_out_of_range_are_refused(change: dict[str, Any]) -> None:
     given = arguments("copy_slot_") | change
     before = given["cache"].clone()
     with pytest.raises(RuntimeError, match="are not among"):
@@ -253,7 +254,7 @@ def test_copies_out_of_range_are_refused(change: dict[str, Any]):
     assert torch.equal(given["cache"], before)
 
 
-def test_copying_nothing_or_onto_itself_changes_nothing():
+def test_copying_nothing_or_onto_itself_changes_nothing() -> None:
     given = arguments("copy_slot_")
     given["cache"].normal_(generator=generator())
     before = given["cache"].clone()
@@ -263,7 +264,7 @@ def test_copying_nothing_or_onto_itself_changes_nothing():
 
 
 @pytest.mark.parametrize("columns", [0, -32, 33, 16, 96, 32, 128, LEAST, MOST, MOST - 31])
-def test_wrong_columns_are_refused(columns: int):
+def test_wrong_columns_are_refused(columns: int) -> None:
     packed = arguments("unpack")["packed"]
     with pytest.raises(RuntimeError, match="packed"):
         OPS.unpack(packed, columns)
@@ -272,14 +273,14 @@ def test_wrong_columns_are_refused(columns: int):
 
 
 @pytest.mark.parametrize("bad", [16, 255])
-def test_quants_of_more_than_4_bits_are_refused(bad: int):
+def test_quants_of_more_than_4_bits_are_refused(bad: int) -> None:
     given = arguments("pack_q4")
     given["quants"][15, 63] = bad
     with pytest.raises(RuntimeError, match="quants: expected 0 to 15"):
         call("pack_q4", given)
 
 
-def test_no_rows_give_no_rows():
+def test_no_rows_give_no_rows() -> None:
     for name in ("attention_", "layers_"):
         given = arguments(name)
         given["x"] = torch.zeros(0, 64)
@@ -291,6 +292,6 @@ def test_no_rows_give_no_rows():
     given["x"] = torch.zeros(0, 64)
     call("feed_forward_", given)
     given = arguments("linear")
-    for shape in ((0, 64), (2, 0, 64)):
-        given["x"] = torch.zeros(shape)
-        assert call("linear", given).shape == (*shape[:-1], 32)
+    for lead in ([0], [2, 0]):
+        given["x"] = torch.zeros(*lead, 64)
+        assert call("linear", given).shape == (*lead, 32)

@@ -13,6 +13,7 @@ import sys
 import time
 
 import torch
+
 from decoder_parts import LIBRARY, Decoder, Shape
 
 
@@ -24,13 +25,13 @@ def measure(steps: int, numbers_of_threads: list[int]) -> list[tuple[float, floa
     taken: list[list[tuple[float, float]]] = [[] for _ in numbers_of_threads]
     # By turns, so that all see the same of what else the machine does.
     for _ in range(steps + 1):
-        for threads, samples in zip(numbers_of_threads, taken):
+        for threads, samples in zip(numbers_of_threads, taken, strict=True):
             torch.set_num_threads(threads)
             begin = time.perf_counter(), time.process_time()
             decoder.run(x, positions)
             samples.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
     # The first one starts threads and takes memory.
-    return [tuple(1e3 * statistics.median(each) for each in zip(*samples[1:])) for samples in taken]
+    return [tuple(1e3 * statistics.median(each) for each in zip(*samples[1:], strict=True)) for samples in taken]
 
 
 def main() -> None:

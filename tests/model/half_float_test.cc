@@ -42,7 +42,7 @@ TEST(Fp16Test, EveryPatternHasItsValueAndReturnsToItself) {
   }
 }
 
-// Between each two neighbours: the middle goes to the even one, and what lies beside it to the nearer one.
+// Between any two neighbours, the middle rounds to the even one and the values beside it to the nearer one.
 TEST(Fp16Test, EveryMiddleRoundsToEvenAndItsSidesToTheNearer) {
   for (uint16_t low = 0; low < 0x7bff; ++low) {
     const auto high = static_cast<uint16_t>(low + 1);

@@ -8,10 +8,10 @@
 namespace predictd {
 namespace {
 
-// A file that is right but for what stands at its beginning, or for one of its tables.
+// A file that is right except for the text at its beginning or for one of its tables.
 struct BadFile {
   const char* text;
-  // All of the error, so that it is clear what to do.
+  // The complete error, so that it is clear what to do.
   const char* error;
   const char* inputs = R"([{name = "x", dtype = "FP32", shape = [-1, 4]}])";
   const char* outputs = R"([{name = "y", dtype = "FP32", shape = [-1]}])";
@@ -45,9 +45,10 @@ constexpr char kBatch[] = "max_batch_size: expected 1 to 1048576";
 constexpr char kTooLarge[] =
     "inputs[0].shape: expected at most 2147483648 elements, which is more than a message can hold";
 constexpr char kUnknown[] =
-    ": unknown key; known are allow_parallel_regions, batched, description, inputs, kind, max_batch_size, "
+    ": unknown key; known are allow_parallel_regions, batched, description, inference_mode, inputs, kind, "
+    "max_batch_size, "
     "max_concurrency, "
-    "max_queue_delay, outputs, preferred_batch_sizes, queue_bytes, queue_capacity, response_cache_bytes, "
+    "max_queue_delay, method, outputs, preferred_batch_sizes, queue_bytes, queue_capacity, response_cache_bytes, "
     "version_policy, "
     "warmup, weight";
 
@@ -71,13 +72,20 @@ const BadFile kBadFiles[] = {
     {"kind = \"generator\"\ngenerator = {max_length = 9, vocabulary_size = 9, end_token_ids = [2], add_bos = true}",
      "generator.bos_token_id: expected a token id, as add_bos = true"},
     {"kind = \"generator\"\ngenerator = {max_length = 9, vocabulary_size = 9, end_token_ids = [2], slot = 1}",
-     "generator.slot: unknown key; known are add_bos, bos_token_id, end_token_ids, max_length, prefix_slots, slots, "
-     "vocabulary_size"},
+     "generator.slot: unknown key; known are add_bos, bos_token_id, defaults, end_token_ids, max_length, prefix_slots, "
+     "slots, vocabulary_size"},
     {"kind = \"generator\"\ngenerator = {max_length = 9, vocabulary_size = 9, end_token_ids = [2]}",
      "inputs: unknown key; known are description, generator, kind, queue_capacity, version_policy, warmup, weight"},
     {"kind = 1", R"(kind: expected "tensor" or "generator")"},
     {"description = 1", "description: expected a string"},
     {"batched = \"yes\"", "batched: expected true or false"},
+    {"inference_mode = 1", "inference_mode: expected true or false"},
+    {"method = \"\"", "method: expected the name of a method"},
+    Inputs(R"([{name = "x", dtype = "FP32", shape = [-1], optional = true}])",
+           "inputs: expected at least one that is not optional, as its rows are counted"),
+    Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, -1], pad_to = [8], optional = true}])",
+           "inputs[0].optional: expected false, as the lengths of requests and their masks are taken from the input"),
+    Inputs("[]", "inputs: expected at least one [[inputs]] table"),
     {"batched = 1", "batched: expected true or false"},
     {"warmup = \"no\"", "warmup: expected true or false"},
     {"allow_parallel_regions = 1", "allow_parallel_regions: expected true or false"},
@@ -142,8 +150,9 @@ const BadFile kBadFiles[] = {
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, 2147483649]}])", kTooLarge),
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, 9223372036854775807, 9223372036854775807]}])", kTooLarge),
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1], rank = 1}])",
-           "inputs[0].rank: unknown key; known are allow_empty, dtype, mask_of, name, pad_like, pad_to, pad_value, "
-           "range, shape"),
+           "inputs[0].rank: unknown key; known are allow_empty, dtype, mask_of, name, optional, pad_like, pad_to, "
+           "pad_value, "
+           "range, shape, warmup_shape, warmup_values"),
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, -1], allow_empty = 1}])",
            "inputs[0].allow_empty: expected true or false"),
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1, 4], allow_empty = true}])",
@@ -172,7 +181,7 @@ const BadFile kBadFiles[] = {
            "inputs[0].pad_value: expected a value in range"),
     Inputs(R"([{name = "m", dtype = "INT64", shape = [-1, -1], mask_of = "x", range = [0, 1]}])",
            "inputs[0].mask_of: expected no range and no allow_empty, as nobody sends a mask"),
-    {"", "outputs[0].range: unknown key; known are dtype, name, shape, unpad",
+    {"", "outputs[0].range: unknown key; known are dtype, name, optional, shape, unpad",
      R"([{name = "x", dtype = "FP32", shape = [-1]}])",
      R"([{name = "y", dtype = "FP32", shape = [-1], range = [0, 1]}])"},
     Inputs(R"([{name = "x", dtype = "FP32", shape = [-1]}, {name = "x", dtype = "FP32", shape = [-1]}])",
@@ -189,7 +198,7 @@ TEST(BadModelConfigSyntax, NamesTheLine) {
   EXPECT_EQ(status.message().substr(0, 7), "line 2:") << status;
 }
 
-// Names and descriptions go into answers, which are unreadable as a whole if they hold text that is none.
+// Names and descriptions go into answers, which become unreadable as a whole if they contain invalid text.
 TEST(BadModelConfigSyntax, TextThatIsNotUtf8IsAnError) {
   for (const char* text : {"description = \"mod\xe8le\"\n", "inputs = [{name = \"\xc3(\"}]\n", "# \xff\n"}) {
     EXPECT_EQ(ModelConfig::Parse(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
@@ -202,7 +211,7 @@ TEST(BadModelConfigSyntax, KeyThatIsThereTwiceIsAnError) {
   EXPECT_NE(status.message().find("warmup"), absl::string_view::npos) << status;
 }
 
-// Numbers at the edges, and what is no whole number at all.
+// Numbers at the limits, and values that are not integers at all.
 TEST(ModelConfigErrorsTest, KeyOfANumberAtTheEdgesIsNamed) {
   const std::vector<std::string> bad = {
       "-1", "9223372036854775807", "-9223372036854775808", "nan", "inf", "-inf", "1.0", "1e300", "true", "\"1\""};
@@ -221,6 +230,37 @@ TEST(ModelConfigErrorsTest, KeyOfANumberAtTheEdgesIsNamed) {
       EXPECT_EQ(status.message().substr(0, key.size()), key) << value << ": " << status;
     }
   }
+}
+
+TEST(ModelConfigErrorsTest, SamplingDefaultOutOfItsRangeIsNamed) {
+  const auto parse = [](const std::string& defaults) {
+    return ModelConfig::Parse(
+               "kind = \"generator\"\n[generator]\nend_token_ids = [2]\nvocabulary_size = 8\nmax_length = 8\n" +
+               defaults)
+        .status();
+  };
+  const std::vector<std::pair<std::string, std::vector<std::string>>> bad = {
+      {"temperature", {"-0.1", "100.1", "nan", "inf", "true", "\"1\"", "[1]"}},
+      {"top_k", {"-1", "1.0", "nan", "true", "\"1\""}},
+      {"top_p", {"0", "0.0", "1.01", "-1", "nan"}},
+      {"min_p", {"-0.1", "1.01", "nan"}},
+      {"repetition_penalty", {"0", "0.009", "10.1", "-1", "nan"}},
+      {"presence_penalty", {"-2.1", "2.1", "nan"}},
+      {"frequency_penalty", {"-2.1", "2.1", "nan"}},
+  };
+  for (const auto& [key, values] : bad) {
+    for (const std::string& value : values) {
+      const absl::Status status = parse(absl::StrCat("[generator.defaults]\n", key, " = ", value));
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << key << " = " << value;
+      EXPECT_EQ(status.message().substr(0, 19 + key.size() + 11),
+                absl::StrCat("generator.defaults.", key, ": expected "))
+          << value;
+    }
+  }
+  EXPECT_EQ(parse("defaults = 1").message(), "generator.defaults: expected a table of sampling parameters");
+  EXPECT_EQ(parse("[generator.defaults]\nseed = 1").message(),
+            "generator.defaults.seed: unknown key; known are frequency_penalty, min_p, presence_penalty, "
+            "repetition_penalty, temperature, top_k, top_p");
 }
 
 }  // namespace

@@ -38,6 +38,8 @@ TEST(ModelConfigTest, EverythingButTheSignatureHasADefault) {
   EXPECT_EQ(config->max_concurrency, 0);
   EXPECT_EQ(config->response_cache_bytes, 0);
   EXPECT_TRUE(config->warmup);
+  EXPECT_EQ(config->method, "forward");
+  EXPECT_FALSE(config->inference_mode.has_value());
   EXPECT_EQ(config->version_policy.kind, VersionPolicy::Kind::kLatest);
   ASSERT_EQ(config->signature.inputs.size(), 1U);
   EXPECT_EQ(config->signature.inputs[0].name, "x");
@@ -61,8 +63,10 @@ weight = 3
 max_concurrency = 1
 response_cache_bytes = 67_108_864
 warmup = false
+method = "encode"
+inference_mode = false
 version_policy = [3, 1]
-inputs = [{name = "a", dtype = "BYTES", shape = [-1, -1]}, {name = "b", dtype = "BOOL", shape = [-1, 2, 3]}]
+inputs = [{name = "a", dtype = "BYTES", shape = [-1, -1]}, {name = "b", dtype = "BOOL", shape = [-1, 2, 3], optional = true}]
 outputs = [{name = "y", dtype = "BF16", shape = [-1]}]
 )");
   ASSERT_TRUE(config.ok()) << config.status();
@@ -78,8 +82,22 @@ outputs = [{name = "y", dtype = "BF16", shape = [-1]}]
   EXPECT_FALSE(config->warmup);
   EXPECT_EQ(config->version_policy.kind, VersionPolicy::Kind::kListed);
   EXPECT_EQ(config->version_policy.listed, (std::vector<int64_t>{3, 1}));
+  EXPECT_EQ(config->method, "encode");
+  EXPECT_EQ(config->inference_mode, std::optional<bool>(false));
   ASSERT_EQ(config->signature.inputs.size(), 2U);
+  EXPECT_FALSE(config->signature.inputs[0].optional);
   EXPECT_EQ(config->signature.inputs[1].shape, (Shape{-1, 2, 3}));
+  EXPECT_TRUE(config->signature.inputs[1].optional);
+}
+
+TEST(ModelConfigTest, ModelWithoutBatchesMayHaveNoInputs) {
+  const auto config = ModelConfig::Parse(R"(
+batched = false
+inputs = []
+outputs = [{name = "y", dtype = "FP32", shape = [4]}]
+)");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->signature.inputs.empty());
 }
 
 TEST(ModelConfigTest, VersionPolicyMayBeAWord) {
@@ -139,6 +157,35 @@ TEST(ModelConfigTest, GeneratorHasItsOwnTable) {
   EXPECT_EQ(generator.prefix_slots, 4);
   EXPECT_EQ(generator.end_token_ids, (std::vector<int32_t>{2, 7}));
   EXPECT_EQ(generator.bos_token_id, 1);
+  EXPECT_EQ(generator.defaults.temperature, 1);
+  EXPECT_EQ(generator.defaults.top_p, 1);
+}
+
+TEST(ModelConfigTest, SamplingDefaultsAreThoseOfTheModel) {
+  const absl::StatusOr<ModelConfig> config = ModelConfig::Parse(R"(
+    kind = "generator"
+    [generator]
+    vocabulary_size = 100
+    max_length = 50
+    end_token_ids = []
+    [generator.defaults]
+    temperature = 0
+    top_k = 40
+    top_p = 0.95
+    min_p = 0.1
+    repetition_penalty = 1.25
+    presence_penalty = -1
+    frequency_penalty = 0.5
+  )");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const SamplingDefaults& defaults = config->generator->defaults;
+  EXPECT_EQ(defaults.temperature, 0);
+  EXPECT_EQ(defaults.top_k, 40);
+  EXPECT_EQ(defaults.top_p, 0.95);
+  EXPECT_EQ(defaults.min_p, 0.1);
+  EXPECT_EQ(defaults.repetition_penalty, 1.25);
+  EXPECT_EQ(defaults.presence_penalty, -1);
+  EXPECT_EQ(defaults.frequency_penalty, 0.5);
 }
 
 TEST(ModelConfigTest, FileIsReadAndItsNameIsPartOfTheError) {

@@ -41,6 +41,7 @@ TEST(PaddingConfigTest, EveryKeyIsRead) {
   EXPECT_EQ(signature.padding.Find(2)->element, ElementBytes{});
   ASSERT_EQ(signature.padding.masks.size(), 1U);
   EXPECT_EQ(signature.padding.masks[0].argument, 0U);
+  EXPECT_EQ(signature.padding.masks[0].name, "mask");
   EXPECT_EQ(signature.padding.masks[0].dtype, DType::kBool);
   ASSERT_EQ(signature.padding.outputs.size(), 1U);
   EXPECT_EQ(signature.padding.outputs[0].output, 1U);
@@ -157,11 +158,12 @@ const BadPadding kBadPadding[] = {
      R"([{name = "y", dtype = "FP32", shape = [-1, -1], unpad = "z"}])"},
     {kGood, "outputs[0].unpad: expected exactly one -1 in shape after the first, which is what is padded",
      R"([{name = "y", dtype = "FP32", shape = [-1, 3], unpad = "x"}])"},
-    {kGood, "outputs[0].pad_to: unknown key; known are dtype, name, shape, unpad",
+    {kGood, "outputs[0].pad_to: unknown key; known are dtype, name, optional, shape, unpad",
      R"([{name = "y", dtype = "FP32", shape = [-1, -1], pad_to = [4]}])"},
     {R"([{name = "x", dtype = "FP32", shape = [-1, -1], unpad = "x"}])",
-     "inputs[0].unpad: unknown key; known are allow_empty, dtype, mask_of, name, pad_like, pad_to, pad_value, range, "
-     "shape"},
+     "inputs[0].unpad: unknown key; known are allow_empty, dtype, mask_of, name, optional, pad_like, pad_to, "
+     "pad_value, range, "
+     "shape, warmup_shape, warmup_values"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Table, BadPaddingConfig, testing::ValuesIn(kBadPadding));

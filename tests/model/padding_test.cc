@@ -24,7 +24,7 @@ TEST(PaddedLengthTest, BucketIsTheSmallestThatHoldsTheLength) {
   for (const auto& [extent, bucket] : cases) EXPECT_EQ(length.BucketFor(extent), bucket) << extent;
 }
 
-// x [-1,-1], padded to 4 or 8; y [-1,-1] is not padded; z [-1,2,-1] is like x.
+// x [-1,-1] is padded to 4 or 8; y [-1,-1] is not padded; z [-1,2,-1] is padded like x.
 Padding MakePadding() {
   Padding padding;
   padding.lengths = {{0, "x", 1, {4, 8}}};
@@ -35,7 +35,7 @@ Padding MakePadding() {
 struct LengthCase {
   int64_t x;
   int64_t z;
-  // "input: message" of each error.
+  // Each error as "input: message".
   std::vector<std::string> errors;
 };
 

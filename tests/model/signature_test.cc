@@ -41,14 +41,14 @@ TEST_P(ResolveShapeTest, IsTheShapeOrSaysWhatWasExpected) {
 }
 
 const ResolveCase kResolveCases[] = {
-    // Given and right.
+    // The given shape is right.
     {{-1, 4}, {2, 4}, 8, {2, 4}},
     {{-1, -1}, {3, 5}, 15, {3, 5}},
     {{2, 3}, {2, 3}, 6, {2, 3}},
     {{-1, 4}, {0, 4}, 0, {0, 4}, nullptr, true},
     {{-1, -1}, {5, 0}, 0, {5, 0}, nullptr, true},
     {{-1, -1}, {int64_t{1} << 31, 0}, 0, {int64_t{1} << 31, 0}, nullptr, true},
-    // Deduced.
+    // The shape is deduced.
     {{-1, 4}, {}, 8, {2, 4}},
     {{-1, 4}, {}, 0, {0, 4}, nullptr, true},
     {{-1}, {}, 3, {3}},
@@ -56,7 +56,7 @@ const ResolveCase kResolveCases[] = {
     {{2, 3}, {}, 6, {2, 3}},
     // A scalar has an empty shape, given or not.
     {{}, {}, 1, {}},
-    // Given and wrong.
+    // The given shape is wrong.
     {{-1, 4}, {2, 5}, 10, {}, "expected shape [-1,4], got [2,5]"},
     {{-1, 4}, {8}, 8, {}, "expected shape [-1,4], got [8]"},
     {{-1, 4}, {2, 4, 1}, 8, {}, "expected shape [-1,4], got [2,4,1]"},
@@ -70,7 +70,8 @@ const ResolveCase kResolveCases[] = {
      0,
      {},
      "expected too many elements for shape [4294967296,4294967296], got 0"},
-    // An extent of 0 makes the others cost nothing: only where the model asks for it, and then not without an end.
+    // An extent of 0 makes the others cost nothing, so it is allowed only where the model asks for it, and then within
+    // a limit.
     {{-1, 4}, {0, 4}, 0, {}, "expected shape [-1,4] with extents of at least 1, got [0,4]"},
     {{-1, 4}, {}, 0, {}, "expected at least 4 elements for shape [-1,4], got none"},
     {{-1, -1}, {kHuge, 0}, 0, {}, "expected shape [-1,-1] with extents of at least 1, got [9223372036854775807,0]"},
@@ -90,7 +91,7 @@ const ResolveCase kResolveCases[] = {
     {{}, {1}, 1, {}, "expected shape [], got [1]"},
     {{}, {}, 2, {}, "expected 1 elements for shape [], got 2"},
     {{}, {}, 0, {}, "expected 1 elements for shape [], got 0"},
-    // Not deducible.
+    // The shape cannot be deduced.
     {{-1, -1}, {}, 6, {}, "expected a shape like [-1,-1], got none, and it leaves 2 dimensions open"},
     {{-1, 4}, {}, 7, {}, "expected a multiple of 4 elements for shape [-1,4], got 7"},
     {{2, 3}, {}, 5, {}, "expected 6 elements for shape [2,3], got 5"},
@@ -153,6 +154,15 @@ INSTANTIATE_TEST_SUITE_P(
                    2,
                    {Floats({2, 2}, {1, 2, 3, 4}), Strings({1}, {"a"})},
                    "output label has 1 rows for an input of 2"}));
+
+TEST(CheckOutputsTest, OnlyAnOptionalOutputMayLack) {
+  Signature signature = {{{"x", DType::kFp32, {-1}}}, {{"y", DType::kFp32, {-1}}, {"z", DType::kFp32, {-1}}}};
+  const std::vector<Tensor> inputs = {Floats({2}, {1, 2})};
+  const std::vector<Tensor> outputs = {inputs[0], Tensor::Absent(DType::kFp32)};
+  EXPECT_EQ(CheckOutputs(signature, 2, inputs, outputs), absl::InternalError("output z is not there"));
+  signature.outputs[1].optional = true;
+  EXPECT_TRUE(CheckOutputs(signature, 2, inputs, outputs).ok());
+}
 
 }  // namespace
 }  // namespace predictd

@@ -137,5 +137,15 @@ TEST(TensorTest, RowsWithoutElementsAreRows) {
   EXPECT_EQ(rows.elements(), 0);
 }
 
+TEST(TensorTest, AbsentOneHasNothingAndStaysSo) {
+  const Tensor absent = Tensor::Absent(DType::kInt64);
+  EXPECT_FALSE(absent.present());
+  EXPECT_EQ(absent.dtype(), DType::kInt64);
+  EXPECT_EQ(absent.byte_size(), 0U);
+  EXPECT_TRUE(absent.shape().empty());
+  EXPECT_FALSE(absent.Rows(3, 2).present());
+  EXPECT_TRUE(Floats({1}, {1}).present());
+}
+
 }  // namespace
 }  // namespace predictd

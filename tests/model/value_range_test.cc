@@ -57,7 +57,7 @@ TEST(ValueRangeTest, HalvesAreComparedAsNumbers) {
   EXPECT_EQ(FindOutside(Make<uint16_t>(DType::kBf16, {bf16(-2), bf16(1), bf16(1.5)}), Range(DType::kBf16, -2, 1)), 2);
 }
 
-// Every one of them.
+// Tests every FP16 number.
 TEST(ValueRangeTest, Fp16IsInRangeIfItsNumberIs) {
   const ValueRange range = Range(DType::kFp16, -0.25, 1000);
   for (uint32_t bits = 0; bits <= 0xffff; ++bits) {
@@ -83,7 +83,7 @@ TEST(ValueRangeTest, WhatIsNoNumberIsInNoRange) {
   EXPECT_EQ(FindOutside(Make<float>(DType::kFp32, {kInfinity, -kInfinity, kNan}), all), 2);
 }
 
-// The search goes in blocks; the first element outside may be anywhere in one or behind the last.
+// The search goes in blocks; the first element outside may be anywhere in a block or behind the last block.
 TEST(ValueRangeTest, TheFirstOutsideIsFoundWhereverItIs) {
   for (const size_t size : {1U, 255U, 256U, 257U, 1000U}) {
     std::vector<int64_t> values(size, 5);

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kMiB = 1 << 20;
 
-// What happened between two looks.
+// What happens between two looks.
 struct Step {
   double seconds = 0.1;
   int64_t read = 0;
@@ -26,7 +26,7 @@ struct Step {
 struct Case {
   const char* name;
   std::vector<Step> steps;
-  // Each is repeated so often.
+  // How often the steps are repeated.
   int times = 1;
   Verdict verdict = Verdict::kKeep;
 };
@@ -148,7 +148,7 @@ TEST(ConnectionLedgerTest, KnowsWhatIsHalfSent) {
   history.Look({.read = 30 * kMiB, .begun = 3});
   EXPECT_GT(history.ledger().half_sent_bytes(), 29 * kMiB);
   EXPECT_LE(history.ledger().half_sent_bytes(), 30 * kMiB);
-  // One arrives, one is given up: the third has its share of what is left.
+  // One message arrives and one call gives up, so the third keeps its share of what is left.
   history.Look({.served = 1, .message_bytes = 10 * kMiB});
   history.Look({.ended = 1, .ended_unserved = 1, .cancelled = 1});
   EXPECT_NEAR(static_cast<double>(history.ledger().half_sent_bytes()), 10.0 * kMiB, 1.0 * kMiB);

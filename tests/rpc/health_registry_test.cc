@@ -102,7 +102,7 @@ Task<> Follow(HealthRegistry& registry, uint64_t changes, StopSource& stop, std:
   ended.count_down();
 }
 
-// A wake-up that got lost would leave a watcher waiting, and the test would hang.
+// If a wake-up got lost, a watcher would go on waiting, and the test would hang.
 TEST(HealthRegistryStorm, NoWatcherMissesTheLastChangeOrItsStop) {
   constexpr int kRounds = 100;
   constexpr int kWatchers = 12;

@@ -18,7 +18,8 @@ v1::PredictRequest Request(size_t raw_bytes) {
   return request;
 }
 
-// Below and above what gRPC keeps inside a slice, what is parsed into an arena, and what gRPC allocates itself.
+// The sizes are below and above what gRPC keeps inside a slice, what is parsed into an arena, and what gRPC allocates
+// itself.
 TEST(MessageBytesTest, AMessageOfAnySizeComesBackAsItWas) {
   for (const size_t size : {0U, 1U, 20U, 1000U, 4096U, 100'000U, 5'000'000U}) {
     const v1::PredictRequest request = Request(size);

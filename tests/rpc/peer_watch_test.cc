@@ -10,7 +10,7 @@ using std::chrono::seconds;
 
 class PeerWatchTest : public testing::Test {
  protected:
-  // Sends `bytes` to a reader who takes so long over them.
+  // Sends `bytes` to a reader that takes them in `took`.
   void Send(int64_t bytes, Duration took) {
     watch_.Begin(PeerWatch::For::kReader, now_);
     now_ += took;
@@ -96,7 +96,7 @@ TEST(PeerWatchLimitsTest, WithoutLimitsNobodyIsEverLate) {
   watch.Begin(PeerWatch::For::kReader, TimePoint());
   const PeerWatch::Verdict verdict = watch.Look(TimePoint() + std::chrono::hours(24 * 300), false);
   EXPECT_FALSE(verdict.late);
-  // It can be added to a time.
+  // The limit can be added to a time.
   EXPECT_LT(verdict.again, std::chrono::hours(24 * 366));
 }
 

@@ -36,7 +36,7 @@ ServerReflectionResponse BySymbol(const std::string& symbol) {
   return Reflect(request, kServices);
 }
 
-// What a client does: builds the files in the order in which they came. Fails the test if one refers to a later one.
+// Builds the files in the order in which they came, as a client does. Fails the test if one refers to a later one.
 void Build(const ServerReflectionResponse& response, DescriptorPool& pool) {
   for (const std::string& bytes : response.file_descriptor_response().file_descriptor_proto()) {
     FileDescriptorProto file;

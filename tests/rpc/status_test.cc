@@ -10,8 +10,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "server/model/retry_advice.h"
-#include "server/rpc/field_errors.h"
+#include "server/async/retry_advice.h"
 #include "tests/telemetry/captured_stderr.h"
 
 namespace predictd {
@@ -20,9 +19,13 @@ namespace {
 constexpr char kScrubbed[] = "the model failed; the server's log has the cause under error id ";
 
 absl::Status BadRequest() {
-  FieldErrors errors;
-  errors.Add("inputs[0]", "wrong");
-  return errors.ToStatus();
+  google::rpc::BadRequest detail;
+  google::rpc::BadRequest::FieldViolation& violation = *detail.add_field_violations();
+  violation.set_field("inputs[0]");
+  violation.set_description("wrong");
+  absl::Status status = absl::InvalidArgumentError("inputs[0]: wrong");
+  AttachDetail(detail, status);
+  return status;
 }
 
 // What gRPC sends in `grpc-status-details-bin`.
@@ -73,6 +76,13 @@ TEST_F(StatusTest, FieldErrorsTravelAsADetail) {
   EXPECT_EQ(detail.field_violations(0).field(), "inputs[0]");
 }
 
+TEST_F(StatusTest, WhatIsOfNoUseToRepeatSaysSoInATrailerAlone) {
+  const grpc::Status sent = ToGrpcStatus(WithoutRetry(absl::UnavailableError("broken")), context_);
+  EXPECT_EQ(sent.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(sent.error_details(), "");
+  EXPECT_EQ(Trailers(), (std::multimap<std::string, std::string>{{"grpc-retry-pushback-ms", "-1"}}));
+}
+
 TEST_F(StatusTest, RetryAdviceTravelsAsADetailAndAsATrailer) {
   const absl::Status status = WithRetryAfter(absl::ResourceExhaustedError("full"), absl::Milliseconds(2750));
   const grpc::Status sent = ToGrpcStatus(status, context_);
@@ -117,7 +127,7 @@ TEST_F(StatusTest, EveryFailureHasItsOwnIdUntilThereAreTooMany) {
   for (int i = 0; i < 100; ++i) messages.insert(ToRpcStatus(absl::UnknownError("cause"), "often").message());
   EXPECT_LT(messages.size(), 50U);
   EXPECT_THAT(messages, testing::Contains(testing::HasSubstr("too many failures")));
-  // Another model's failures have theirs.
+  // Failures of another model still get their error ids.
   EXPECT_THAT(ToRpcStatus(absl::UnknownError("cause"), "seldom").message(), testing::HasSubstr("under error id"));
   captured.Finish();
 }

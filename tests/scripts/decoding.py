@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from generator_export.folder import write_generator
 from generator_export.options import FolderOptions
 from generator_export.reference import ReferenceModel
 from generator_export.source import Source
 from tiny_models import VOCABULARY
-from torch import Tensor
 
 
 class Sequence:

@@ -1,4 +1,4 @@
-"""scripts/check_includes.py finds each way to break the dependency rules, and nothing else."""
+"""scripts/checks/includes.py finds each way to break the dependency rules, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "check_includes.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "checks" / "includes.py"
 
 # A file of each part with everything that it may include.
 ALLOWED = {
-    "server/main.cc": ["server/server.h", "server/config/flags.h", "server/process/signals.h", "server/telemetry/log.h"],
+    "server/main.cc": [
+        "server/server.h",
+        "server/config/flags.h",
+        "server/process/signals.h",
+        "server/telemetry/log.h",
+    ],
     "server/process/signals.h": ["server/telemetry/log.h"],
     "server/http/server.h": ["server/async/task.h", "server/config/config.h"],
     "server/server.h": ["server/config/config.h"],
     "server/wiring.h": ["server/engine/engine.h", "server/telemetry/log.h"],
-    "server/server.cc": ["server/server.h", "server/wiring.h", "server/rpc/server.h", "server/model/torch_model.h"],
+    "server/server.cc": ["server/server.h", "server/wiring.h", "server/rpc/server.h", "server/torch/model.h"],
     "server/config/config.h": ["server/config/flags.h", "toml++/toml.h", "CLI/CLI.hpp"],
     "server/config/sources.cc": ["server/files/toml_file.h"],
     "server/files/toml_file.h": ["toml++/toml.h"],
@@ -30,14 +35,15 @@ ALLOWED = {
     "server/telemetry/exporter.h": ["opentelemetry/sdk/trace/exporter.h"],
     "server/telemetry/exporter_factory.h": ["server/telemetry/exporter.h"],
     "server/model/model.h": ["server/async/task.h", "server/telemetry/log.h", "server/config/config.h"],
-    "server/model/torch_model.h": ["server/model/model.h"],
-    "server/model/torch_tensor.h": ["ATen/core/ivalue.h", "server/model/model.h"],
-    "server/model/torch_model.cc": ["server/model/torch_tensor.h", "torch/script.h", "c10/core/InferenceMode.h"],
+    "server/torch/model.h": ["server/model/model.h"],
+    "server/torch/tensor.h": ["ATen/core/ivalue.h", "server/model/model.h"],
+    "server/torch/model.cc": ["server/torch/tensor.h", "torch/script.h", "c10/core/InferenceMode.h"],
     "server/kernels/operators.cc": ["torch/library.h"],
     "server/engine/engine.h": ["server/model/model.h", "server/async/task.h"],
     "server/generation/scheduler.h": ["server/model/model.h", "server/async/task.h"],
     "server/rpc/server.h": ["grpcpp/grpcpp.h", "predictd/v1/tensor.pb.h", "google/rpc/status.pb.h"],
-    "server/rpc/call.cc": ["server/engine/engine.h", "server/generation/scheduler.h", "server/model/model.h"],
+    "server/rpc/call.cc": ["server/rpc/server.h", "server/telemetry/log.h"],
+    "server/services/predict.cc": ["server/engine/engine.h", "server/generation/scheduler.h", "server/rpc/server.h"],
     "client/client.h": ["grpcpp/grpcpp.h", "predictd/v1/prediction_service.grpc.pb.h", "client/shape.h"],
     "client/predictctl/main.cc": ["client/client.h", "CLI/CLI.hpp"],
     "client/shape.h": [],
@@ -58,6 +64,8 @@ BROKEN = [
     ("server/engine/engine.h", '#include "server/rpc/server.h"', "engine may include those of"),
     ("server/generation/scheduler.h", '#include "server/engine/engine.h"', "generation may include those of"),
     ("server/rpc/call.cc", '#include "server/server.h"', "rpc may include those of"),
+    ("server/rpc/call.cc", '#include "server/model/model.h"', "rpc may include those of"),
+    ("server/rpc/call.cc", '#include "server/services/predict.h"', "rpc may include those of"),
     ("server/main.cc", '#include "server/rpc/server.h"', "main may include those of"),
     ("server/engine/engine.h", "#include <grpcpp/grpcpp.h>", "gRPC"),
     ("server/server.cc", "#include <grpcpp/grpcpp.h>", "gRPC"),
@@ -67,8 +75,8 @@ BROKEN = [
     ("server/engine/engine.h", "#include <torch/script.h>", "LibTorch"),
     ("server/model/model.h", "#include <ATen/ATen.h>", "LibTorch"),
     ("server/rpc/call.cc", "#include <c10/core/Device.h>", "LibTorch"),
-    ("server/rpc/call.cc", '#include "server/model/torch_tensor.h"', "shows LibTorch"),
-    ("server/model/model.h", '#include "server/model/torch_tensor.h"', "shows LibTorch"),
+    ("server/rpc/call.cc", '#include "server/torch/model.h"', "rpc may include those of"),
+    ("server/server.cc", '#include "server/torch/tensor.h"', "shows LibTorch"),
     ("server/rpc/call.cc", '#include "server/telemetry/exporter.h"', "shows OpenTelemetry"),
     ("server/rpc/call.cc", '#include "server/telemetry/exporter_factory.h"', "shows OpenTelemetry"),
     ("server/rpc/call.cc", "#include <prometheus/counter.h>", "prometheus"),
@@ -124,4 +132,23 @@ def test_each_broken_rule_is_one_line_that_names_file_and_rule(
 
 
 def test_this_repository_keeps_the_rules() -> None:
-    assert run(SCRIPT.parents[1]) == (0, ["include rules: 0 violations"])
+    assert run(SCRIPT.parents[2]) == (0, ["include rules: 0 violations"])
+
+
+def test_room_that_holds_too_much_is_named(tmp_path: Path) -> None:
+    for room, lines in (("engine", 300), ("model", 140), ("rpc", 140), ("async", 140), ("files", 140), ("text", 140)):
+        path = tmp_path / "server" / room / "a.cc"
+        path.parent.mkdir(parents=True)
+        path.write_text("\n" * lines)
+    code, output = run(tmp_path)
+    assert code == 1
+    assert output == [
+        "server/engine holds 300 of 1000 lines, and 15% is the most for one room",
+        "include rules: 1 violations",
+    ]
+
+
+def test_folder_without_sources_is_an_error(tmp_path: Path) -> None:
+    code, output = run(tmp_path)
+    assert code == 1
+    assert output == [f"{tmp_path} has no sources in server/ or client/", "include rules: 1 violations"]

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generator_export.chat_template import NODES, chat_template_json
-from generator_export.errors import ExportError
 from jinja2 import Environment, nodes
+
+from generator_export.chat_template import NODES, Generation, chat_template_json
+from generator_export.errors import ExportError
 
 SOURCE = Path("model.gguf")
 
@@ -46,7 +47,11 @@ LONG = """
     {{- {'a': -1 // 2, 'b': [1 * 2.5, 7 % 4, 1 / 2]}['a'] if loop.last or loop.first else '' }}
     {{- messages | selectattr('role', 'equalto', 'user') | map('upper') | list | length if false else '' }}
 {%- endfor %}
-That was all.
+{%- set all %}That was {{ 2 ** 3 }}{{ +1 }}{% endset %}
+{%- filter upper %}{{ all }}{% endfilter %}
+{%- macro marked() %}[{{ caller() }}]{% endmacro %}
+{%- call marked() %}{% with mark = '!' %}{{ mark }}{% endwith %}{% endcall %}
+{%- generation %}{% set all = 'less' %}{{ all }}{% endgeneration %}{{ all }}.
 """
 
 
@@ -66,7 +71,7 @@ def rebuilt(value: Any) -> Any:
 
 
 def render(document: dict[str, Any], **context: Any) -> str:
-    environment = Environment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation])
     tree = nodes.Template(rebuilt(document["body"]), lineno=1)
     tree.set_environment(environment)
     code = environment.compile(tree, "template", "template.jinja")
@@ -86,7 +91,7 @@ def test_the_tree_is_the_whole_template(template: str, tools: list[dict[str, Any
         "tools": tools,
         "add_generation_prompt": True,
     }
-    environment = Environment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation])
     expected = environment.from_string(template).render(bos_token="<s>", **context)
     assert len(expected) > 20
     assert render(tree_of(template), **context) == expected
@@ -146,27 +151,89 @@ def test_the_examples_have_every_kind_of_node() -> None:
     [
         ("{% if x %}", "line 1 of the chat template: Unexpected end"),
         (
-            "a\nb{% generation %}{% endgeneration %}",
-            "line 2 of the chat template: Encountered unknown tag 'generation'",
+            "a\nb{% cite %}{% endcite %}",
+            "line 2 of the chat template: Encountered unknown tag 'cite'.*--chat-template none",
         ),
-        ("{% set x %}1{% endset %}", "AssignBlock"),
+        ("{% import 'x' as y %}", "Import"),
         ("{% include 'x' %}", "Include"),
-        ("{{ 2 ** 3 }}", "Pow"),
-        ("{{ x | safe }}", "filter 'safe'"),
-        ("{% if x is divisibleby 3 %}{% endif %}", "test 'divisibleby'"),
-        ("{{ x | selectattr('a', 'odd') | list }}", "test in 'selectattr'"),
+        ("{{ (x | safe) + y }}", "filter 'safe'"),
+        ("{{ x | xmlattr }}", "filter 'xmlattr'"),
+        ("{% if x is filter %}{% endif %}", "test 'filter'"),
+        ("{{ x | selectattr('a', 'upper') | list }}", "test in 'selectattr'"),
         ("{{ x | map('wordcount') | list }}", "filter in 'map'"),
         ("{{ cycler() }}", "function 'cycler'"),
         ("{{ x.encode() }}", "method 'encode'"),
+        ("{{ x | int(0, 16) }}", "argument 2 of the filter 'int'"),
+        ("{{ x | int(base=16) }}", "argument 'base' of the filter 'int'"),
+        ("{{ x | map('int', base=16) | list }}", "argument 'base' of the filter 'int'"),
+        ("{{ x | map('int', 0, 16) | list }}", "argument 2 of the filter 'int'"),
+        ("{{ x | map('sort', attribute='a,b') | list }}", "filter 'sort' by several attributes"),
+        ("{{ x | map('select', 'odd', 3) | list }}", "argument 1 of the test 'odd'"),
+        ("{{ x | map(attribute='a', other=1) | list }}", "argument 'other' of the filter 'map'"),
+        ("{{ x | upper('a') }}", "argument 1 of the filter 'upper'"),
+        ("{% filter indent(2, indentfirst=true) %}a{% endfilter %}", "argument 'indentfirst' of the filter 'indent'"),
+        ("{{ x | sort(attribute='a,b') }}", "filter 'sort' by several attributes"),
+        ("{{ x | sort(false, false, 'a,b') }}", "filter 'sort' by several attributes"),
+        ("{{ x | sort(attribute=y) }}", "filter 'sort' by several attributes"),
+        ("{{ x is divisibleby(2, 3) }}", "argument 2 of the test 'divisibleby'"),
+        ("{{ x | select('odd', 3) | list }}", "argument 1 of the test 'odd'"),
+        ("{{ x | selectattr('a', 'in', y, 3) | list }}", "argument 2 of the test 'in'"),
+        ("{{ range(1, 2, 3, 4) }}", "argument 4 of the function 'range'"),
+        ("{{ raise_exception(message='a', other='b') }}", "argument 'other' of the function 'raise_exception'"),
+        ("{{ x.find('a', 1) }}", "argument 2 of the method 'find'"),
+        ("{{ x.startswith('a', 1) }}", "argument 2 of the method 'startswith'"),
+        ("{{ x.splitlines(true) }}", "argument 1 of the method 'splitlines'"),
         ("{{ x()() }}", "call of the result"),
         ("{{ range(*x) }}", r"argument list with \* or \*\*"),
         ("{% for x in y recursive %}{% endfor %}", "recursive loop"),
-        ("{% filter upper %}a{% endfilter %}", "FilterBlock"),
     ],
 )
 def test_what_the_evaluator_does_not_have_is_named(template: str, message: str) -> None:
     with pytest.raises(ExportError, match=f"model.gguf: line . of the chat template: .*{message}|{message}"):
         tree_of(template)
+
+
+def test_what_is_marked_for_training_is_what_it_is_without_the_mark() -> None:
+    marked = tree_of(
+        "a{% generation %}b{{ c }}{% if d %}{% generation %}e{% endgeneration %}{% endif %}{% endgeneration %}"
+    )
+    assert render(marked, c="C", d=True) == "abCe"
+    assert render(tree_of("{% generation %}{% set a = 1 %}{{ a }}{% endgeneration %}{{ a }}")) == "1"
+    # The mark's own line leaves nothing, as with transformers.
+    assert render(tree_of("a\n{% generation %}\nb\n{% endgeneration %}\n")) == "a\nb\n"
+
+
+def test_special_tokens_are_there_by_their_names() -> None:
+    def rendered(template: str) -> str:
+        tokens = {"unk_token": "<unk>", "pad_token": "{{ pad }}"}
+        return render(json.loads(chat_template_json(SOURCE, template, "<s>", "</s>", tokens)))
+
+    assert rendered("a{{ bos_token }}{{ unk_token }}{{ pad_token }}{{ sep_token }}") == "a<s><unk>{{ pad }}"
+    assert rendered("{{ sep_token is defined }} {{ pad_token is defined }}") == "False True"
+    assert rendered("{% macro m() %}{{ unk_token }}{% endmacro %}{% for i in [1] %}{{ m() }}{% endfor %}") == "<unk>"
+    # What a template sets itself counts from there on.
+    assert rendered("{{ unk_token }}{% set unk_token = 'x' %}{{ unk_token }}") == "<unk>x"
+    assert rendered("{% for pad_token in 'ab' %}{{ pad_token }}{% endfor %}") == "ab"
+    # Nothing that is not read.
+    without = json.loads(chat_template_json(SOURCE, "{{ 'unk_token' }}", "<s>", "</s>", {"unk_token": "<unk>"}))
+    assert without == tree_of("{{ 'unk_token' }}")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ x | int(3) }}{{ x | int(default=3) }}{{ x | round(1, method='floor') }}",
+        "{{ x | sort(attribute='a.b') }}{{ x | sort(true, attribute=0) }}{{ x | sum('a', start=1) }}",
+        "{{ x | selectattr('a') | list }}{{ x | select('divisibleby', 3) | list }}{{ x | selectattr('a', 'in', y) }}",
+        "{{ x | map(attribute='a', default=1) | list }}{{ x | map('default', 'a', boolean=true) | list }}",
+        "{{ x | map('selectattr', 'a', 'in', y) | list }}{{ x | map('map', attribute='a') | list }}",
+        "{{ namespace(a=1, b=2).a }}{{ dict(x, a=1) }}{{ namespace(x) }}",
+        "{{ x.split('a', maxsplit=1) }}{{ x.get('a', 1) }}{{ x.strip() }}{{ x.strip('a') }}",
+        "{% macro find(a, b, c) %}{{ a }}{% endmacro %}{{ find(1, 2, c=3) }}",
+    ],
+)
+def test_the_arguments_that_the_evaluator_has_are_fine(template: str) -> None:
+    assert tree_of(template)["body"]
 
 
 def test_map_by_attribute_is_no_filter() -> None:

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from generator_export.options import default_kernels
 from tiny_models import END, tiny_model, write_gguf, write_safetensors
 
@@ -24,6 +25,7 @@ def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProce
         text=True,
         timeout=300,
         env={**os.environ, **environment},
+        check=False,
     )
 
 
@@ -127,17 +129,18 @@ def test_what_is_no_library_is_one_line(tmp_path: Path) -> None:
     library.write_text("no library")
     result = run(write_safetensors(tmp_path / "tiny", tiny_model("llama")), tmp_path / "out", "--kernels", library)
     assert result.returncode == 1
-    assert result.stderr.startswith(f"export_generator.py: {library}: ") and result.stderr.count("\n") == 1
+    assert result.stderr.startswith(f"export_generator.py: {library}: ")
+    assert result.stderr.count("\n") == 1
 
 
 def test_another_library_makes_the_export_again(tmp_path: Path) -> None:
     """It may want the weights in another order."""
     source = write_safetensors(tmp_path / "tiny", tiny_model("llama"))
-    library = shutil.copy(default_kernels(), tmp_path / "kernels.so")
+    library = Path(shutil.copy(default_kernels(), tmp_path / "kernels.so"))
     arguments = (source, tmp_path / "out", "--kernels", library)
     assert run(*arguments).returncode == 0
     assert run(*arguments).stdout == f"{tmp_path / 'out'}: is current\n"
-    with open(library, "ab") as file:
+    with library.open("ab") as file:
         file.write(b"\0")
     assert "is current" not in run(*arguments).stdout
 
@@ -152,7 +155,9 @@ def test_plain_operators_have_no_choice_of_formats(tmp_path: Path, option: tuple
 def test_the_check_compares_with_the_reference(tmp_path: Path) -> None:
     source = write_gguf(tmp_path / "tiny.gguf", tiny_model("qwen3", num_hidden_layers=1), "Q8_0")
     result = run(source, tmp_path / "out", "--check")
-    assert re.search(r"^perplexity \S+, reference \S+, on \d+ tokens; divergence \S+, logits", result.stdout, re.M)
+    assert re.search(
+        r"^perplexity \S+, reference \S+, on \d+ tokens; divergence \S+, logits", result.stdout, re.MULTILINE
+    )
     assert result.returncode == 0, result.stderr
 
 
@@ -172,3 +177,58 @@ def test_errors_of_the_command_are_one_line(tmp_path: Path, arguments: list[str]
     assert result.stderr.startswith("export_generator.py: ")
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_chat_template_is_a_choice(tmp_path: Path) -> None:
+    source, out = write_safetensors(tmp_path / "tiny", tiny_model("llama", num_hidden_layers=1)), tmp_path / "out"
+    (tmp_path / "own.jinja").write_text("{{ messages[0].content }}!")
+    for template, expected in ((tmp_path / "own.jinja", "{{ messages[0].content }}!"), ("none", None)):
+        result = run(source, out, "--chat-template", template)
+        assert (result.returncode, result.stderr) == (0, "")
+        file = out / "1" / "chat_template.jinja"
+        assert (file.read_text() if file.exists() else None) == expected
+        assert (out / "1" / "chat_template.json").exists() == (expected is not None)
+    missing = run(source, out, "--chat-template", tmp_path / "nowhere.jinja")
+    assert missing.returncode == 1
+    assert "--chat-template takes a file" in missing.stderr
+
+
+def test_what_the_server_would_refuse_is_not_made(tmp_path: Path) -> None:
+    source, out = (
+        write_safetensors(tmp_path / "tiny", tiny_model("llama", num_hidden_layers=1)),
+        tmp_path / "new" / "out",
+    )
+    good = (source / "tokenizer.json").read_text()
+    bad = good.replace('"type": "ByteLevel"', '"type": "Whitespaces"', 1)
+    assert bad != good
+    (source / "tokenizer.json").write_text(bad)
+    refused = run(source, out)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"export_generator.py: {source}: predictd would refuse the model: version 1: ")
+    assert "tokenizer.json: " in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert not out.parent.exists()
+    # What was there stays as it was.
+    (source / "tokenizer.json").write_text(good)
+    assert run(source, out).returncode == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != ".export-stamp"}
+    (source / "tokenizer.json").write_text(bad)
+    assert run(source, out).returncode == 1
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+    source = write_safetensors(tmp_path / "tiny", tiny_model("llama", num_hidden_layers=1))
+    result = run(source, tmp_path / "out", PREDICTD=str(tmp_path / "nowhere"))
+    assert result.returncode == 1
+    assert "nowhere: No such file or directory: PREDICTD says where predictd is" in result.stderr
+
+
+def test_defaults_of_sampling_go_to_the_settings(tmp_path: Path) -> None:
+    source = write_safetensors(tmp_path / "tiny", tiny_model("llama", num_hidden_layers=1))
+    (source / "generation_config.json").write_text('{"do_sample": true, "temperature": 0.6, "top_k": 50, "top_p": 0}')
+    result = run(source, tmp_path / "out")
+    assert result.returncode == 0
+    assert result.stderr == "note: generation_config.json: top_p is 0, which the server does not take: left out\n"
+    settings = (tmp_path / "out" / "model.toml").read_text()
+    assert settings.endswith("\n\n[generator.defaults]\ntemperature = 0.6\ntop_k = 50\n")

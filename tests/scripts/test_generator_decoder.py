@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
+
 from decoding import Sequence, exported, logits_beside_reference
+from generator_export.folder import write_generator
 from generator_export.gguf_source import read_gguf
+from generator_export.huggingface_source import read_huggingface
+from generator_export.options import FolderOptions
 from generator_export.reference import ReferenceModel
-from generator_export.safetensors_source import read_huggingface
 from generator_export.source import Source
 from tiny_models import VOCABULARY, tiny_model, write_gguf, write_safetensors
 
@@ -41,9 +45,9 @@ def _as_served(one_thread: None) -> Iterator[None]:
         yield
 
 
-def check_against_reference(source: Source, folder: Path) -> None:
+def check_against_reference(source: Source, folder: Path, tolerance: float = TOLERANCE) -> None:
     actual, expected = logits_beside_reference(source, exported(source, folder, fused=False))
-    torch.testing.assert_close(actual, expected, atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(actual, expected, atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,11 +77,86 @@ def test_both_formats_of_a_model_compute_the_same(tmp_path: Path, kind: str) -> 
 def test_llama3_scaling_slows_down_the_slow_pairs(tmp_path: Path) -> None:
     scaled = read_huggingface(write_safetensors(tmp_path / "scaled", tiny_model("llama", rope_scaling=LLAMA3_SCALING)))
     plain = read_huggingface(write_safetensors(tmp_path / "plain", tiny_model("llama")))
-    pairs = list(zip(scaled.checkpoint.architecture.frequencies, plain.checkpoint.architecture.frequencies))
+    pairs = list(
+        zip(
+            scaled.checkpoint.architecture.rope.frequencies, plain.checkpoint.architecture.rope.frequencies, strict=True
+        )
+    )
     assert pairs[0][0] == pairs[0][1]
     assert pairs[-1][0] == pytest.approx(pairs[-1][1] / 8)
     assert any(slow / 8 < between < slow for between, slow in pairs)
     check_against_reference(scaled, tmp_path / "out")
+
+
+def test_scaled_positions_equal_the_reference(tmp_path: Path) -> None:
+    scaling = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
+    source = read_huggingface(write_safetensors(tmp_path / "source", tiny_model("llama", rope_scaling=scaling)))
+    assert source.checkpoint.architecture.rope.scale == pytest.approx(1.1386, abs=1e-4)
+    # Sharper attention makes more of rounding.
+    check_against_reference(source, tmp_path / "out", 2 * TOLERANCE)
+
+
+@pytest.mark.parametrize(("max_length", "factor", "positions"), [(None, 4.0, 2048), (100, 2.0, 128), (129, 4.0, 2048)])
+def test_long_texts_have_other_frequencies_than_short_ones(
+    tmp_path: Path, max_length: int | None, factor: float, positions: int
+) -> None:
+    factors = {"short_factor": [2.0] * 16, "long_factor": [4.0] * 16}
+    plain = read_huggingface(write_safetensors(tmp_path / "plain", tiny_model("llama"))).checkpoint.architecture
+    scaling = {"type": "su", "original_max_position_embeddings": 128, "attention_factor": 1.5, **factors}
+    folder = write_safetensors(tmp_path / "long", tiny_model("llama", rope_scaling=scaling))
+    tensors = {f"rope_factors_{key[:-7]}.weight": numpy.array(value, numpy.float32) for key, value in factors.items()}
+    metadata: dict[str, str | float] = {
+        "llama.rope.scaling.type": "longrope",
+        "llama.rope.scaling.original_context_length": 128,
+        "llama.rope.scaling.attn_factor": 1.5,
+    }
+    file = write_gguf(tmp_path / "a.gguf", tiny_model("llama"), metadata=metadata, further=tensors)
+    for source in (read_huggingface(folder, max_length), read_gguf(file, max_length)):
+        architecture = source.checkpoint.architecture
+        assert architecture.rope.frequencies == pytest.approx([each / factor for each in plain.rope.frequencies])
+        assert (architecture.rope.scale, architecture.context.length) == (1.5, positions)
+
+
+@pytest.mark.parametrize(
+    ("keys", "slower"),
+    [
+        ({"scaling.factor": 4.0}, 4.0),
+        ({"scale_linear": 4.0}, 4.0),
+        ({"scaling.type": "linear", "scale_linear": 4.0}, 4.0),
+        ({"scaling.factor": 2.0, "scale_linear": 4.0}, 2.0),
+        ({"scaling.type": "none", "scaling.factor": 4.0}, 1.0),
+        ({"scaling.type": "longrope", "scaling.factor": 4.0}, 4.0),
+        # No scaling.
+        ({"scaling.factor": 0.0}, 1.0),
+        ({"scaling.type": "linear", "scaling.factor": 0.0}, 1.0),
+        ({"scaling.factor": 0.0, "scale_linear": 4.0}, 1.0),
+        ({"scale_linear": 0.0}, 1.0),
+    ],
+)
+def test_a_factor_of_a_gguf_file_is_linear_unless_it_says_otherwise(
+    tmp_path: Path, keys: dict[str, str | float], slower: float
+) -> None:
+    """As llama.cpp has it."""
+    plain = read_gguf(write_gguf(tmp_path / "a.gguf", tiny_model("llama"))).checkpoint.architecture
+    metadata = {f"llama.rope.{key}": value for key, value in keys.items()}
+    file = write_gguf(tmp_path / "b.gguf", tiny_model("llama"), metadata=metadata)
+    frequencies = read_gguf(file).checkpoint.architecture.rope.frequencies
+    assert frequencies == pytest.approx([each / slower for each in plain.rope.frequencies])
+
+
+@pytest.mark.parametrize(("fused", "misfit"), [(False, None), (True, "the feed forward network has biases")])
+def test_biases_of_all_matrices_equal_the_reference(tmp_path: Path, fused: bool, misfit: str | None) -> None:
+    model = tiny_model("llama")
+    rows = {name: len(tensor) for name, tensor in model.tensors.items() if "_proj" in name}
+    for name, count in rows.items():
+        generator = torch.Generator().manual_seed(count)
+        bias = torch.randn(count, generator=generator) * ("o_proj" not in name)
+        model.tensors[name.replace("weight", "bias")] = bias
+    source = read_huggingface(write_safetensors(tmp_path / "source", model))
+    written = write_generator(source, tmp_path / "out", FolderOptions(max_length=256, fused=fused))
+    assert written.misfit == misfit
+    actual, expected = logits_beside_reference(source, torch.jit.load(tmp_path / "out" / "1" / "model.pt"))
+    torch.testing.assert_close(actual, expected, atol=TOLERANCE, rtol=0)
 
 
 @pytest.mark.parametrize("chunks", [(16,) * 64, (1,) * 300 + (724,), (5, 512, 507), (1023, 1)])
@@ -101,8 +180,8 @@ def test_a_sequence_does_not_depend_on_its_neighbours(model: torch.jit.ScriptMod
     lengths = (100, 1, 33, 250, 256, 7, 32, 31, 300, 400, 511, 512, 90, 900, 530, 1000)
     sequences = [Sequence(length + 1, seed=length) for length in lengths]
     alone_cache, cache = model.make_cache(1, 1100), model.make_cache(16, 1100)
-    alone = [each.run(model, alone_cache, 0, length, 1) for each, length in zip(sequences, lengths)]
-    for slot, (each, length) in enumerate(zip(sequences, lengths)):
+    alone = [each.run(model, alone_cache, 0, length, 1) for each, length in zip(sequences, lengths, strict=True)]
+    for slot, (each, length) in enumerate(zip(sequences, lengths, strict=True)):
         model(each.tokens[:, :length], each.positions[:, :length], slot, cache)
     tokens = torch.cat([each.tokens[:, -1:] for each in sequences])
     positions = torch.tensor(lengths).view(-1, 1)

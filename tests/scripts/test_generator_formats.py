@@ -6,19 +6,21 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import gguf
 import numpy
 import pytest
 import torch
+
 from generator_export.checkpoint import Checkpoint
 from generator_export.dequantize import TENSOR_TYPES, dequantize
 from generator_export.errors import ExportError
 from generator_export.gguf_source import read_gguf
+from generator_export.huggingface_source import read_huggingface
 from generator_export.kernels import load_kernels, packed
 from generator_export.matrix import Format, Matrix, quantised
 from generator_export.options import default_kernels
-from generator_export.safetensors_source import read_huggingface
 from generator_export.weights import Weights
-from tiny_models import dequantised, random_k_blocks, tiny_model, write_gguf, write_safetensors
+from tiny_models import dequantised, random_blocks, tiny_model, write_gguf, write_safetensors
 from tiny_models import quantised as quantised_by_llama_cpp
 
 # The width of K-quants' blocks.
@@ -58,22 +60,58 @@ def by_name(name: str) -> int:
         (
             "Q4_K",
             {0: 0.0125, 2: 0.0625},
-            [-1.6003570556640625, -1.7628173828125, -0.600738525390625, 2.136932373046875, 1.7495269775390625]
-            + [1.24951171875, -0.7751922607421875, -0.5130615234375, 4.660675048828125, -0.125, -1.4375, -1.4375],
+            [
+                -1.6003570556640625,
+                -1.7628173828125,
+                -0.600738525390625,
+                2.136932373046875,
+                1.7495269775390625,
+                1.24951171875,
+                -0.7751922607421875,
+                -0.5130615234375,
+                4.660675048828125,
+                -0.125,
+                -1.4375,
+                -1.4375,
+            ],
             276.1265869140625,
         ),
         (
             "Q5_K",
             {0: 0.0125, 2: 0.0625},
-            [0.9990081787109375, -1.7628173828125, 4.348052978515625, 8.335418701171875, 7.9480133056640625]
-            + [2.249267578125, 3.4237823486328125, 0.63665771484375, 5.810394287109375, -0.125, -1.4375, -1.4375],
+            [
+                0.9990081787109375,
+                -1.7628173828125,
+                4.348052978515625,
+                8.335418701171875,
+                7.9480133056640625,
+                2.249267578125,
+                3.4237823486328125,
+                0.63665771484375,
+                5.810394287109375,
+                -0.125,
+                -1.4375,
+                -1.4375,
+            ],
             984.9534912109375,
         ),
         (
             "Q6_K",
             {208: -0.001953125},
-            [-0.314453125, 2.34375, 2.162109375, 0.177734375, -0.3359375, -0.984375, -1.818359375, -3.57421875]
-            + [0.7265625, 0.830078125, -0.634765625, 1.875],
+            [
+                -0.314453125,
+                2.34375,
+                2.162109375,
+                0.177734375,
+                -0.3359375,
+                -0.984375,
+                -1.818359375,
+                -3.57421875,
+                0.7265625,
+                0.830078125,
+                -0.634765625,
+                1.875,
+            ],
             28.9921875,
         ),
     ],
@@ -89,9 +127,18 @@ def test_k_quants_are_what_ggml_reads(kind: str, halves: dict[int, float], value
     assert actual.sum(dtype=numpy.float64) == total
 
 
-@pytest.mark.parametrize("kind", ["Q4_K", "Q5_K", "Q6_K"])
+def test_types_have_the_numbers_and_sizes_that_the_library_knows() -> None:
+    for number, kind in TENSOR_TYPES.items():
+        known = gguf.GGMLQuantizationType(number)
+        assert (known.name, gguf.GGML_QUANT_SIZES[known]) == (kind.name, (kind.block_values, kind.block_bytes))
+
+
+RARE = ["Q2_K", "Q3_K", "IQ2_XXS", "IQ3_S", "IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0"]
+
+
+@pytest.mark.parametrize("kind", ["Q4_K", "Q5_K", "Q6_K", *RARE])
 def test_blocks_of_random_bytes_are_what_the_library_reads(kind: str) -> None:
-    raw = random_k_blocks(random_values(40, 768).numpy(), kind)
+    raw = random_blocks(random_values(40, 768).numpy(), kind)
     numpy.testing.assert_array_equal(
         dequantize(raw.reshape(-1), TENSOR_TYPES[by_name(kind)]), dequantised(raw, kind).reshape(-1)
     )
@@ -114,6 +161,7 @@ def test_a_packed_matrix_means_what_it_was(wanted: Format, rows: int, columns: i
         ("Q4_1", Format.Q4),
         ("Q5_0", Format.Q8),
         ("Q8_0", Format.Q8),
+        ("IQ4_NL", Format.Q8),
         ("F16", Format.F16),
     ],
 )
@@ -137,6 +185,7 @@ def test_these_types_keep_every_bit(tmp_path: Path, kind: str, wanted: Format) -
         ("Q5_1", Format.Q8, 1e-3, 1e-2),
         ("Q5_K", Format.Q8, 1e-3, 1e-2),
         ("Q6_K", Format.Q8, 1e-3, 1e-2),
+        *((kind, Format.Q8, 1e-5, 1e-2) for kind in RARE if kind != "IQ4_NL"),
         # Only values far below 2^-14 do not have all of their bits in half precision.
         ("BF16", Format.F16, 1e-10, 1e-5),
         ("F32", Format.F16, 1e-5, 1e-3),
@@ -150,7 +199,8 @@ def test_other_types_lose_what_is_said(tmp_path: Path, kind: str, wanted: Format
     assert matrix.format == wanted
     assert least <= error <= most
     (line,) = weights.losses()
-    assert line.startswith(f"{kind} stored as {wanted}: ") and line.endswith(" over 1 tensors")
+    assert line.startswith(f"{kind} stored as {wanted}: ")
+    assert line.endswith(" over 1 tensors")
     assert loss(line) == pytest.approx(error, rel=0.01)
 
 
@@ -223,7 +273,7 @@ def test_what_does_not_fit_half_precision_is_refused(tmp_path: Path, chosen: For
     model = tiny_model("llama")
     model.tensors["model.layers.1.mlp.up_proj.weight"][3, 5] = 1e8
     source = read_huggingface(write_safetensors(tmp_path, model)).checkpoint
-    with pytest.raises(ExportError, match="layers.1.up do not fit half precision"):
+    with pytest.raises(ExportError, match=r"layers\.1\.up do not fit half precision"):
         Weights(source, chosen).joined("layers.1.gate", "layers.1.up")
 
 

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+
 from decoding import Sequence, exported, logits_beside_reference
 from generator_export.architecture import Architecture
-from generator_export.fused_layout import build_fused_decoder, misfit
+from generator_export.fused_layout import build_fused_decoder, shape_misfit
 from generator_export.gguf_source import read_gguf
+from generator_export.huggingface_source import read_huggingface
 from generator_export.kernels import load_kernels
 from generator_export.options import default_kernels
-from generator_export.safetensors_source import read_huggingface
 from generator_export.source import Source
 from generator_export.weights import Weights
 from tiny_models import VOCABULARY, tiny_model, write_gguf, write_safetensors
-from torch import Tensor
 
 KINDS = ("llama", "qwen2", "qwen3")
 # Of logits between -8 and 8 where the source has half precision: with a cache in single precision the only difference
@@ -292,4 +293,4 @@ def test_a_cache_of_another_model_is_an_error(model: torch.jit.ScriptModule) -> 
 def test_what_does_not_fit_is_named(tmp_path: Path, changes: dict[str, int], expected: str | None) -> None:
     source = read_huggingface(write_safetensors(tmp_path, tiny_model("llama")))
     known = vars(source.checkpoint.architecture)
-    assert misfit(Architecture(**{**known, **changes})) == expected
+    assert shape_misfit(Architecture(**{**known, **changes})) == expected

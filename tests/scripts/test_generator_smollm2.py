@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer
+
 from generator_export.check import FUSED, PLAIN, compare
 from generator_export.gguf_source import read_gguf
 from generator_export.kernels import load_kernels
 from generator_export.options import default_kernels
 from generator_export.smollm2 import smollm2_gguf
-from tokenizers import Tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = ROOT / "tests" / "generation" / "data" / "perplexity.txt"
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def export(out: Path, *options: str) -> str:
     """Returns what it prints."""
-    command = [sys.executable, ROOT / "scripts" / "export_generator.py", "--smollm2", out, *options]
+    command = [sys.executable, str(ROOT / "scripts" / "export_generator.py"), "--smollm2", str(out), *options]
     return subprocess.run(command, check=True, timeout=600, stdout=subprocess.PIPE, text=True).stdout
 
 
@@ -63,12 +64,15 @@ def test_the_plain_module_is_closer_to_the_reference(tokenizer: Tokenizer, tmp_p
 
 def test_it_answers_by_its_chat_template(folder: Path, tokenizer: Tokenizer) -> None:
     settings = (folder / "model.toml").read_text()
-    assert "vocabulary_size = 49152\nmax_length = 2048\nslots = 16\nend_token_ids = [2]\nadd_bos = false\n" in settings
+    assert (
+        "vocabulary_size = 49152\nmax_length = 2048\nslots = 16\nend_token_ids = [0, 2, 4]\nadd_bos = false\n"
+        in settings
+    )
     prompt = "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n"
     model = torch.jit.load(folder / "1" / "model.pt")
     with torch.inference_mode():
         cache = model.make_cache(1, 128)
-        answer, tokens, position = [], tokenizer.encode(prompt).ids, 0
+        answer, tokens, position = list[int](), tokenizer.encode(prompt).ids, 0
         while len(answer) < 40 and 2 not in answer:
             positions = torch.arange(position, position + len(tokens)).view(1, -1)
             logits = model(torch.tensor([tokens]), positions, 0, cache)

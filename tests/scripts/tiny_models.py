@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -164,9 +164,13 @@ _GGUF_NAMES = {
     "self_attn.q_norm.weight": "attn_q_norm.weight",
     "self_attn.k_norm.weight": "attn_k_norm.weight",
     "self_attn.o_proj.weight": "attn_output.weight",
+    "self_attn.o_proj.bias": "attn_output.bias",
     "mlp.gate_proj.weight": "ffn_gate.weight",
     "mlp.up_proj.weight": "ffn_up.weight",
     "mlp.down_proj.weight": "ffn_down.weight",
+    "mlp.gate_proj.bias": "ffn_gate.bias",
+    "mlp.up_proj.bias": "ffn_up.bias",
+    "mlp.down_proj.bias": "ffn_down.bias",
     "model.embed_tokens.weight": "token_embd.weight",
     "model.norm.weight": "output_norm.weight",
     "lm_head.weight": "output.weight",
@@ -186,7 +190,7 @@ class TinyVocabulary:
 
     model: str = "gpt2"
     pre: str = "gpt-2"
-    tokens: Sequence[str] = field(default_factory=lambda: tiny_tokens())
+    tokens: Sequence[str] = field(default_factory=tiny_tokens)
     types: Sequence[int] = field(default_factory=lambda: [3] * 3 + [1] * (len(tiny_tokens()) - 3))
     merges: Sequence[str] = field(default_factory=lambda: [" ".join(pair) for pair in tiny_merges()])
     scores: Sequence[float] = ()
@@ -198,11 +202,13 @@ def write_gguf(
     model: TinyModel,
     matrices: str = "F32",
     vocabulary: TinyVocabulary = TinyVocabulary(),
-    metadata: Mapping[str, str | int] | None = None,
+    metadata: Mapping[str, bool | str | int | float | list[int]] | None = None,
     others: Mapping[str, str] | None = None,
+    chat_template: str = CHAT_TEMPLATE,
+    further: Mapping[str, numpy.ndarray] | None = None,
 ) -> Path:
     """As llama.cpp's converter and quantiser do. `matrices` names their type, `others` that of those with certain words
-    in their names; `metadata` goes in beside the rest."""
+    in their names; `metadata` and the tensors `further` go in beside the rest."""
     config, kind = model.config, model.config["model_type"]
     writer = gguf.GGUFWriter(path, kind)
     writer.add_name("Tiny")
@@ -220,17 +226,25 @@ def write_gguf(
     _add_vocabulary(writer, vocabulary)
     writer.add_bos_token_id(config["bos_token_id"])
     writer.add_eos_token_id(config["eos_token_id"])
-    writer.add_chat_template(CHAT_TEMPLATE)
+    writer.add_chat_template(chat_template)
+    add: dict[type, Callable[[str, Any], None]] = {
+        bool: writer.add_bool,
+        str: writer.add_string,
+        int: writer.add_uint32,
+        float: writer.add_float32,
+    }
     for key, value in (metadata or {}).items():
-        (writer.add_string if isinstance(value, str) else writer.add_uint32)(key, value)
+        add.get(type(value), writer.add_array)(key, value)  # type: ignore[no-untyped-call]
     for name, tensor in model.tensors.items():
         values = _as_llama_cpp_orders(name, tensor, config).numpy()
         if values.ndim == 1:
             writer.add_tensor(gguf_name(name), values)
         else:
             kind = next((other for word, other in (others or {}).items() if word in name), matrices)
-            raw = random_k_blocks(values, kind) if kind.endswith("_K") else quantised(values, kind)
+            raw = random_blocks(values, kind) if kind in _SCALES_AT else quantised(values, kind)
             writer.add_tensor(gguf_name(name), raw, raw_dtype=gguf.GGMLQuantizationType[kind])
+    for name, values in (further or {}).items():
+        writer.add_tensor(name, values)
     return write_and_close(writer, path)
 
 
@@ -257,10 +271,10 @@ def write_and_close(writer: gguf.GGUFWriter, path: Path) -> Path:
 
 def _as_llama_cpp_orders(name: str, tensor: torch.Tensor, config: dict[str, Any]) -> torch.Tensor:
     """The converter puts the halves of each of llama's query and key heads into turns."""
-    heads = {"q_proj.weight": "num_attention_heads", "k_proj.weight": "num_key_value_heads"}
-    for ending, count in heads.items():
-        if config["model_type"] == "llama" and name.endswith(ending):
-            rows = tensor.view(config[count], 2, -1, tensor.size(1))
+    heads = {"q_proj": "num_attention_heads", "k_proj": "num_key_value_heads"}
+    for part, count in heads.items():
+        if config["model_type"] == "llama" and part in name:
+            rows = tensor.view(config[count], 2, -1, *tensor.shape[1:])
             return rows.transpose(1, 2).reshape(tensor.shape).contiguous()
     return tensor
 
@@ -274,15 +288,34 @@ def dequantised(raw: numpy.ndarray, kind: str) -> numpy.ndarray:
     return gguf.quants.dequantize(raw, gguf.GGMLQuantizationType[kind])
 
 
-def random_k_blocks(values: numpy.ndarray, kind: str) -> numpy.ndarray:
-    """Blocks of a K-quant with values of the same shape and size, but not the same: the library only reads these."""
+# Where in a block of a type that the library only reads the scales in half precision are.
+_SCALES_AT = {
+    "Q2_K": (80, 82),
+    "Q3_K": (108,),
+    "Q4_K": (0, 2),
+    "Q5_K": (0, 2),
+    "Q6_K": (208,),
+    "IQ2_XXS": (0,),
+    "IQ3_S": (0,),
+    "IQ4_NL": (0,),
+    "IQ4_XS": (0,),
+    "TQ1_0": (52,),
+    "TQ2_0": (64,),
+}
+
+
+def random_blocks(values: numpy.ndarray, kind: str) -> numpy.ndarray:
+    """Blocks of these types with values of the same shape and size, but not the same."""
     block_values, block_bytes = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]]
     rows, columns = values.shape
     shape = (rows, columns // block_values, block_bytes)
     raw = numpy.random.default_rng(rows * columns).integers(0, 256, shape, dtype=numpy.uint8)
-    # Means and ranges, roughly, of a block of random bytes.
-    scale = values.std() * {"Q4_K": 1 / 210, "Q5_K": 1 / 430, "Q6_K": 1 / 1400}[kind]
-    halves = {"Q4_K": {0: scale, 2: 7.5 * scale}, "Q5_K": {0: scale, 2: 15.5 * scale}, "Q6_K": {208: scale}}
-    for first, value in halves[kind].items():
-        raw[..., first : first + 2] = numpy.frombuffer(numpy.float16(value).tobytes(), numpy.uint8)
-    return raw.reshape(rows, -1)
+
+    def with_scale(scale: float) -> numpy.ndarray:
+        for first, part in zip(_SCALES_AT[kind], (1, 8), strict=False):
+            # The minima's scale is such that values are about as often negative as positive.
+            half = numpy.float16(scale * part if len(_SCALES_AT[kind]) == 2 else scale)
+            raw[..., first : first + 2] = numpy.frombuffer(half.tobytes(), numpy.uint8)
+        return raw.reshape(rows, -1)
+
+    return with_scale(values.std() / dequantised(with_scale(1 / 64), kind).std() / 64).copy()

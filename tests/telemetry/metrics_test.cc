@@ -47,6 +47,22 @@ TEST(MetricsTest, CountersAndGaugesAreExposedWithHelpTypeAndLabels) {
   EXPECT_EQ(Sample(text, "predictd_queue_depth"), 2.5);
 }
 
+TEST(MetricsTest, SharedMetricEndsWithItsLastUserAndBeginsAtZero) {
+  MetricsRegistry registry;
+  auto& queued = registry.AddGauge("queued", "", {"model"});
+  std::shared_ptr<Gauge> one = queued.Share({"m"});
+  std::shared_ptr<Gauge> other = queued.Share({"m"});
+  one->Set(5);
+  one = nullptr;
+  EXPECT_EQ(Sample(registry.ExpositionText(), "queued{model=\"m\"}"), 5);
+  other = nullptr;
+  EXPECT_THAT(registry.ExpositionText(), Not(HasSubstr("queued{")));
+  EXPECT_EQ(queued.Share({"m"})->value(), 0);
+  queued.With({"m"}).Set(1);
+  queued.Share({"m"})->Increment();
+  EXPECT_EQ(Sample(registry.ExpositionText(), "queued{model=\"m\"}"), 2) << "With keeps it for good";
+}
+
 TEST(MetricsTest, LargeCountersAreExact) {
   MetricsRegistry registry;
   registry.AddCounter("bytes_total", "").With().Increment(uint64_t{1} << 53);

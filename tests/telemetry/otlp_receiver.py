@@ -3,8 +3,8 @@
     python otlp_receiver.py SPANS_FILE
 
 Listens on a free port of 127.0.0.1, prints the port, and appends every span that it receives to SPANS_FILE as one line
-of JSON: name, kind, ids in hexadecimal, times in nanoseconds, attributes and resource as plain objects. Ends on SIGTERM
-or SIGINT.
+of JSON: name, kind, ids in hexadecimal, times in nanoseconds, attributes and resource as plain objects, and the headers
+that the request came with. Ends on SIGTERM or SIGINT.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from concurrent import futures
+from pathlib import Path
 from typing import Any, TextIO
 
 import grpc
@@ -37,7 +38,7 @@ def plain_attributes(attributes: Any) -> dict[str, Any]:
     return {attribute.key: plain_value(attribute.value) for attribute in attributes}
 
 
-def plain_span(span: trace_pb2.Span, resource: dict[str, Any]) -> dict[str, Any]:
+def plain_span(span: trace_pb2.Span, resource: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
     return {
         "name": span.name,
         "kind": trace_pb2.Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
@@ -52,6 +53,7 @@ def plain_span(span: trace_pb2.Span, resource: dict[str, Any]) -> dict[str, Any]
         "status": trace_pb2.Status.StatusCode.Name(span.status.code).removeprefix("STATUS_CODE_"),
         "status_message": span.status.message,
         "resource": resource,
+        "headers": headers,
     }
 
 
@@ -62,15 +64,16 @@ class TraceReceiver(trace_service_pb2_grpc.TraceServiceServicer):
         self._lock = threading.Lock()
         self._out = out
 
-    def Export(
+    def Export(  # noqa: N802  # gRPC calls it by the name in the protocol.
         self, request: trace_service_pb2.ExportTraceServiceRequest, context: grpc.ServicerContext
     ) -> trace_service_pb2.ExportTraceServiceResponse:
+        headers = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
         with self._lock:
             for resource_spans in request.resource_spans:
                 resource = plain_attributes(resource_spans.resource.attributes)
                 for scope_spans in resource_spans.scope_spans:
                     for span in scope_spans.spans:
-                        self._out.write(json.dumps(plain_span(span, resource)) + "\n")
+                        self._out.write(json.dumps(plain_span(span, resource, headers)) + "\n")
             self._out.flush()
         return trace_service_pb2.ExportTraceServiceResponse()
 
@@ -82,9 +85,9 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with open(sys.argv[1], "a", encoding="utf-8") as out:
+    with Path(sys.argv[1]).open("a", encoding="utf-8") as out:
         server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
-        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(TraceReceiver(out), server)
+        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(TraceReceiver(out), server)  # type: ignore[no-untyped-call]
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         print(port, flush=True)

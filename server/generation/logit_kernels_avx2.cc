@@ -1,7 +1,0 @@
-#include "server/generation/logit_kernels_impl.h"
-
-namespace predictd {
-
-const LogitKernels kAvx2LogitKernels = VectorKernels<32>::kKernels;
-
-}  // namespace predictd

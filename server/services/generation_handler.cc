@@ -1,0 +1,117 @@
+#include "server/services/generation_handler.h"
+
+#include <utility>
+#include <vector>
+
+#include "server/async/work_status.h"
+#include "server/services/generation_codec.h"
+#include "server/services/work_report.h"
+
+namespace predictd {
+namespace {
+
+using std::chrono::steady_clock;
+
+// Decodes the request, and records how long that took.
+absl::StatusOr<DecodedGeneration> Decode(Call& call, const v1::PredictRequest& request, absl::string_view prefix,
+                                         std::shared_ptr<const ServedVersion> target) {
+  const TimePoint started = steady_clock::now();
+  absl::StatusOr<DecodedGeneration> decoded = DecodeGeneration(request, prefix, std::move(target));
+  ReportDecoding(call.report(), started, steady_clock::now());
+  if (decoded.ok()) decoded->generation.deadline = call.deadline();
+  return decoded;
+}
+
+// Hands the request to its generator. Encoding the prompt is a part of decoding the request, too.
+Task<absl::StatusOr<RunningAnswers>> Start(Call& call, DecodedGeneration& decoded, absl::string_view prefix) {
+  EncodingTime encoding;
+  Task<absl::StatusOr<RunningAnswers>> start =
+      decoded.version->generator()->Start(std::move(decoded.generation), call.stop(), &encoding);
+  absl::StatusOr<RunningAnswers> answers = co_await start;
+  if (encoding.ended != TimePoint()) ReportDecoding(call.report(), encoding.started, encoding.ended);
+  if (!answers.ok()) co_return GenerationError(answers.status(), prefix);
+  co_return answers;
+}
+
+// Sends the pieces. Returns the status with which the stream ends.
+Task<absl::Status> SendPieces(Call& call, const DecodedGeneration& request, RunningAnswers& answers,
+                              StreamWriter& writer) {
+  absl::StatusOr<grpc::ByteBuffer> message = EncodeGenerationStart(request);
+  if (!message.ok()) co_return message.status();
+  bool reading = co_await writer.Write(*message);
+  while (reading) {
+    const absl::StatusOr<std::vector<AnswerPiece>> pieces = co_await answers.Next();
+    if (!pieces.ok()) co_return pieces.status();
+    if (pieces->empty()) break;
+    for (size_t i = 0; reading && i < pieces->size(); ++i) {
+      message = EncodeDelta(request, (*pieces)[i]);
+      if (!message.ok()) co_return message.status();
+      reading = co_await writer.Write(*message, /*more_follows=*/i + 1 < pieces->size());
+    }
+  }
+  if (reading) {
+    message = EncodeGenerationSummary(request, answers.timings());
+    if (!message.ok()) co_return message.status();
+    reading = co_await writer.Write(*message, /*more_follows=*/true);
+  }
+  if (call.stop().stopped()) co_return StopStatus(call.stop().reason(), "the stream");
+  co_return reading ? absl::OkStatus() : StopStatus(StopReason::kCancelled, "the stream");
+}
+
+// Puts the pieces of each answer together.
+Task<absl::StatusOr<std::vector<AnswerPiece>>> CollectAnswers(const DecodedGeneration& request,
+                                                              RunningAnswers& answers) {
+  std::vector<AnswerPiece> whole(static_cast<size_t>(request.answers));
+  for (size_t i = 0; i < whole.size(); ++i) whole[i].index = static_cast<int>(i);
+  while (true) {
+    absl::StatusOr<std::vector<AnswerPiece>> pieces = co_await answers.Next();
+    if (!pieces.ok() || pieces->empty()) {
+      if (!pieces.ok()) co_return pieces.status();
+      co_return whole;
+    }
+    for (AnswerPiece& piece : *pieces) {
+      AnswerPiece& answer = whole[static_cast<size_t>(piece.index)];
+      answer.text += piece.text;
+      answer.tokens.insert(answer.tokens.end(), piece.tokens.begin(), piece.tokens.end());
+      answer.finish_reason = piece.finish_reason;
+    }
+  }
+}
+
+}  // namespace
+
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleGeneration(Call& call, std::shared_ptr<const v1::PredictRequest> request,
+                                                        std::shared_ptr<const ServedVersion> target) {
+  const absl::string_view prefix = "";
+  absl::StatusOr<DecodedGeneration> decoded = Decode(call, *request, prefix, std::move(target));
+  if (!decoded.ok()) co_return decoded.status();
+  Task<absl::StatusOr<RunningAnswers>> start = Start(call, *decoded, prefix);
+  absl::StatusOr<RunningAnswers> running = co_await start;
+  if (!running.ok()) co_return running.status();
+  // The generator has everything that it needs from the message, which may be large.
+  request.reset();
+  Task<absl::StatusOr<std::vector<AnswerPiece>>> collect = CollectAnswers(*decoded, *running);
+  const absl::StatusOr<std::vector<AnswerPiece>> answers = co_await collect;
+  const GenerationTimings timings = running->timings();
+  ReportGeneration(call.report(), timings);
+  if (!answers.ok()) co_return answers.status();
+  co_return EncodeAnswers(*decoded, *answers, timings);
+}
+
+Task<absl::Status> HandleGenerationStream(Call& call, std::shared_ptr<const v1::PredictStreamRequest> request,
+                                          std::shared_ptr<const ServedVersion> target, StreamWriter& writer) {
+  if (absl::Status status = CheckGenerationStream(*request); !status.ok()) co_return status;
+  const absl::string_view prefix = "predict.";
+  absl::StatusOr<DecodedGeneration> decoded = Decode(call, request->predict(), prefix, std::move(target));
+  if (!decoded.ok()) co_return decoded.status();
+  Task<absl::StatusOr<RunningAnswers>> start = Start(call, *decoded, prefix);
+  absl::StatusOr<RunningAnswers> running = co_await start;
+  if (!running.ok()) co_return running.status();
+  request.reset();
+  Task<absl::Status> send = SendPieces(call, *decoded, *running, writer);
+  const absl::Status status = co_await send;
+  ReportGeneration(call.report(), running->timings());
+  co_return status;
+}
+
+}  // namespace predictd

@@ -1,0 +1,27 @@
+#ifndef PREDICTD_SERVER_SERVICES_GENERATION_HANDLER_H_
+#define PREDICTD_SERVER_SERVICES_GENERATION_HANDLER_H_
+
+#include <grpcpp/grpcpp.h>
+#include <predictd/v1/prediction_service.pb.h>
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "server/async/task.h"
+#include "server/rpc/call.h"
+#include "server/rpc/stream_writer.h"
+#include "server/services/request_target.h"
+
+namespace predictd {
+
+// PredictionService.Predict for a generator: returns whole answers.
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleGeneration(Call& call, std::shared_ptr<const v1::PredictRequest> request,
+                                                        std::shared_ptr<const ServedVersion> target);
+
+// PredictionService.PredictStream for a generator: sends text as it comes.
+Task<absl::Status> HandleGenerationStream(Call& call, std::shared_ptr<const v1::PredictStreamRequest> request,
+                                          std::shared_ptr<const ServedVersion> target, StreamWriter& writer);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_SERVICES_GENERATION_HANDLER_H_

@@ -1,0 +1,30 @@
+#ifndef PREDICTD_SERVER_SERVICES_METHODS_H_
+#define PREDICTD_SERVER_SERVICES_METHODS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "server/rpc/method_table.h"
+#include "server/serving/catalog.h"
+#include "server/telemetry/call_metrics.h"
+
+namespace predictd {
+
+// What the methods of predictd.v1 need besides a call.
+struct ServiceOptions {
+  // The most bytes of one message from a caller.
+  int64_t max_message_bytes = 0;
+  // How many chunks of a PredictStream may be queued, running or waiting for the reader.
+  int stream_window = 1;
+};
+
+// The subject of calls that are about a model, with the series of its first call.
+std::shared_ptr<CallSubject> MakeModelSubject(CallMetrics& metrics, const std::string& model);
+
+// Adds PredictionService and ModelService. The catalog must outlive the table.
+void AddServices(const Catalog& catalog, const ServiceOptions& options, MethodTable& methods);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_SERVICES_METHODS_H_

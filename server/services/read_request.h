@@ -1,0 +1,29 @@
+#ifndef PREDICTD_SERVER_SERVICES_READ_REQUEST_H_
+#define PREDICTD_SERVER_SERVICES_READ_REQUEST_H_
+
+#include <grpcpp/grpcpp.h>
+#include <predictd/v1/prediction_service.pb.h>
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "server/async/clock.h"
+#include "server/async/task.h"
+#include "server/rpc/call.h"
+#include "server/serving/catalog.h"
+
+namespace predictd {
+
+// Parses a request that is not small, after scanning its bytes. If parsing or decoding takes long, the coroutine
+// continues on a worker, and `started` becomes the time at which it did.
+Task<absl::StatusOr<std::shared_ptr<const v1::PredictRequest>>> ReadPredict(Call& call, grpc::ByteBuffer& bytes,
+                                                                            const CatalogSnapshot& models,
+                                                                            TimePoint& started);
+Task<absl::StatusOr<std::shared_ptr<const v1::PredictStreamRequest>>> ReadPredictStream(Call& call,
+                                                                                        grpc::ByteBuffer& bytes,
+                                                                                        const CatalogSnapshot& models,
+                                                                                        TimePoint& started);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_SERVICES_READ_REQUEST_H_

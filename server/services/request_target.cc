@@ -1,0 +1,76 @@
+#include "server/services/request_target.h"
+
+#include "absl/strings/str_cat.h"
+#include "server/engine/inference.h"
+#include "server/text/utf8.h"
+
+namespace predictd {
+namespace {
+
+constexpr size_t kMaxRequestId = 128;
+
+absl::Status CheckKind(const v1::PredictRequest& request, const ServedVersion& version) {
+  const bool generator = version.config().generator.has_value();
+  if (!generator && request.has_generation()) {
+    return absl::FailedPreconditionError(absl::StrCat("model '", version.model(),
+                                                      "' takes tensors: put them into inputs, and leave out "
+                                                      "generation"));
+  }
+  if (generator && !request.has_generation()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("model '", version.model(), "' generates text: put the prompt into generation"));
+  }
+  if (generator && (request.inputs_size() > 0 || request.outputs_size() > 0)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("model '", version.model(), "' generates text: it has no inputs and outputs"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const ServedVersion>> FindTarget(const v1::PredictRequest& request,
+                                                                absl::string_view prefix, const CatalogSnapshot& models,
+                                                                RequestSubject& subject) {
+  subject.request_id = ToUtf8(request.request_id(), kMaxRequestId);
+  FieldErrors errors;
+  if (request.model_name().empty()) {
+    errors.Add(absl::StrCat(prefix, "model_name"), "expected the name of a model, got none");
+  }
+  if (request.model_version() < 0) {
+    errors.Add(absl::StrCat(prefix, "model_version"),
+               absl::StrCat("expected 0 or a version, got ", request.model_version()));
+  }
+  if (!errors.empty()) return errors.ToStatus();
+  absl::StatusOr<std::shared_ptr<const ServedModel>> model = models.Find(request.model_name());
+  if (!model.ok()) return model.status();
+  subject.model = *std::move(model);
+  absl::StatusOr<std::shared_ptr<const ServedVersion>> version = subject.model->Choose(request.model_version());
+  if (!version.ok()) return version.status();
+  subject.version = (*version)->number();
+  if (absl::Status status = CheckKind(request, **version); !status.ok()) return status;
+  return version;
+}
+
+std::string ReadRequestId(const v1::PredictRequest& request, absl::string_view prefix, FieldErrors& errors) {
+  if (request.request_id().size() > kMaxRequestId) {
+    errors.Add(absl::StrCat(prefix, "request_id"),
+               absl::StrCat("expected at most ", kMaxRequestId, " bytes, got ", request.request_id().size()));
+  }
+  return request.request_id();
+}
+
+int64_t ReadPriority(const v1::Parameter& parameter, const std::string& path, FieldErrors& errors) {
+  const int64_t priority = parameter.int64_value();
+  if (parameter.value_case() != v1::Parameter::kInt64Value || priority < 0 || priority > kMaxPriority) {
+    errors.Add(path, absl::StrCat("expected an int64_value from 0 to ", kMaxPriority));
+  }
+  return priority;
+}
+
+bool ReadFlag(const v1::Parameter& parameter, const std::string& path, FieldErrors& errors) {
+  if (parameter.value_case() != v1::Parameter::kBoolValue) errors.Add(path, "expected a bool_value");
+  return parameter.bool_value();
+}
+
+}  // namespace predictd

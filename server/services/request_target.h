@@ -1,0 +1,40 @@
+#ifndef PREDICTD_SERVER_SERVICES_REQUEST_TARGET_H_
+#define PREDICTD_SERVER_SERVICES_REQUEST_TARGET_H_
+
+#include <predictd/v1/prediction_service.pb.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/services/field_errors.h"
+#include "server/serving/catalog.h"
+
+namespace predictd {
+
+// What a request is about, for reports: as far as it is known even if the rest of the request is wrong.
+struct RequestSubject {
+  std::shared_ptr<const ServedModel> model;
+  int64_t version = 0;
+  std::string request_id;
+};
+
+// Finds the version that a request is for, and fills `subject` even if the request is refused. INVALID_ARGUMENT for the
+// fields that name the model, whose paths are `prefix` and their names; NOT_FOUND or UNAVAILABLE as the catalog says;
+// FAILED_PRECONDITION if the request does not suit the kind of the model.
+absl::StatusOr<std::shared_ptr<const ServedVersion>> FindTarget(const v1::PredictRequest& request,
+                                                                absl::string_view prefix, const CatalogSnapshot& models,
+                                                                RequestSubject& subject);
+
+// Checks and returns the request id, which all kinds of requests have.
+std::string ReadRequestId(const v1::PredictRequest& request, absl::string_view prefix, FieldErrors& errors);
+
+// The value of the parameter `priority`.
+int64_t ReadPriority(const v1::Parameter& parameter, const std::string& path, FieldErrors& errors);
+// The value of a boolean parameter.
+bool ReadFlag(const v1::Parameter& parameter, const std::string& path, FieldErrors& errors);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_SERVICES_REQUEST_TARGET_H_

@@ -1,0 +1,95 @@
+#include "server/serving/catalog.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/model/failure_reason.h"
+
+namespace predictd {
+
+absl::StatusOr<std::shared_ptr<const ServedModel>> CatalogSnapshot::Find(absl::string_view name) const {
+  const auto found = models_.find(name);
+  if (found != models_.end()) return found->second;
+  if (models_.empty()) return absl::NotFoundError("there is no model at all");
+  constexpr size_t kListed = 20;
+  constexpr size_t kShown = 64;
+  std::vector<absl::string_view> names;
+  for (const auto& [known, model] : models_) {
+    if (names.size() < kListed) names.push_back(known);
+  }
+  return absl::NotFoundError(absl::StrCat("there is no model '", name.substr(0, kShown), "'; there is ",
+                                          absl::StrJoin(names, ", "), models_.size() > kListed ? ", ..." : ""));
+}
+
+bool CatalogSnapshot::loading() const {
+  return std::any_of(models_.begin(), models_.end(), [](const auto& entry) { return entry.second->loading(); });
+}
+
+Catalog::Catalog(const std::vector<ModelEntry>& entries, Reaper& reaper, CatalogParts parts)
+    : reaper_(reaper), parts_(std::move(parts)) {
+  CatalogSnapshot::Models models;
+  for (const ModelEntry& entry : entries) models.try_emplace(entry.name, MakeModel(entry));
+  const MutexLock writer(writer_);
+  Publish(std::move(models));
+}
+
+std::shared_ptr<const ServedModel> Catalog::MakeModel(const ModelEntry& entry) const {
+  ServedModel::Spec model = {.name = entry.name,
+                             .status = entry.status,
+                             .config = std::make_shared<const ModelConfig>(entry.config),
+                             .subject = parts_.subject == nullptr ? nullptr : parts_.subject(entry.name)};
+  const bool cached = parts_.cache != nullptr && entry.config.response_cache_bytes > 0;
+  for (const VersionEntry& version : entry.versions) {
+    auto served = std::make_unique<ServedVersion>(
+        ServedVersion::Spec{.model = entry.name,
+                            .entry = version,
+                            .config = model.config,
+                            .subject = model.subject,
+                            .cache = cached ? parts_.cache(entry.name, entry.config, version.version) : nullptr});
+    if (!version.status.ok()) served->SetFailed(FailureReason(version.status.message(), version.file));
+    model.versions.push_back(reaper_.Own(std::move(served)));
+  }
+  return std::make_shared<const ServedModel>(std::move(model));
+}
+
+std::shared_ptr<const CatalogSnapshot> Catalog::snapshot() const {
+  const MutexLock lock(mutex_);
+  return snapshot_;
+}
+
+void Catalog::Publish(CatalogSnapshot::Models models) {
+  auto next = std::make_shared<const CatalogSnapshot>(std::move(models));
+  {
+    const MutexLock lock(mutex_);
+    snapshot_.swap(next);
+  }
+  // The last snapshot ends here, outside of the lock.
+}
+
+void Catalog::Put(std::shared_ptr<const ServedModel> model) {
+  const MutexLock writer(writer_);
+  CatalogSnapshot::Models models = snapshot()->models();
+  models.insert_or_assign(model->name(), std::move(model));
+  Publish(std::move(models));
+}
+
+absl::Status Catalog::Retire(absl::string_view model, int64_t version) {
+  const MutexLock writer(writer_);
+  CatalogSnapshot::Models models = snapshot()->models();
+  const auto found = models.find(model);
+  if (found != models.end()) {
+    ServedModel::Spec spec = found->second->spec();
+    for (std::shared_ptr<ServedVersion>& served : spec.versions) {
+      if (served->number() != version || served->state() != VersionState::kReady) continue;
+      served = served->Retire();
+      found->second = std::make_shared<const ServedModel>(std::move(spec));
+      Publish(std::move(models));
+      return absl::OkStatus();
+    }
+  }
+  return absl::NotFoundError(absl::StrCat("model '", model, "' has no version ", version, " that is ready"));
+}
+
+}  // namespace predictd

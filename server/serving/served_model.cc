@@ -1,0 +1,73 @@
+#include "server/serving/served_model.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+#include "server/async/retry_advice.h"
+
+namespace predictd {
+
+absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(int64_t version) const {
+  const ServedVersion* failed = nullptr;
+  bool found = false;
+  bool awaited = false;
+  for (const auto& candidate : versions()) {
+    if (version != 0 && candidate->number() != version) continue;
+    found = true;
+    switch (candidate->state()) {
+      case VersionState::kReady:
+        return candidate;
+      case VersionState::kFailed:
+        failed = candidate.get();
+        break;
+      case VersionState::kLoading:
+        awaited = true;
+        break;
+      case VersionState::kDraining:
+      case VersionState::kUnloaded:
+        break;
+    }
+  }
+  if (!status().ok()) {
+    return WithoutRetry(absl::UnavailableError(
+        absl::StrCat("model '", name(), "' has no valid configuration: GetModel says what is wrong")));
+  }
+  if (!found) return NoVersion(version);
+  if (awaited) {
+    return WithRetryAfter(absl::UnavailableError(absl::StrCat("model '", name(), "' is still loading")),
+                          absl::Seconds(1));
+  }
+  if (failed != nullptr) {
+    return WithoutRetry(
+        absl::UnavailableError(absl::StrCat("model '", name(), "' could not be loaded: ", failed->reason())));
+  }
+  return WithoutRetry(absl::UnavailableError(absl::StrCat("model '", name(), "' has been unloaded")));
+}
+
+const ServedVersion* ServedModel::Find(int64_t version) const {
+  const auto found = std::find_if(versions().begin(), versions().end(),
+                                  [version](const auto& served) { return served->number() == version; });
+  return found == versions().end() ? nullptr : found->get();
+}
+
+absl::Status ServedModel::NoVersion(int64_t version) const {
+  return absl::NotFoundError(absl::StrCat("model '", name(), "' has no version ", version, "; there is ",
+                                          absl::StrJoin(versions(), ", ", [](std::string* out, const auto& served) {
+                                            absl::StrAppend(out, served->number());
+                                          })));
+}
+
+const ServedVersion* ServedModel::NewestReady() const {
+  const auto found = std::find_if(versions().begin(), versions().end(),
+                                  [](const auto& version) { return version->state() == VersionState::kReady; });
+  return found == versions().end() ? nullptr : found->get();
+}
+
+bool ServedModel::loading() const {
+  return std::any_of(versions().begin(), versions().end(),
+                     [](const auto& version) { return version->state() == VersionState::kLoading; });
+}
+
+}  // namespace predictd

@@ -1,0 +1,58 @@
+#ifndef PREDICTD_SERVER_SERVING_SERVED_MODEL_H_
+#define PREDICTD_SERVER_SERVING_SERVED_MODEL_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/serving/served_version.h"
+
+namespace predictd {
+
+// A model with its versions, newest first. Immutable apart from the versions' states; thread-safe.
+class ServedModel {
+ public:
+  struct Spec {
+    std::string name;
+    // What is wrong with the model's folder; if it is not OK, there is no configuration.
+    absl::Status status = {};
+    // That of model.toml when it was last read. A version that was loaded earlier may have another one.
+    std::shared_ptr<const ModelConfig> config;
+    std::shared_ptr<CallSubject> subject = nullptr;
+    std::vector<std::shared_ptr<ServedVersion>> versions = {};
+  };
+
+  explicit ServedModel(Spec spec) : spec_(std::move(spec)) {}
+
+  const std::string& name() const { return spec_.name; }
+  const absl::Status& status() const { return spec_.status; }
+  const ModelConfig& config() const { return *spec_.config; }
+  const std::shared_ptr<CallSubject>& subject() const { return spec_.subject; }
+  const std::vector<std::shared_ptr<ServedVersion>>& versions() const { return spec_.versions; }
+
+  // The version to run; 0 stands for the newest one that is ready. NOT_FOUND lists the versions; UNAVAILABLE comes with
+  // advice on when to retry if the version is still loading, and not to retry if it could not be loaded or has been
+  // unloaded.
+  absl::StatusOr<std::shared_ptr<const ServedVersion>> Choose(int64_t version) const;
+
+  // Null if there is no such version.
+  const ServedVersion* Find(int64_t version) const;
+  // NOT_FOUND, which lists the versions.
+  absl::Status NoVersion(int64_t version) const;
+
+  // Null if none is ready.
+  const ServedVersion* NewestReady() const;
+
+  bool ready() const { return NewestReady() != nullptr; }
+  bool loading() const;
+
+  const Spec& spec() const { return spec_; }
+
+ private:
+  const Spec spec_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_SERVING_SERVED_MODEL_H_

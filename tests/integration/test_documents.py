@@ -1,0 +1,147 @@
+"""What the documents show works as it stands there, and what they list is what there is."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from predictctl import PREDICTCTL
+from predictd_process import PredictdProcess, run_predictd
+from protocol import ROOT
+
+FRONT_PAGE = "README.md"
+CLIENT = "client/README.md"
+MODEL = "server/model/README.md"
+RUNNING = "deploy/README.md"
+# What the shared server does not have, and what only stands for what a caller has.
+NOT_HERE = ("smollm2", "...", "FILE")
+
+
+def text_of(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def blocks(document: str) -> list[str]:
+    """The indented blocks, without their indent."""
+    found = re.findall(r"(?:^(?: {4}.*)?\n)+", text_of(document), flags=re.MULTILINE)
+    return [textwrap.dedent(block).strip() for block in found if block.strip()]
+
+
+def commands(document: str, program: str) -> list[str]:
+    """What is typed after a prompt: lines that end with \\, or within quotes, go on."""
+    found = []
+    for block in blocks(document):
+        lines = iter(block.splitlines())
+        for line in lines:
+            if not line.startswith(f"$ {program} "):
+                continue
+            command = line[2:]
+            while command.endswith("\\") or command.count("'") % 2:
+                command += "\n" + next(lines)
+            found.append(command)
+    return [command for command in found if not any(word in command for word in NOT_HERE)]
+
+
+def shown(program: str) -> list[str]:
+    found = [command for document in (FRONT_PAGE, CLIENT) for command in commands(document, program)]
+    assert found, f"no document shows {program}"
+    return found
+
+
+def run_in_shell(command: str, server: PredictdProcess) -> subprocess.CompletedProcess[str]:
+    command = command.replace("localhost:8500", server.address)
+    command = command.replace("build/bin/predictctl", f"{shlex.quote(str(PREDICTCTL))} --address={server.address}")
+    path = f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=ROOT,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_program_in_python_predicts(server: PredictdProcess) -> None:
+    (program,) = (block for block in blocks(FRONT_PAGE) if block.startswith("import grpc\n"))
+    assert "localhost:8500" in program
+    program = program.replace("localhost:8500", server.address)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    assert 'name: "probabilities"' in result.stdout
+
+
+def test_the_program_in_cpp_predicts(server: PredictdProcess) -> None:
+    example = PREDICTCTL.parents[1] / "client/examples/predict"
+    result = subprocess.run([example, server.address], capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(result.stdout.split()) == 10
+
+
+@pytest.mark.parametrize("command", shown("build/bin/predictctl"))
+def test_commands_of_predictctl_work(server: PredictdProcess, command: str) -> None:
+    result = run_in_shell(command, server)
+    assert (result.returncode, bool(result.stdout)) == (0, True), result.stderr
+
+
+@pytest.mark.parametrize("command", [*shown("grpcurl"), *shown("buf")])
+def test_commands_of_stock_clients_work(server: PredictdProcess, command: str) -> None:
+    result = run_in_shell(command, server)
+    # The one that is shown for its error shows also that.
+    (line,) = re.findall(r"^ +Message: (.*)", text_of(CLIENT), flags=re.MULTILINE)
+    if '"linear"' in command:
+        assert line in result.stderr + result.stdout
+    else:
+        assert (result.returncode, bool(result.stdout)) == (0, True), result.stderr
+
+
+@pytest.mark.parametrize("beginning", ["description = ", 'kind = "generator"', "[[inputs]]"])
+def test_examples_of_model_toml_are_read(tmp_path: Path, beginning: str) -> None:
+    (example,) = (block for block in blocks(MODEL) if block.startswith(beginning))
+    for commented in (False, True):
+        folder = tmp_path / f"commented-{commented}" / "example"
+        (folder / "1").mkdir(parents=True)
+        (folder / "1" / "model.pt").touch()
+        # A key that is commented out is one that may be there, but for three that want other inputs.
+        shows = (
+            re.sub(r"^# (?!batched|allow_empty|optional)(?=\w+ = )", "", example, flags=re.MULTILINE)
+            if commented
+            else example
+        )
+        (folder / "model.toml").write_text(shows, encoding="utf-8")
+        result = run_predictd(f"--check-model={folder}")
+        # A generator's reader goes on to the tokenizer, which is not there.
+        assert result.returncode == 0 or "tokenizer" in result.stderr, result.stderr
+        assert "model.toml" not in result.stderr
+
+
+def test_all_keys_of_model_toml_are_documented() -> None:
+    readers = ("model_config.cc", "signature_config.cc", "generator_reader.cc")
+    source = "".join((ROOT / "server/model" / name).read_text(encoding="utf-8") for name in readers)
+    read = set(re.findall(r'\b(?:Read\w*(?:<[\w:]+>)?|Find)\(\s*(?:reader, )?"(\w+)"', source))
+    assert {"max_batch_size", "pad_to", "slots", "top_k"} <= read
+    documented = set(re.findall(r"^\| `(\w+)` \|", text_of(MODEL), flags=re.MULTILINE))
+    assert read - documented == {"inputs", "outputs", "generator", "defaults"}
+    assert not documented - read
+
+
+@pytest.mark.parametrize("document", [FRONT_PAGE, MODEL, RUNNING])
+def test_options_of_predictd_exist(document: str) -> None:
+    offered = set(re.findall(r"--[a-z-]+", run_predictd("--help").stdout))
+    text = text_of(document)
+    named = set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*(?![\w*])", text)) - OF_OTHER_PROGRAMS
+    assert named <= offered
+
+
+# --cache is the exporter's, --serve the demo's, --config and those after it CMake's; the others are those of commands
+# that are run above.
+OF_OTHER_PROGRAMS = {"--cache", "--serve", "--input", "--rows", "--output", "--argmax", "--system"}
+OF_OTHER_PROGRAMS |= {"--config", "--install", "--prefix", "--component"}
