@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "server/async/retry_advice.h"
+#include "server/rpc/duration_field.h"
 #include "server/telemetry/log.h"
 #include "server/text/utf8.h"
 
@@ -59,8 +60,7 @@ google::rpc::Status ToRpcStatus(const absl::Status& status, absl::string_view mo
   });
   if (const std::optional<absl::Duration> delay = RetryAfter(status)) {
     google::rpc::RetryInfo retry;
-    retry.mutable_retry_delay()->set_seconds(absl::ToInt64Seconds(*delay));
-    retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(*delay % absl::Seconds(1))));
+    FillDuration(*delay, *retry.mutable_retry_delay());
     rpc.add_details()->PackFrom(retry);
   }
   return rpc;

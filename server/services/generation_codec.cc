@@ -1,12 +1,13 @@
 #include "server/services/generation_codec.h"
 
-#include <algorithm>
 #include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/time.h"
 #include "server/engine/inference.h"
+#include "server/rpc/duration_field.h"
 #include "server/rpc/message_bytes.h"
 #include "server/services/field_errors.h"
 #include "server/services/prompt_codec.h"
@@ -188,19 +189,13 @@ void FillPiece(const DecodedGeneration& request, const AnswerPiece& piece, Messa
 }
 
 // A stage that was not reached takes no time.
-void FillDuration(Duration duration, google::protobuf::Duration& message) {
-  const Duration::rep nanos = std::max(duration, Duration::zero()).count();
-  message.set_seconds(nanos / 1'000'000'000);
-  message.set_nanos(static_cast<int32_t>(nanos % 1'000'000'000));
-}
-
 void FillUsage(const DecodedGeneration& request, const GenerationTimings& timings, v1::GenerationUsage& usage) {
   usage.set_prompt_tokens(timings.prompt_tokens);
   usage.set_cached_prompt_tokens(timings.cached_tokens);
   usage.set_generated_tokens(timings.generated_tokens);
-  FillDuration(timings.started - timings.enqueued, *usage.mutable_queue_time());
-  FillDuration(timings.first_token - timings.enqueued, *usage.mutable_time_to_first_token());
-  FillDuration(timings.last_token - timings.enqueued, *usage.mutable_total_time());
+  FillDuration(absl::FromChrono(timings.started - timings.enqueued), *usage.mutable_queue_time());
+  FillDuration(absl::FromChrono(timings.first_token - timings.enqueued), *usage.mutable_time_to_first_token());
+  FillDuration(absl::FromChrono(timings.last_token - timings.enqueued), *usage.mutable_total_time());
   const double decode = std::chrono::duration<double>(timings.last_token - timings.first_token).count();
   const double later = static_cast<double>(timings.generated_tokens) / request.answers - 1;
   if (decode > 0) usage.set_tokens_per_second(later / decode);

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "server/generation/generator.h"
 #include "server/model/failure_reason.h"
+#include "server/rpc/duration_field.h"
 #include "server/rpc/message_bytes.h"
 #include "server/services/field_errors.h"
 #include "server/services/tensor_codec.h"
@@ -107,9 +108,7 @@ struct ServerLimits {
 template <class Mutable>
 void FillTime(absl::Duration time, Mutable field) {
   if (time <= absl::ZeroDuration()) return;
-  google::protobuf::Duration& message = *field();
-  message.set_seconds(absl::IDivDuration(time, absl::Seconds(1), &time));
-  message.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(time)));
+  FillDuration(time, *field());
 }
 
 void FillLimits(const ModelConfig& config, const ServerLimits& server, v1::RequestLimits& message) {

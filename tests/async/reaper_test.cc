@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -10,8 +11,9 @@
 namespace predictd {
 namespace {
 
-// Notes in what order things end, and where.
+// Notes in what order things end, and where. Whoever waits for the end of a reaper helps it: two threads may write.
 struct Log {
+  std::mutex mutex;
   std::vector<int> ended;
   std::thread::id thread;
 };
@@ -20,6 +22,7 @@ class Object : public std::enable_shared_from_this<Object> {
  public:
   Object(Log& log, int number) : log_(log), number_(number) {}
   ~Object() {
+    const std::lock_guard lock(log_.mutex);
     log_.ended.push_back(number_);
     log_.thread = std::this_thread::get_id();
   }
