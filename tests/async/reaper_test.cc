@@ -1,7 +1,10 @@
 #include "server/async/reaper.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <future>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -87,6 +90,18 @@ TEST(ReaperTest, ManyThreadsMayDropAtOnce) {
     for (std::thread& thread : threads) thread.join();
   }
   EXPECT_EQ(log.ended.size(), static_cast<size_t>(kThreads * kObjects));
+}
+
+TEST(ReaperTest, GivesWayToThreadsThatSomebodyWaitsFor) {
+  struct Niced {
+    explicit Niced(std::promise<int>& niceness) : niceness(niceness) {}
+    ~Niced() { niceness.set_value(getpriority(PRIO_PROCESS, static_cast<id_t>(gettid()))); }
+    std::promise<int>& niceness;
+  };
+  std::promise<int> niceness;
+  Reaper reaper;
+  (void)reaper.Own(std::make_unique<Niced>(niceness));
+  EXPECT_GE(niceness.get_future().get(), 10);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 
 #include "server/async/task.h"
 #include "server/async/work_status.h"
+#include "server/engine/job_queue.h"
 #include "server/engine/response_cache.h"
 #include "server/engine/row_stream.h"
 #include "tests/engine/runner_fixture.h"
@@ -280,6 +281,20 @@ TEST_P(AllocationFailureTest, CacheHasTheAnswerOrHasItNot) {
 
 INSTANTIATE_TEST_SUITE_P(Once, AllocationFailureTest, testing::Values(false));
 INSTANTIATE_TEST_SUITE_P(FromThenOn, AllocationFailureTest, testing::Values(true));
+
+TEST(JobQueueMemoryTest, KindsOfRequestsThatAreGoneTakeNothing) {
+  JobQueue queue({});
+  const auto pass = [&](int64_t width) {
+    InferenceRequest request = OneRow(1);
+    queue.Push(std::make_shared<Job>(std::move(request)), {width}, /*bytes=*/4, TimePoint());
+    EXPECT_EQ(queue.Take(TimePoint(), {.most_rows = 64}).batch.size(), 1U);
+  };
+  // A few are kept for those who come again.
+  for (int64_t width = 0; width < 1'000; ++width) pass(width);
+  const int64_t live = FailingAllocations::Live();
+  for (int64_t width = 1'000; width < 10'000; ++width) pass(width);
+  EXPECT_NEAR(static_cast<double>(FailingAllocations::Live()), static_cast<double>(live), 10);
+}
 
 }  // namespace
 }  // namespace predictd

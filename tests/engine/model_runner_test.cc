@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -205,6 +207,44 @@ TEST_F(ModelRunnerTest, ObserverCountsBatchesRowsAndRequests) {
   EXPECT_EQ(observer_.batches(), 2);
   EXPECT_EQ(observer_.rows(), 4);
   EXPECT_EQ(observer_.dequeued(), 3);
+}
+
+// A model whose larger batches take far longer, until they cost no more than small ones.
+class RunnerCostTest : public RunnerTest {
+ protected:
+  RunnerCostTest()
+      : RunnerTest([this](absl::Span<const Tensor> inputs) {
+          const int64_t rows = inputs[0].shape()[0];
+          clock_.Advance(milliseconds(cheap_ ? 1 : rows * rows));
+          return FakeModel::Echo(inputs);
+        }) {}
+
+  // Lets eight requests wait, and returns how many of them were answered together at most.
+  int64_t LargestOfEight(ModelRunner& runner) {
+    const auto occupant = OccupyWorker(runner);
+    std::vector<std::unique_ptr<PendingInference>> calls;
+    for (int i = 0; i < 8; ++i) calls.push_back(std::make_unique<PendingInference>(runner, OneRow(0)));
+    model_.Release();
+    int64_t most = 0;
+    for (const auto& call : calls) most = std::max(most, call->Await()->timings.batch_rows);
+    EXPECT_TRUE(occupant->Await().ok());
+    return most;
+  }
+
+  std::atomic<bool> cheap_{false};
+};
+
+TEST_F(RunnerCostTest, LargeBatchesThatDoNotPayAreTriedAgainNowAndThen) {
+  const auto runner = MakeRunner(FloatSignature(/*max_batch_size=*/8));
+  EXPECT_EQ(LargestOfEight(*runner), 8) << "nothing is known yet";
+  EXPECT_EQ(LargestOfEight(*runner), 1);
+  cheap_ = true;
+  int rounds = 0;
+  while (rounds < 1000 && LargestOfEight(*runner) < 8) ++rounds;
+  EXPECT_LT(rounds, 64) << "a step in 64 tries as many as there are";
+  // The average of what a large batch takes has to come down first.
+  while (rounds < 1000 && (LargestOfEight(*runner) < 8 || LargestOfEight(*runner) < 8)) ++rounds;
+  EXPECT_LT(rounds, 1000);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "tests/engine/runner_fixture.h"
@@ -115,6 +116,25 @@ TEST_F(RowStreamTest, SlowReaderStopsTheWork) {
   EXPECT_EQ(runner_->queued(), 0);
   const std::vector<int64_t> runs = model_.batch_rows();
   EXPECT_EQ(std::accumulate(runs.begin(), runs.end(), int64_t{0}), 1 + 4 + 1);
+}
+
+TEST_F(RowStreamTest, WindowOfLargeRowsIsSmallerSoThatTheyDoNotFillTheQueue) {
+  for (const auto& [floats_of_a_row, chunks] :
+       std::vector<std::pair<int64_t, int64_t>>{{1, 16}, {32'768, 8}, {262'144, 4}}) {
+    runner_ = MakeRunner(FloatSignature());
+    const size_t runs_before = model_.batch_rows().size();
+    InferenceRequest request = FloatRequest(Floats({20, floats_of_a_row}, std::vector<float>(20 * floats_of_a_row)));
+    stream_ = std::make_unique<RowStream>(runner_, std::move(request),
+                                          RowStream::Options{.chunk_rows = 1, .window = 16}, stop_);
+    ASSERT_TRUE(AwaitNext(*stream_).has_value());
+    const PendingInference other(*runner_, OneRow(1));
+    EXPECT_TRUE(other.Await().ok());
+    const std::vector<int64_t> runs = model_.batch_rows();
+    EXPECT_EQ(std::accumulate(runs.begin() + static_cast<int64_t>(runs_before), runs.end(), int64_t{0}), 1 + chunks + 1)
+        << floats_of_a_row;
+    while (AwaitNext(*stream_).has_value()) {
+    }
+  }
 }
 
 TEST_F(RowStreamTest, OrderedStreamWaitsForTheEarliestChunk) {

@@ -1,6 +1,8 @@
 #include "server/serving/loader.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -129,6 +131,18 @@ TEST_F(LoaderTest, FailureIsReportedWithItsCauseOfWhichCallersSeeNoPaths) {
   EXPECT_EQ(told_["a/2"].second, absl::InternalError("cannot read /secret/path"));
   EXPECT_EQ(Version("a").reason(), "cannot read path");
   EXPECT_EQ(told_["a/1"].first, VersionState::kReady) << "the next one is loaded nevertheless";
+}
+
+TEST_F(LoaderTest, ReadsWithoutTakingTheProcessorFromCalls) {
+  std::atomic<int> niceness{0};
+  load_ = [&](const VersionEntry&) {
+    niceness = getpriority(PRIO_PROCESS, static_cast<id_t>(gettid()));
+    return model_.Make();
+  };
+  Start({Entry("a", {1})});
+  AwaitTold(1);
+  EXPECT_GE(niceness, 10);
+  End();
 }
 
 TEST_F(LoaderTest, VersionWithAWrongFolderIsNotRead) {
