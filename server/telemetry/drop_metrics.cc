@@ -37,15 +37,15 @@ void AddDropMetrics(MetricsRegistry& registry, const Tracer& tracer) {
   lines.push_back(DroppedLines(LogDrop::kHeldBack, "held_back", LogLevel::kError, "error"));
   registry.AddCounterFunctions(
       "predictd_log_lines_dropped_total",
-      "DroppedLines that the log lacks: stderr is read too slowly, it took nothing, or too many requests failed alike.",
+      "Lines that the log lacks: stderr is read too slowly, it took nothing, or too many requests failed alike.",
       {"reason", "level"}, std::move(lines));
 
   const SpanCounts& counts = tracer.counts();
-  registry.AddCounterFunctions("predictd_spans_exported_total", "DroppedSpans sent or written.", {},
+  registry.AddCounterFunctions("predictd_spans_exported_total", "Spans sent or written.", {},
                                {{{}, [&counts] { return counts.exported.load(std::memory_order_relaxed); }}});
   registry.AddCounterFunctions(
       "predictd_spans_dropped_total",
-      "DroppedSpans lost: too many waited to be exported, or they could not be exported.", {"reason"},
+      "Spans lost: too many waited to be exported, or they could not be exported.", {"reason"},
       {DroppedSpans("queue_full", counts.queue_full), DroppedSpans("not_exported", counts.not_exported)});
   registry.AddCounterFunctions("predictd_traces_refused_total",
                                "Calls not traced although their traceparent says so: there were too many.", {},
