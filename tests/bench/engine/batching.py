@@ -17,9 +17,11 @@ from bench.engine import load_generator, raw_torch
 from bench.engine.load_generator import Generator, Load, Outcome
 from bench.engine.raw_torch import RawResult, run_raw_torch
 from bench.engine.workloads import Workload, digits, encoder
-from bench.harness.machine import OtherLoad, cores, machine, print_other_load
+from bench.harness.allocator import add_allocator_argument, allocator_of, print_allocators
+from bench.harness.machine import Watch, cores, machine
 from bench.harness.messages import PredictMessages
-from bench.harness.predictd import add_flags_argument, running_predictd
+from bench.harness.predictd import NAME, add_flags_argument, running_predictd
+from bench.harness.rounds import Worst, print_last_line
 
 ROUNDS = 7
 SECONDS = 2.0
@@ -38,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"default: {','.join(MODELS)}; {HEADLINE} is always measured",
     )  # fmt: skip
     add_flags_argument(parser)
+    add_allocator_argument(parser)
 
 
 def parse_models(text: str) -> list[str]:
@@ -93,7 +96,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         for name, workload in workloads.items():
             workload.install(repository, name, MAX_BATCH_SIZE)
         server = stack.enter_context(running_predictd(options, repository, folder))
-        others = OtherLoad([server])
+        allocators = {NAME: allocator_of(server.pid), "LibTorch alone": options.opponent_allocator}
+        print_allocators(allocators)
+        watch = stack.enter_context(Watch([server]))
         table, sweep_rates = [], {}
         for name, workload in workloads.items():
             calls = workload.write_calls(folder / f"{name}.calls", messages, name, rows=1)
@@ -104,22 +109,24 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             ]
             best, sweep_rates[name] = best_batch(sweeps)
             print_sweep(name, sweep_rates[name])
-            table.append(_measure(options, Comparison(name, best), workload, load, threads))
-        busy_elsewhere = others.cores()
+            table.append(_measure(options, Comparison(name, best), workload, load, threads, watch))
     print_table(table, threads)
-    print_other_load(busy_elsewhere)
+    watch.print()
     print(f"all {sum(served.sent for row in table for served in row.served)} answers were checked: none was wrong")
-    ratio = statistics.median(next(row for row in table if row.name == HEADLINE).ratios())
-    print(f"batching ratio={ratio:.2f}")
+    ratios = next(row for row in table if row.name == HEADLINE).ratios()
+    worst = Worst.of({row.name: statistics.median(row.ratios()) for row in table})
+    print_last_line("batching", statistics.median(ratios), ratios, worst)
     return {
         "benchmark": "batching",
         "machine": machine(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "rounds": options.rounds,
         "seconds": options.seconds,
-        "other_load_cores": busy_elsewhere,
+        **watch.as_json(),
         "predictd_flags": options.predictd_flags,
-        "ratio": ratio,
+        "allocators": allocators,
+        "ratio": statistics.median(ratios),
+        "worst": asdict(worst),
         "models": [as_json(row, sweep_rates[row.name], threads) for row in table],
     }
 
@@ -129,15 +136,16 @@ def _workload(name: str, options: argparse.Namespace, folder: Path) -> Workload:
 
 
 def _measure(
-    options: argparse.Namespace, row: Comparison, workload: Workload, load: Generator, threads: int
+    options: argparse.Namespace, row: Comparison, workload: Workload, load: Generator, threads: int, watch: Watch
 ) -> Comparison:
     for round_index in range(options.rounds):
         for turn in (round_index % 2, (round_index + 1) % 2):
-            if turn == 0:
-                result = run_raw_torch(options, workload, threads, [row.best_batch], options.seconds)
-                row.raw.append(result[row.best_batch])
-            else:
-                row.served.append(load.run(Load(options.seconds, in_flight=IN_FLIGHT)).require_all_answered())
+            with watch.sample():
+                if turn == 0:
+                    result = run_raw_torch(options, workload, threads, [row.best_batch], options.seconds)
+                    row.raw.append(result[row.best_batch])
+                else:
+                    row.served.append(load.run(Load(options.seconds, in_flight=IN_FLIGHT)).require_all_answered())
         print(f"{row.name}: round {round_index + 1} of {options.rounds} done", file=sys.stderr, flush=True)
     return row
 

@@ -112,5 +112,9 @@ def test_a_benchmark_runs_from_end_to_end(tmp_path: Path, name: str, more: list[
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(result_file.read_text())
-    assert done.stdout.splitlines()[-1] == f"{name} ratio={result['ratio']:.2f}"
+    last = done.stdout.splitlines()[-1]
+    assert last.split(" worst=")[0] == f"{name} ratio={result['ratio']:.2f}"
+    # All but that one have several points.
+    assert ("worst" in result) == (" worst=" in last) == (name != "fairness")
+    assert result["control"]["loops_per_second"]
     assert result["benchmark"] == name

@@ -17,9 +17,11 @@ from bench.engine import load_generator, raw_torch
 from bench.engine.load_generator import Generator, Load, Outcome
 from bench.engine.raw_torch import run_raw_torch
 from bench.engine.workloads import encoder
-from bench.harness.machine import OtherLoad, cores, machine, print_other_load
+from bench.harness.allocator import add_allocator_argument, allocator_of, print_allocators
+from bench.harness.machine import Watch, cores, machine
 from bench.harness.messages import PredictMessages
-from bench.harness.predictd import add_flags_argument, running_predictd
+from bench.harness.predictd import NAME, add_flags_argument, running_predictd
+from bench.harness.rounds import print_last_line
 
 ROUNDS = 5
 SECONDS = 6.0
@@ -39,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--flood", type=int, default=64, metavar="N", help="calls in flight of the flooded model; default 64"
     )
     add_flags_argument(parser)
+    add_allocator_argument(parser)
 
 
 def targets(_: argparse.Namespace) -> list[str]:
@@ -77,7 +80,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raw = run_raw_torch(options, workload, cores(), [FLOOD_MAX_BATCH_SIZE], options.seconds)
         batch_ms = raw[FLOOD_MAX_BATCH_SIZE].seconds_per_batch * 1000
         server = stack.enter_context(running_predictd(options, repository, folder))
-        others = OtherLoad([server])
         light, flood = Generator(options, server, light_calls), Generator(options, server, flood_calls)
         print(
             f"{machine()}; {options.rounds} rounds of {options.seconds:g} s\n"
@@ -85,28 +87,31 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             f" {FLOOD_ROWS_PER_CALL} rows in flight; one batch of the flood ({FLOOD_MAX_BATCH_SIZE} rows) takes"
             f" {batch_ms:.1f} ms"
         )
-        rounds = [measure(options, light, flood, index) for index in range(options.rounds)]
-        busy_elsewhere = others.cores()
+        allocators = {NAME: allocator_of(server.pid), "LibTorch alone": options.opponent_allocator}
+        print_allocators(allocators)
+        with Watch([server]) as watch:
+            rounds = [measure(options, light, flood, index, watch) for index in range(options.rounds)]
     print_table(rounds, batch_ms)
-    print_other_load(busy_elsewhere)
-    ratio = statistics.median(each.ratio(batch_ms) for each in rounds)
-    print(f"fairness ratio={ratio:.2f}")
+    watch.print()
+    ratios = [each.ratio(batch_ms) for each in rounds]
+    print_last_line("fairness", statistics.median(ratios), ratios)
     return {
         "benchmark": "fairness",
         "machine": machine(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "rounds": options.rounds,
         "seconds": options.seconds,
-        "other_load_cores": busy_elsewhere,
+        **watch.as_json(),
         "predictd_flags": options.predictd_flags,
         "batch_ms": batch_ms,
-        "ratio": ratio,
-        "ratios": [each.ratio(batch_ms) for each in rounds],
+        "allocators": allocators,
+        "ratio": statistics.median(ratios),
+        "ratios": ratios,
         "samples": [asdict(each) for each in rounds],
     }
 
 
-def measure(options: argparse.Namespace, light: Generator, flood: Generator, index: int) -> Round:
+def measure(options: argparse.Namespace, light: Generator, flood: Generator, index: int, watch: Watch) -> Round:
     """The light load alone and beside the flood, which goes first in turn; its arrivals are the same both times."""
     light_load = Load(options.seconds, rate=options.light_rate, seed=index + 1)
     outcomes: dict[str, Outcome] = {}
@@ -116,11 +121,14 @@ def measure(options: argparse.Namespace, light: Generator, flood: Generator, ind
             around = Load(light_load.warm_up + options.seconds + LEAD_SECONDS, in_flight=options.flood)
             with flood.start(around) as running:
                 time.sleep(LEAD_SECONDS)
-                outcomes["light"] = light.run(light_load).require_all_answered()
+                with watch.sample():
+                    outcomes["light"] = light.run(light_load).require_all_answered()
                 outcomes["flood"] = running.outcome()
         else:
-            outcomes["light_alone"] = light.run(light_load).require_all_answered()
-    outcomes["flood_alone"] = flood.run(Load(options.seconds, in_flight=options.flood))
+            with watch.sample():
+                outcomes["light_alone"] = light.run(light_load).require_all_answered()
+    with watch.sample():
+        outcomes["flood_alone"] = flood.run(Load(options.seconds, in_flight=options.flood))
     print(f"round {index + 1} of {options.rounds} done", file=sys.stderr, flush=True)
     return Round(**outcomes)
 

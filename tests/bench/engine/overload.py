@@ -19,9 +19,10 @@ from bench.engine import load_generator
 from bench.engine.load_generator import Generator, Load, Outcome
 from bench.engine.workloads import encoder
 from bench.harness.failure import BenchFailure
-from bench.harness.machine import OtherLoad, cores, machine, print_other_load
+from bench.harness.machine import Watch, cores, machine
 from bench.harness.messages import PredictMessages
 from bench.harness.predictd import add_flags_argument, running_predictd
+from bench.harness.rounds import Worst, print_last_line
 
 ROUNDS = 5
 SECONDS = 3.0
@@ -92,6 +93,12 @@ def goodput_ratio(table: list[Row]) -> float:
     return next(row for row in table if row.load == HEADLINE).goodput() / max(row.goodput() for row in table)
 
 
+def worst_load(table: list[Row]) -> Worst:
+    """Of all loads: answers in time in units of those that were possible, of all that were asked for or of the best."""
+    best = max(row.goodput() for row in table)
+    return Worst.of({f"load {row.load:g}": row.goodput() / min(row.load, best) for row in table})
+
+
 def run(options: argparse.Namespace) -> dict[str, Any]:
     if not 1 <= options.rows_per_call <= options.max_batch_size:
         raise BenchFailure("--rows-per-call must be at least 1 and not above --max-batch-size")
@@ -103,7 +110,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         messages = PredictMessages(options.root, folder)
         calls = workload.write_calls(folder / "calls", messages, MODEL, options.rows_per_call)
         server = stack.enter_context(running_predictd(options, repository, folder))
-        others = OtherLoad([server])
         load = Generator(options, server, calls)
         alone = load.run(Load(options.seconds, in_flight=1)).require_all_answered()
         assert alone.ok_us is not None
@@ -114,22 +120,22 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             f"{MODEL}, {options.rows_per_call} rows a call, at most {options.max_batch_size} rows a batch;"
             f" unloaded latency {unloaded_ms:.1f} ms (p50), deadline {deadline_ms} ms"
         )
-        table = measure(options, load, deadline_ms)
-        busy_elsewhere = others.cores()
+        with Watch([server]) as watch:
+            table = measure(options, load, deadline_ms, watch)
     print_table(table, cores())
-    print_other_load(busy_elsewhere)
+    watch.print()
     late = sum(row.total(lambda outcome: outcome.late) for row in table)
     calls_made = sum(row.total(lambda outcome: outcome.sent) for row in table)
     print(f"{late} of {calls_made} calls ended 5 ms or more after their deadline; all ended, and no answer was wrong")
-    ratio = goodput_ratio(table)
-    print(f"overload ratio={ratio:.2f}")
+    ratio, worst = goodput_ratio(table), worst_load(table)
+    print_last_line("overload", ratio, worst=worst)
     return {
         "benchmark": "overload",
         "machine": machine(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "rounds": options.rounds,
         "seconds": options.seconds,
-        "other_load_cores": busy_elsewhere,
+        **watch.as_json(),
         "predictd_flags": options.predictd_flags,
         "rows_per_call": options.rows_per_call,
         "max_batch_size": options.max_batch_size,
@@ -137,11 +143,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "deadline_ms": deadline_ms,
         "late": late,
         "ratio": ratio,
+        "worst": asdict(worst),
         "loads": [as_json(row, cores()) for row in table],
     }
 
 
-def measure(options: argparse.Namespace, load: Generator, deadline_ms: int) -> list[Row]:
+def measure(options: argparse.Namespace, load: Generator, deadline_ms: int, watch: Watch) -> list[Row]:
     """Each round measures the capacity and then each load in units of it, so that a slower minute moves both."""
     table = [Row(load_factor) for load_factor in options.loads]
     # Full batches for every worker, and as many again three times waiting.
@@ -152,7 +159,8 @@ def measure(options: argparse.Namespace, load: Generator, deadline_ms: int) -> l
         first = round_index % len(table)
         for row in table[first:] + table[:first]:
             offered = Load(options.seconds, rate=row.load * capacity, deadline_ms=deadline_ms, seed=round_index + 1)
-            row.outcomes.append(load.run(offered))
+            with watch.sample():
+                row.outcomes.append(load.run(offered))
             row.capacities.append(capacity)
         left = (time.monotonic() - started) / (round_index + 1) * (options.rounds - round_index - 1)
         print(f"round {round_index + 1} of {options.rounds} done, about {left:.0f} s left", file=sys.stderr, flush=True)

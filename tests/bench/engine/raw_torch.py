@@ -2,10 +2,12 @@
 
 import argparse
 import json
+import os
 import subprocess
 from dataclasses import dataclass
 
 from bench.engine.workloads import Workload
+from bench.harness.allocator import opponent_environment
 from bench.harness.failure import BenchFailure
 
 TARGET = "bench_raw_torch"
@@ -24,11 +26,12 @@ class RawResult:
 def run_raw_torch(
     options: argparse.Namespace, workload: Workload, threads: int, batch_sizes: list[int], seconds: float
 ) -> dict[int, RawResult]:
-    """Measures each batch size for that long, in a new process."""
+    """Measures each batch size for that long, in a new process with the opponents' allocator."""
     command = [str(options.build_dir / "tests" / "bench" / TARGET), "--model", str(workload.model_file)]
     command += ["--dtype", workload.dtype, "--row-shape", "x".join(map(str, workload.row_shape))]
     command += ["--threads", str(threads), "--batch-sizes", ",".join(map(str, batch_sizes)), "--seconds", str(seconds)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300, check=False)
+    environment = os.environ | opponent_environment(options)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300, check=False, env=environment)
     if done.returncode != 0:
         raise BenchFailure(f"{TARGET} failed with status {done.returncode} (see above)")
     return parse_report(done.stdout)

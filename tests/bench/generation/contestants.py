@@ -3,7 +3,6 @@
 import argparse
 import itertools
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +10,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.generation.models import BenchModel
 from bench.generation.plan import Outcome, Plan
+from bench.harness.allocator import allocator_of, opponent_environment
 from bench.harness.failure import BenchFailure
 from bench.harness.line_process import LineProcess
 from bench.harness.machine import cores
@@ -20,7 +21,6 @@ from bench.harness.servers import Process, ServerProcess
 from bench.llama_cpp.environment import LlamaCpp, llama_cpp
 
 TARGETS = ["predictd", "bench_generation_load", "bench_raw_generator"]
-MODEL = "smollm2"
 TEXT = Path("tests", "generation", "data", "perplexity.txt")
 LLAMA_CPP = Path(__file__).parents[1] / "llama_cpp"
 
@@ -73,6 +73,12 @@ class Contest:
     # llama-cpp-python's own server, on the first of the two files; None if nobody asked for it.
     llama_http: PlanRunner | None
     raw: RawGenerator
+    # Those whose logits are compared: the bare model, which predictd serves, and llama.cpp on both files.
+    engines: list[LineProcess]
+    # For what they write.
+    folder: Path
+    # By name.
+    allocators: dict[str, str]
     # Of predictd.
     metrics_port_file: Path
     # Those whose CPU time is not others'.
@@ -81,29 +87,11 @@ class Contest:
     llama_system_info: str
 
 
-def exported_model(options: argparse.Namespace) -> Path:
-    """The folder of the exported model, in the build folder; exports it if it is not there."""
-    folder = options.build_dir / "generators" / MODEL
-    command = [sys.executable, str(options.root / "scripts" / "export_generator.py"), "--smollm2", str(folder)]
-    kernels = options.build_dir / "lib" / "libpredictd_kernels.so"
-    if subprocess.run([*command, "--kernels", str(kernels)], stdout=sys.stderr, check=False).returncode != 0:
-        raise BenchFailure("scripts/export_generator.py failed (see above)")
-    return folder
-
-
-def gguf_file(options: argparse.Namespace) -> Path:
-    """What it was exported from."""
-    sys.path.append(str(options.root / "scripts"))
-    from generator_export.smollm2 import smollm2_gguf
-
-    return smollm2_gguf()
-
-
-def cut_prompts(options: argparse.Namespace, model: Path, count: int, tokens: int) -> list[list[int]]:
+def cut_prompts(options: argparse.Namespace, tokenizer_file: Path, count: int, tokens: int) -> list[list[int]]:
     """Parts of a real text, of so many tokens, from its beginning to its end; as text they are the same tokens."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(tokenizer_file(model)))
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
 
     def encode(text: str) -> list[int]:
         return tokenizer.encode(text, add_special_tokens=False).ids
@@ -119,50 +107,54 @@ def cut_prompts(options: argparse.Namespace, model: Path, count: int, tokens: in
     return prompts
 
 
-def tokenizer_file(model: Path) -> Path:
-    return model / "1" / "tokenizer.json"
-
-
 @contextmanager
-def contest(options: argparse.Namespace, model: Path) -> Iterator[Contest]:
-    """Starts all, with a thread for each core, and ends them with the block."""
-    llama = llama_cpp(gguf_file(options))
+def contest(options: argparse.Namespace, model: BenchModel, http: bool) -> Iterator[Contest]:
+    """Starts all, with a thread for each core, and ends them with the block. llama.cpp's HTTP server only if asked."""
+    llama = llama_cpp(model.gguf)
+    environment = opponent_environment(options)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="predictd-bench-")))
         programs = options.build_dir / "tests" / "bench"
         threads = ["--threads", str(cores())]
 
-        def start(name: str, *command: object) -> LineProcess:
-            return stack.enter_context(LineProcess(name, [str(part) for part in command]))
+        def start(name: str, *command: object, environment: dict[str, str] | None = None) -> LineProcess:
+            return stack.enter_context(LineProcess(name, [str(part) for part in command], environment))
 
         def start_llama(name: str, file: Path) -> LineProcess:
-            return start(name, llama.python, LLAMA_CPP / "runner.py", "--model", file, *threads)
+            command = [llama.python, LLAMA_CPP / "runner.py", "--model", file, *threads]
+            return start(name, *command, environment=environment)
 
         q4_1, q4_0 = start_llama("llama.cpp Q4_1", llama.model), start_llama("llama.cpp Q4_0", llama.q4_0)
-        http: LineProcess | None = None
-        further: list[Process] = []
-        if "http" in options.parts:
-            served = stack.enter_context(llama_http_server(llama, folder))
-            client = [sys.executable, LLAMA_CPP / "http_completions_load.py", "--address", served.address]
-            client += ["--tokenizer", tokenizer_file(model), "--end-tokens", *llama.end_tokens]
-            http = start(served.name, *client)
-            further = [http, served]
-        raw = start("bare LibTorch", programs / "bench_raw_generator", "--model", model / "1" / "model.pt", *threads)
-        server = stack.enter_context(running_predictd(options, model.parent, folder))
-        load = start(NAME, programs / "bench_generation_load", "--address", server.address, "--model", MODEL)
+        client: LineProcess | None = None
+        further: list[LineProcess | ServerProcess] = []
+        if http:
+            served = stack.enter_context(llama_http_server(llama, folder, environment))
+            command = [sys.executable, LLAMA_CPP / "http_completions_load.py", "--address", served.address]
+            command += ["--tokenizer", model.tokenizer_file, "--end-tokens", *llama.end_tokens]
+            client = start(served.name, *command)
+            further = [client, served]
+        command = [programs / "bench_raw_generator", "--model", model.model_file, *threads]
+        raw = start("bare LibTorch", *command, environment=environment)
+        model.install(folder / "models")
+        server = stack.enter_context(running_predictd(options, folder / "models", folder))
+        load = start(NAME, programs / "bench_generation_load", "--address", server.address, "--model", model.name)
+        opponents = [q4_1, q4_0, raw, *further[1:]]
         yield Contest(
             PlanRunner(load),
             PlanRunner(q4_1),
             PlanRunner(q4_0),
-            PlanRunner(http) if http else None,
+            PlanRunner(client) if client else None,
             RawGenerator(raw),
+            [raw, q4_1, q4_0],
+            folder,
+            {process.name: allocator_of(process.pid) for process in [server, *opponents]},
             metrics_port_file(folder),
             [server, load, q4_1, q4_0, raw, *further],
             llama.system_info,
         )
 
 
-def llama_http_server(llama: LlamaCpp, folder: Path) -> ServerProcess:
+def llama_http_server(llama: LlamaCpp, folder: Path, environment: dict[str, str]) -> ServerProcess:
     """`python -m llama_cpp.server`, with what is slow by default turned off."""
     command = [str(llama.python), "-m", "llama_cpp.server", "--model", str(llama.model), "--n_ctx", "1024"]
     command += ["--n_threads", str(cores()), "--n_threads_batch", str(cores()), "--verbose", "false"]
@@ -170,4 +162,4 @@ def llama_http_server(llama: LlamaCpp, folder: Path) -> ServerProcess:
     command += ["--logits_all", "false", "--interrupt_requests", "false", "--host", "127.0.0.1", "--port", "0"]
     log = folder / "llama-http.log"
     listening = r"running on http://\S+:(\d+)\s"
-    return ServerProcess("llama.cpp HTTP", command, log, listening=listening, by_signal=True)
+    return ServerProcess("llama.cpp HTTP", command, log, listening=listening, by_signal=True, environment=environment)

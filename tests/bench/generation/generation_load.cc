@@ -1,7 +1,8 @@
 // The client of `scripts/bench generation`: callers of a generator, as a plan says, and when each token came.
 //
 // Reads plans from its standard input, one line of JSON each:
-//   {"prompts": [[1, 2, ...], ...], "lanes": [{"start": 0.0, "requests": [[PROMPT, TOKENS], ...]}, ...]}
+//   {"prompts": [[1, 2, ...], ...], "lanes": [{"start": 0.0, "requests": [[PROMPT, TOKENS], ...]}, ...],
+//    "temperature": 0.0}
 // carries each out, and prints a line:
 //   {"answers": [{"lane", "request", "due", "times", "tokens", "status", "prompt_tokens", "cached_prompt_tokens"},
 //   ...],
@@ -29,7 +30,9 @@ double CpuSeconds() {
 // Throws if that is no plan.
 Plan ReadPlan(const std::string& line) {
   const nlohmann::json read = nlohmann::json::parse(line);
-  Plan plan{.prompts = read.at("prompts").get<std::vector<std::vector<int32_t>>>(), .lanes = {}};
+  Plan plan{.prompts = read.at("prompts").get<std::vector<std::vector<int32_t>>>(),
+            .lanes = {},
+            .temperature = read.at("temperature")};
   for (const nlohmann::json& lane : read.at("lanes")) {
     plan.lanes.push_back({.start = lane.at("start"), .requests = {}});
     for (const nlohmann::json& request : lane.at("requests")) {

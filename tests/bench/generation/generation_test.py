@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import gguf
+import numpy as np
 import pytest
 import torch
 
 from bench.generation import readme_plot
 from bench.generation.contestants import PlanRunner
-from bench.generation.generation import parse_parts, parse_points
+from bench.generation.generation import LARGE_PARTS, PARTS, one_of, parse_contexts, parse_points, sizes_of
+from bench.generation.models import RANDOM_1B, SMOLLM2, smollm2_file
 from bench.generation.overhead import ModelTime, Step
 from bench.generation.plan import (
     Lane,
@@ -32,12 +35,14 @@ from bench.generation.plan import (
     poisson,
     quantiles,
 )
+from bench.generation.quality import Likelihood, likelihoods
+from bench.generation.random_model import Shape, write_random_model
 from bench.generation.report import print_rates
-from bench.generation.results import HEADLINE, Interference, Row, same_beginnings
-from bench.generation.rounds import Sizes
+from bench.generation.results import HEADLINE, Interference, Row, ratios_by_point, same_beginnings
 from bench.harness.failure import BenchFailure
 from bench.harness.line_process import LineProcess
 from bench.harness.predictd import metrics_port_file, running_predictd
+from bench.harness.rounds import Worst
 from bench.harness.svg_plot import Line, apart, draw, y_marks
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -147,13 +152,29 @@ def test_the_table_has_each_opponent_with_its_ratio(capsys: pytest.CaptureFixtur
     assert cells == [["8"], ["2.0"], ["1.8", "1.25", "(0.50..2.00)"], ["0.8", "4.00", "(4.00..4.00)"]]
 
 
-def test_many_streams_have_one_answer_each_unless_asked_for_more() -> None:
-    assert [Sizes([]).answers_of(streams) for streams in (1, 8, 16, 64)] == [2, 2, 1, 1]
-    assert Sizes([], answers=3).answers_of(64) == 3
+def test_each_model_has_sizes_of_its_own_unless_others_are_asked_for() -> None:
+    options = Namespace(quick=False, points=None, answers=1, contexts=[1000])
+    assert sizes_of(options, SMOLLM2).points == [1, 2, 4, 8, 16]
+    assert sizes_of(options, RANDOM_1B).points == [1, 8]
+    assert sizes_of(Namespace(**{**vars(options), "points": [8, 32]}), RANDOM_1B).points == [8, 32]
+    assert sizes_of(options, RANDOM_1B).contexts == [1000]
+    assert set(LARGE_PARTS) < set(PARTS)
 
 
 def test_a_prompt_counts_all_its_tokens() -> None:
     assert Row("1", worth=128, samples={"ours": [took(2.0)]}).rates("ours") == [192.0]
+
+
+def test_the_worst_point_is_found_among_all_opponents() -> None:
+    rows = [
+        Row("8", "8 streams", samples={"ours": [took(1.0)], "theirs": [took(2.0)], "others": [took(4.0)]}),
+        Row("T", "temperature 1", samples={"ours": [took(2.0)], "theirs": [took(1.0)], "others": [took(4.0)]}),
+    ]
+    found = ratios_by_point(rows, ["theirs", "others"])
+    assert found == {
+        "8 streams, theirs": 2.0, "8 streams, others": 4.0, "temperature 1, theirs": 0.5, "temperature 1, others": 2.0
+    }  # fmt: skip
+    assert Worst.of(found) == Worst(0.5, "temperature 1, theirs")
 
 
 def test_who_computes_another_model_leaves_no_figures() -> None:
@@ -191,7 +212,10 @@ def test_the_headline_is_always_among_the_points() -> None:
         with pytest.raises(argparse.ArgumentTypeError):
             parse_points(text)
     with pytest.raises(argparse.ArgumentTypeError, match="'skaling' is not one of"):
-        parse_parts("streams,skaling")
+        one_of(PARTS)("streams,skaling")
+    assert parse_contexts("1000,2000") == [1000, 2000]
+    with pytest.raises(argparse.ArgumentTypeError, match="at most 2000"):
+        parse_contexts("1000,2001")
 
 
 def test_the_plot_of_the_front_page_shows_the_figures_of_the_readme() -> None:
@@ -257,6 +281,15 @@ def test_a_refused_request_is_an_error(load: PlanRunner) -> None:
         load.run(Plan([[1, 2]], [Lane(0.0, (Request(0, 1_000_000),))]))
 
 
+def test_at_a_temperature_tokens_differ_from_stream_to_stream_and_come_again(load: PlanRunner) -> None:
+    def tokens(temperature: float) -> list[list[int]]:
+        return [one.tokens for one in load.run(constant([[1, 2, 3]], 4, 1, 20, temperature)).answers]
+
+    assert len({tuple(one) for one in tokens(0.0)}) == 1
+    assert len({tuple(one) for one in tokens(1.0)}) == 4
+    assert tokens(1.0) == tokens(1.0)
+
+
 def test_what_a_program_cannot_read_ends_it_with_an_error(load: PlanRunner) -> None:
     with pytest.raises(BenchFailure, match="ended, or did not answer"):
         load.run(Plan([], [Lane(0.0, (Request(0, 1),))]))
@@ -281,6 +314,53 @@ def test_the_bare_model_gives_the_tokens_that_predictd_gives(load: PlanRunner, r
     assert found["tokens"] == [one.tokens for one in served.answers]
     assert 0 < found["prefill_seconds"] < found["seconds"]
     assert step["seconds_per_step"] > 0
+
+
+def test_logits_are_those_that_tokens_are_chosen_by(repository: Path, tmp_path: Path) -> None:
+    program = Path(os.environ["PREDICTD_BUILD_DIR"]) / "tests" / "bench" / "bench_raw_generator"
+    with LineProcess("raw", [str(program), "--model", str(repository / "tiny" / "1" / "model.pt")]) as raw:
+        answers = json.loads(raw.ask(json.dumps({"prompts": PROMPTS, "tokens": 5})))["tokens"]
+        texts = [prompt + answer for prompt, answer in zip(PROMPTS, answers, strict=True)]
+        file = tmp_path / "logits"
+        vocabulary = json.loads(raw.ask(json.dumps({"score": texts, "file": str(file)})))["vocabulary"]
+        logits = np.fromfile(file, np.float32).reshape(len(texts[0]), len(texts), vocabulary)
+        found = likelihoods([raw], texts, tmp_path)[0]
+    first = len(PROMPTS[0])
+    assert logits[first - 1 : -1].argmax(axis=2).T.tolist() == answers
+    expected = torch.log_softmax(torch.from_numpy(logits).double(), 2)
+    following = np.array(texts).T[1:]
+    wanted = [[expected[i, j, following[i, j]].item() for j in range(len(texts))] for i in range(len(following))]
+    assert found.logarithms == pytest.approx(np.array(wanted).ravel())
+    assert found.perplexity == pytest.approx(np.exp(-np.mean(wanted)))
+
+
+def test_a_difference_of_quality_is_of_the_same_tokens() -> None:
+    ours, theirs = (Likelihood(name, np.array(values)) for name, values in (("a", [-1.0, -5.0]), ("b", [-1.5, -5.1])))
+    difference, error = ours.less(theirs)
+    assert difference == pytest.approx(0.3)
+    # Far less than that of either mean.
+    assert error == pytest.approx(0.2)
+
+
+def test_random_weights_are_a_model_that_can_be_exported_and_run(tmp_path: Path) -> None:
+    options = Namespace(root=ROOT)
+    shape = Shape(layers=2, width=64, heads=2, key_heads=1, inner=128, context=64)
+    file = tmp_path / "random.gguf"
+    write_random_model(file, smollm2_file(options), shape)
+    tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(str(file)).tensors}
+    for name, deviation in (("blk.1.ffn_down.weight", 128**-0.5), ("token_embd.weight", 1.0)):
+        weights = gguf.quants.dequantize(tensors[name].data, tensors[name].tensor_type)
+        assert abs(weights.mean()) < 0.05 * deviation
+        assert weights.std() == pytest.approx(deviation, rel=0.05)
+    build = Path(os.environ["PREDICTD_BUILD_DIR"])
+    kernels = build / "lib" / "libpredictd_kernels.so"
+    export = [sys.executable, str(ROOT / "scripts" / "export_generator.py"), str(file), str(tmp_path / "model")]
+    subprocess.run([*export, "--kernels", str(kernels)], check=True)
+    program = build / "tests" / "bench" / "bench_raw_generator"
+    with LineProcess("raw", [str(program), "--model", str(tmp_path / "model" / "1" / "model.pt")]) as raw:
+        found = likelihoods([raw], [list(range(100, 132))], tmp_path)[0]
+    # It knows nothing, but has opinions: worse than a guess among 49,152.
+    assert 49_152 < found.perplexity < 1e7
 
 
 class OwnOperators(torch.nn.Module):

@@ -35,6 +35,8 @@ class Plan:
     # In the model's tokens.
     prompts: list[list[int]]
     lanes: list[Lane]
+    # 0: the likeliest token; 1: as likely as the model says, of all tokens.
+    temperature: float = 0.0
 
     def line(self) -> str:
         """As the programs that carry it out read it."""
@@ -42,7 +44,7 @@ class Plan:
             {"start": lane.start, "requests": [[request.prompt, request.tokens] for request in lane.requests]}
             for lane in self.lanes
         ]
-        return json.dumps({"prompts": self.prompts, "lanes": lanes})
+        return json.dumps({"prompts": self.prompts, "lanes": lanes, "temperature": self.temperature})
 
 
 @dataclass(frozen=True)
@@ -128,13 +130,13 @@ def quantiles(outcomes: Sequence[list[float]]) -> tuple[float, float]:
     return at_quantile(ordered, 0.5), at_quantile(ordered, 0.99)
 
 
-def constant(prompts: list[list[int]], streams: int, answers: int, tokens: int) -> Plan:
+def constant(prompts: list[list[int]], streams: int, answers: int, tokens: int, temperature: float = 0.0) -> Plan:
     """So many callers who come at once, each with so many requests, one after the other."""
     lanes = [
         Lane(0.0, tuple(Request((lane + streams * i) % len(prompts), tokens) for i in range(answers)))
         for lane in range(streams)
     ]
-    return Plan(prompts, lanes)
+    return Plan(prompts, lanes, temperature)
 
 
 def poisson(prompts: list[list[int]], rate: float, seconds: float, tokens: int, seed: int) -> Plan:

@@ -64,7 +64,11 @@ class Run {
     const std::vector<int32_t>& prompt = plan_.prompts[planned.prompt];
     generation.mutable_token_ids()->mutable_ids()->Add(prompt.begin(), prompt.end());
     generation.set_max_tokens(planned.tokens);
-    generation.set_temperature(0);
+    generation.set_temperature(plan_.temperature);
+    // Whatever the model's own defaults are: of all tokens.
+    generation.set_top_k(0);
+    generation.set_top_p(1);
+    generation.set_seed(lane);
     generation.set_ignore_end(true);
 
     auto call = std::make_unique<Call>();

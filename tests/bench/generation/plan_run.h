@@ -26,6 +26,8 @@ struct Lane {
 struct Plan {
   std::vector<std::vector<int32_t>> prompts;
   std::vector<Lane> lanes;
+  // 0 is greedy.
+  double temperature = 0;
 };
 
 // What became of a request. Times are in seconds from the run's beginning.
@@ -44,8 +46,8 @@ struct Answer {
 };
 
 // Carries out the plan on a generator, all calls on one connection, and returns when all have ended. One thread, the
-// caller's: a client must cost little where it shares the cores with the server. Greedy, and no prompt is taken over
-// from earlier requests.
+// caller's: a client must cost little where it shares the cores with the server. No prompt is taken over from earlier
+// requests.
 std::vector<Answer> RunPlan(v1::PredictionService::Stub& stub, const std::string& model, const Plan& plan);
 
 }  // namespace predictd::bench

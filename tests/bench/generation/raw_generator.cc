@@ -7,6 +7,8 @@
 //     -> {"seconds": ..., "prefill_seconds": ..., "tokens": [[...], ...]}
 //   {"streams": 8, "context": 512, "seconds": 0.5}   steps of so many sequences with so much context, again and again
 //     -> {"seconds_per_step": the median, "steps": ...}
+//   {"score": [[1, 2, ...], ...], "file": PATH}   what follows each token of the texts, all of one length
+//     -> {"vocabulary": N}, and in the file N logits, FP32, by token and then by text
 
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
@@ -16,6 +18,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -41,28 +44,58 @@ class RawGenerator {
   explicit RawGenerator(const std::string& file) : module_(torch::jit::load(file, c10::kCPU)) { module_.eval(); }
 
   nlohmann::json Run(const nlohmann::json& command) {
+    if (command.contains("score")) return Score(command);
     return command.contains("prompts") ? Generate(command) : Repeat(command);
   }
 
  private:
   c10::IValue Cache(int64_t slots, int64_t length) { return module_.get_method("make_cache")({slots, length}); }
 
+  at::Tensor Logits(const at::Tensor& tokens, const at::Tensor& positions, const c10::IValue& cache) {
+    return module_.forward({tokens, positions, int64_t{0}, cache}).toTensor();
+  }
+
   // The likeliest token of each sequence.
   at::Tensor Next(const at::Tensor& tokens, const at::Tensor& positions, const c10::IValue& cache) {
-    return module_.forward({tokens, positions, int64_t{0}, cache}).toTensor().argmax(1, /*keepdim=*/true);
+    return Logits(tokens, positions, cache).argmax(1, /*keepdim=*/true);
+  }
+
+  // A row of tokens for each text.
+  static at::Tensor Table(const nlohmann::json& texts) {
+    const auto rows = texts.get<std::vector<std::vector<int64_t>>>();
+    const auto length = static_cast<int64_t>(rows.at(0).size());
+    at::Tensor table = at::empty({static_cast<int64_t>(rows.size()), length}, at::kLong);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      TORCH_CHECK(static_cast<int64_t>(rows[i].size()) == length, "prompts must be of one length");
+      std::copy(rows[i].begin(), rows[i].end(), table[static_cast<int64_t>(i)].mutable_data_ptr<int64_t>());
+    }
+    return table;
+  }
+
+  nlohmann::json Score(const nlohmann::json& command) {
+    const at::Tensor texts = Table(command.at("score"));
+    const int64_t streams = texts.size(0);
+    const c10::IValue cache = Cache(streams, texts.size(1));
+    std::ofstream file(command.at("file").get<std::string>(), std::ios::binary);
+    int64_t vocabulary = 0;
+    for (int64_t position = 0; position < texts.size(1); ++position) {
+      const at::Tensor tokens = texts.slice(1, position, position + 1).contiguous();
+      const at::Tensor positions = at::full({streams, 1}, position, at::kLong);
+      const at::Tensor logits = Logits(tokens, positions, cache).to(at::kFloat).contiguous();
+      vocabulary = logits.size(1);
+      file.write(reinterpret_cast<const char*>(logits.const_data_ptr<float>()),
+                 static_cast<std::streamsize>(logits.nbytes()));
+    }
+    file.close();
+    TORCH_CHECK(file.good(), "the file cannot be written");
+    return {{"vocabulary", vocabulary}};
   }
 
   nlohmann::json Generate(const nlohmann::json& command) {
-    const auto prompts = command.at("prompts").get<std::vector<std::vector<int64_t>>>();
-    const auto length = static_cast<int64_t>(prompts.at(0).size());
-    const auto streams = static_cast<int64_t>(prompts.size());
+    const at::Tensor prompt = Table(command.at("prompts"));
+    const int64_t streams = prompt.size(0);
+    const int64_t length = prompt.size(1);
     const int64_t count = command.at("tokens");
-    at::Tensor prompt = at::empty({streams, length}, at::kLong);
-    for (int64_t i = 0; i < streams; ++i) {
-      const std::vector<int64_t>& ids = prompts[static_cast<size_t>(i)];
-      TORCH_CHECK(static_cast<int64_t>(ids.size()) == length, "prompts must be of one length");
-      std::copy(ids.begin(), ids.end(), prompt[i].mutable_data_ptr<int64_t>());
-    }
     const c10::IValue cache = Cache(streams, length + count);
     std::vector<at::Tensor> generated;
     const Clock::time_point start = Clock::now();

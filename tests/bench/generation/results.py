@@ -1,5 +1,6 @@
 """What became of the loads of `scripts/bench generation`, of all rounds and contestants."""
 
+import statistics
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ class Row:
     """One load: the outcomes of each contestant by its name, one for each round from the first that it took part in."""
 
     label: str
+    # What was asked for, in words that need no table.
+    what: str = ""
     # What a generated token counts, where something else is asked for.
     worth: int = 1
     samples: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -74,6 +77,15 @@ class Interference:
             }
             for name in self.alone
         }
+
+
+def ratios_by_point(rows: list[Row], opponents: list[str]) -> dict[str, float]:
+    """The median ratio to each of the opponents, by what was asked for; the first contestant of a row is ours."""
+    return {
+        f"{row.what}, {opponent}": statistics.median(row.ratios(next(iter(row.samples)), opponent))
+        for row in rows
+        for opponent in opponents
+    }
 
 
 def same_beginnings(headline: Row, expected: list[int], less: dict[str, float]) -> dict[str, float]:

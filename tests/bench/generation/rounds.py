@@ -1,19 +1,19 @@
-"""The rounds of `scripts/bench generation`: who gets which load when."""
+"""The rounds of `scripts/bench generation` with one model: who gets which load when."""
 
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from bench.generation.contestants import Contest, PlanRunner, RawWave, cut_prompts
+from bench.generation.models import BenchModel
 from bench.generation.overhead import ModelTime, Overhead
-from bench.generation.plan import Plan, beside_prompts, constant, interference, poisson
+from bench.generation.plan import Outcome, Plan, beside_prompts, constant, interference, poisson
+from bench.generation.quality import Likelihood, likelihoods
 from bench.generation.results import HEADLINE, SAME_BEGINNINGS, Interference, Row, same_beginnings
+from bench.harness.machine import Watch
 from bench.harness.rounds import turn
 
 PROMPTS = 32
-# One answer of each is enough work.
-MANY_STREAMS = 16
 # Beside which long prompts are computed.
 RUNNING_STREAMS = 4
 # It answers one request at a time, so it takes minutes for what takes the others seconds.
@@ -27,8 +27,8 @@ class Sizes:
     points: list[int]
     prompt_tokens: int = 64
     tokens: int = 128
-    # Of each stream, one after the other; None: enough for a good figure.
-    answers: int | None = None
+    # Of each stream, one after the other.
+    answers: int = 1
     prefill_tokens: int = 128
     # That many at once, or one after the other.
     prefills: int = 8
@@ -37,9 +37,13 @@ class Sizes:
     long_prompt_tokens: int = 512
     long_prompts: int = 2
     running_tokens: int = 192
-
-    def answers_of(self, streams: int) -> int:
-        return self.answers or (2 if streams < MANY_STREAMS else 1)
+    # Of the prompts, where context is what matters; how many streams have such, and how long their answers are.
+    contexts: list[int] = field(default_factory=lambda: [1000, 2000])
+    context_streams: list[int] = field(default_factory=lambda: [1, 4])
+    context_tokens: int = 48
+    # Texts whose tokens' probabilities are compared, and how long each is.
+    scored_texts: int = 16
+    scored_tokens: int = 128
 
 
 def same_for_all(plan: Plan) -> Callable[[PlanRunner], Plan]:
@@ -49,18 +53,45 @@ def same_for_all(plan: Plan) -> Callable[[PlanRunner], Plan]:
 class Measurement:
     """All parts but scaling, in rounds. What was measured is in the fields."""
 
-    def __init__(self, options: argparse.Namespace, sizes: Sizes, contest: Contest, model: Path) -> None:
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        parts: list[str],
+        sizes: Sizes,
+        contest: Contest,
+        model: BenchModel,
+        watch: Watch,
+    ) -> None:
         self._options = options
+        self._parts = parts
         self._sizes = sizes
         self._contest = contest
-        self._prompts = cut_prompts(options, model, PROMPTS, sizes.prompt_tokens)
-        self._prefill_prompts = cut_prompts(options, model, sizes.prefills, sizes.prefill_tokens)
-        self._long_prompts = cut_prompts(options, model, sizes.long_prompts, sizes.long_prompt_tokens)
-        parts = set(options.parts)
-        points = sizes.points if parts & {"streams", "http", "poisson"} else [HEADLINE]
-        self.streams = {count: Row(str(count)) for count in points}
+        self._watch = watch
+
+        def prompts(count: int, tokens: int) -> list[list[int]]:
+            return cut_prompts(options, model.tokenizer_file, count, tokens)
+
+        self._prompts = prompts(PROMPTS, sizes.prompt_tokens)
+        self._prefill_prompts = prompts(sizes.prefills, sizes.prefill_tokens)
+        self._long_prompts = prompts(sizes.long_prompts, sizes.long_prompt_tokens)
+        self._context_prompts = {tokens: prompts(max(sizes.context_streams), tokens) for tokens in sizes.contexts}
+        self._texts = prompts(sizes.scored_texts, sizes.scored_tokens)
+        # Without that part only what the last line needs.
+        points = sizes.points if {"streams", "http"} & set(parts) else [HEADLINE]
+        self.streams = {count: Row(str(count), f"{count} stream{'s' * (count > 1)}") for count in points}
         prefills = (1, sizes.prefills) if "prefill" in parts else ()
-        self.prefill = {count: Row(str(count), sizes.prefill_tokens) for count in prefills}
+        self.prefill = {
+            count: Row(str(count), f"prompts of {sizes.prefill_tokens}, {count} at once", sizes.prefill_tokens)
+            for count in prefills
+        }
+        self.temperature = Row("1", f"{HEADLINE} streams at temperature 1")
+        self.contexts = {
+            (tokens, count): Row(
+                f"{tokens} x {count}", f"{tokens} tokens of context, {count} stream{'s' * (count > 1)}"
+            )
+            for tokens in (sizes.contexts if "contexts" in parts else [])
+            for count in sizes.context_streams
+        }
         self.poisson = {load: Row(f"{load:g}") for load in sizes.arrivals} if "poisson" in parts else {}
         self.interference = Interference()
         self.overhead = Overhead()
@@ -76,11 +107,18 @@ class Measurement:
 
     def run_round(self, index: int) -> None:
         contest = self._contest
+        runners = [contest.predictd, contest.llama_q4_1, contest.llama_q4_0]
         for place, (count, row) in enumerate(self.streams.items()):
-            self._run_streams(row, count, index, index + place)
+            if index == 0 or "streams" in self._parts:
+                self._run_streams(row, count, index, index + place)
+        if "temperature" in self._parts:
+            plan = constant(self._prompts, HEADLINE, self._sizes.answers, self._sizes.tokens, temperature=1.0)
+            self._run(self.temperature, runners, same_for_all(plan), index)
+        for place, ((tokens, count), row) in enumerate(self.contexts.items()):
+            plan = constant(self._context_prompts[tokens], count, 1, self._sizes.context_tokens)
+            self._run(row, runners, same_for_all(plan), index + place)
         for place, (count, row) in enumerate(self.prefill.items()):
             plan = constant(self._prefill_prompts, count, self._sizes.prefills // count, 1)
-            runners = [contest.predictd, contest.llama_q4_1, contest.llama_q4_0]
             self._run(row, runners, same_for_all(plan), index + place)
         capacity = self.streams[max(self.streams)]
         for load, row in self.poisson.items():
@@ -90,8 +128,15 @@ class Measurement:
                 return poisson(self._prompts, rate, self._options.seconds, self._sizes.tokens, index + 1)
 
             self._run(row, [contest.predictd, contest.llama_q4_1], arrivals, index)
-        if "interference" in self._options.parts:
+        if "interference" in self._parts:
             self._interfere(index)
+
+    def rates(self) -> list[Row]:
+        """All that is about how many tokens everybody makes with the same work."""
+        return [*self.streams.values(), *self.prefill.values(), self.temperature, *self.contexts.values()]
+
+    def quality(self) -> list[Likelihood]:
+        return likelihoods(self._contest.engines, self._texts, self._contest.folder)
 
     def same_beginnings(self) -> dict[str, float]:
         """Of the answers at the headline's point; raises when somebody cannot compute the same model."""
@@ -106,7 +151,7 @@ class Measurement:
             runners.append(contest.llama_http)
 
         def plan(runner: PlanRunner) -> Plan:
-            answers = HTTP_ANSWERS if runner is contest.llama_http else self._sizes.answers_of(count)
+            answers = HTTP_ANSWERS if runner is contest.llama_http else self._sizes.answers
             return constant(self._prompts, count, answers, self._sizes.tokens)
 
         if count != HEADLINE:
@@ -115,13 +160,16 @@ class Measurement:
         before = ModelTime.read(contest.metrics_port_file)
         self._run(row, runners, plan, first)
         model = ModelTime.read(contest.metrics_port_file).since(before)
-        raw = [self._raw_wave(wave) for wave in range(self._sizes.answers_of(HEADLINE))]
+        raw = [self._raw_wave(wave) for wave in range(self._sizes.answers)]
         self._first_raw = self._first_raw or raw
         self.overhead.add(row.samples[contest.predictd.name][-1], model, raw)
 
     def _run(self, row: Row, runners: list[PlanRunner], plan: Callable[[PlanRunner], Plan], first: int) -> None:
         """Each once, in turning order."""
-        outcomes = {i: runners[i].run(plan(runners[i])) for i in turn(len(runners), first)}
+        outcomes: dict[int, Outcome] = {}
+        for i in turn(len(runners), first):
+            with self._watch.sample():
+                outcomes[i] = runners[i].run(plan(runners[i]))
         for i, runner in enumerate(runners):
             row.samples.setdefault(runner.name, []).append(outcomes[i])
 
@@ -133,10 +181,12 @@ class Measurement:
         few, tokens = self._prompts[:RUNNING_STREAMS], self._sizes.running_tokens
         runners = [self._contest.predictd, self._contest.llama_q4_1]
         for i in turn(len(runners), index):
-            undisturbed = runners[i].run(interference(few, RUNNING_STREAMS, tokens, [], 0.0))
+            with self._watch.sample():
+                undisturbed = runners[i].run(interference(few, RUNNING_STREAMS, tokens, [], 0.0))
             # When all of them are running: before that they wait for each other's prompts.
             start = 0.25 * undisturbed.seconds
             plan = interference(few, RUNNING_STREAMS, tokens, self._long_prompts, start)
-            beside = beside_prompts(runners[i].run(plan), RUNNING_STREAMS)
+            with self._watch.sample():
+                beside = beside_prompts(runners[i].run(plan), RUNNING_STREAMS)
             self.interference.alone.setdefault(runners[i].name, []).append(undisturbed.gaps_ms(start))
             self.interference.beside.setdefault(runners[i].name, []).append(beside)

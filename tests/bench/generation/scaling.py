@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.generation.contestants import RawGenerator
+from bench.generation.models import BenchModel
+from bench.harness.allocator import opponent_environment
 from bench.harness.line_process import LineProcess
 from bench.harness.machine import cores
 from bench.harness.svg_plot import Line, draw
@@ -22,12 +24,12 @@ BYTES_PER_TOKEN = 30 * 2 * 3 * 64 * 4
 SHARE_OF_FREE_MEMORY = 0.7
 
 
-def run(options: argparse.Namespace, model: Path) -> list[dict[str, Any]]:
+def run(options: argparse.Namespace, model: BenchModel) -> list[dict[str, Any]]:
     """Measures, prints a table, and draws it if asked to."""
     streams, contexts = (QUICK_STREAMS, QUICK_CONTEXTS) if options.quick else (STREAMS, CONTEXTS)
     program = options.build_dir / "tests" / "bench" / "bench_raw_generator"
-    command = [str(program), "--model", str(model / "1" / "model.pt"), "--threads", str(cores())]
-    with LineProcess("bare LibTorch", command) as process:
+    command = [str(program), "--model", str(model.model_file), "--threads", str(cores())]
+    with LineProcess("bare LibTorch", command, opponent_environment(options)) as process:
         cells = measure(RawGenerator(process), streams, contexts, 0.1 if options.quick else SECONDS)
     print_table(cells, streams, contexts)
     if options.svg is not None:

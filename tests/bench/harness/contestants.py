@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.harness.allocator import opponent_environment
 from bench.harness.checker import Checker
 from bench.harness.failure import BenchFailure
 from bench.harness.load import LoadClient, Point, Report
@@ -104,8 +105,9 @@ class Stage:
         self._load = LoadClient(request, PREDICT, self.folder)
 
     def start(self, name: str, command: list[str], stack: ExitStack | None = None) -> ServerProcess:
-        """A server that says on its standard output where it listens; it ends with `stack` if that is given."""
-        server = ServerProcess(name, command, self.folder / f"{name.replace(' ', '-')}.log")
+        """An opponent that says on its standard output where it listens; it ends with `stack` if that is given."""
+        log = self.folder / f"{name.replace(' ', '-')}.log"
+        server = ServerProcess(name, command, log, environment=opponent_environment(self._options))
         return (stack or self._stack).enter_context(server)
 
     def echo(

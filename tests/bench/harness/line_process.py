@@ -1,7 +1,9 @@
 """A helper process that answers lines with lines: started once, so that it loads its model once."""
 
+import os
 import subprocess
 import threading
+from collections.abc import Mapping
 from typing import Self
 
 from bench.harness.failure import BenchFailure
@@ -9,11 +11,21 @@ from bench.harness.servers import cpu_seconds
 
 
 class LineProcess:
-    """A context manager: leaving it ends the process. Used by one thread."""
+    """A context manager: leaving it ends the process. Used by one thread. `environment` is added to ours."""
 
-    def __init__(self, name: str, command: list[str]) -> None:
+    def __init__(self, name: str, command: list[str], environment: Mapping[str, str] | None = None) -> None:
         self.name = name
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **(environment or {})},
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def ask(self, line: str, patience: float = 900.0) -> str:
         """Raises when no answer comes in that many seconds, or the process ends."""

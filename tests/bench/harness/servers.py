@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -32,7 +33,8 @@ class ServerProcess:
     """One server, from its start to its exit. A context manager: leaving it ends the process.
 
     The server says where it listens either on its standard output, which `listening` matches, or in `port_file`. It
-    ends with status 0, or, if that is what it does after its clean-up, `by_signal`.
+    ends with status 0, or, if that is what it does after its clean-up, `by_signal`. `environment` is added to this
+    process's own.
     """
 
     def __init__(
@@ -43,12 +45,19 @@ class ServerProcess:
         port_file: Path | None = None,
         listening: str = LISTENING,
         by_signal: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self._clean_statuses = {0, -signal.SIGTERM} if by_signal else {0}
         self._log = log
         with log.open("wb") as output:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+            )
         try:
             self.port = self._wait_for_port(port_file, listening)
         except BaseException:

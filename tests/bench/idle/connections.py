@@ -8,16 +8,16 @@ import statistics
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.harness.contestants import Contestant, Sample, Stage
 from bench.harness.load import Point
-from bench.harness.machine import OtherLoad, machine, print_other_load
+from bench.harness.machine import Watch, machine
 from bench.harness.predictd import add_flags_argument
-from bench.harness.rounds import at_quantile, turn
+from bench.harness.rounds import Worst, at_quantile, print_last_line, turn
 from bench.idle import descriptors
-from bench.idle.idlers import Crowd, descriptor_limit, idle, limited
+from bench.idle.idlers import SERVER_DESCRIPTORS, Crowd, descriptor_limit, idle, limited, most_connections
 
 ROUNDS = 9
 SECONDS = 0.8
@@ -28,7 +28,11 @@ ALONE = "active only"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--idle", type=int, help="idle connections, and streams (default 10,000, with --quick 500)")
+    parser.add_argument(
+        "--idle",
+        type=int,
+        help="idle connections, and streams (default 10,000 or what open files allow, with --quick 500)",
+    )
     add_flags_argument(parser)
     parser.add_argument("--active", type=Point.parse, default=ACTIVE, help=f"connections x calls (default: {ACTIVE})")
 
@@ -59,7 +63,7 @@ class Rounds:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    count = options.idle or (500 if options.quick else 10_000)
+    count = options.idle or (500 if options.quick else min(10_000, most_connections()))
     with ExitStack() as stack:
         stage = Stage(options, stack)
         nothing = stage.folder / "watch.bin"
@@ -69,7 +73,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             f"{count:,} idle connections": Crowd(count),
             f"{count:,} idle streams": Crowd(STREAM_CONNECTIONS, count // STREAM_CONNECTIONS, WATCH, nothing),
         }
-        wrapper = limited(descriptor_limit(count))
+        wrapper = limited(descriptor_limit(count, SERVER_DESCRIPTORS))
         servers = []
         for name, crowd in crowds.items():
             server = stage.predictd(name, wrapper=wrapper)
@@ -79,18 +83,17 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 stack.enter_context(idle(server.address, crowd))
                 print(f"{name}: open after {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
         print(f"{machine()}; {options.rounds} rounds of {options.seconds:g} s for each server at {options.active}")
-        others = OtherLoad([contestant.server for contestant in servers])
-        rounds = measure(servers, options)
-        busy_elsewhere = others.cores()
+        with Watch([contestant.server for contestant in servers]) as watch:
+            rounds = measure(servers, options, watch)
         for contestant in servers:
             contestant.check_last()
     print_table(rounds)
-    print_other_load(busy_elsewhere)
+    watch.print()
     exhaustion = descriptors.run(options)
     names = [name for name in rounds.samples if name != ALONE]
-    ratio = max(rounds.latency_ratio(name, 0.99) for name in names)
+    worst = Worst.of({name: rounds.latency_ratio(name, 0.99) for name in names}, less_is_better=True)
     print("\nthe ratio: p99 beside idle connections or streams, whichever is worse, over that without (less is better)")
-    print(f"connections ratio={ratio:.2f}")
+    print_last_line("connections", worst.ratio, worst=worst)
     return {
         "benchmark": "connections",
         "machine": machine(),
@@ -98,8 +101,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "rounds": options.rounds,
         "seconds": options.seconds,
         "active": str(options.active),
-        "other_load_cores": busy_elsewhere,
-        "ratio": ratio,
+        **watch.as_json(),
+        "ratio": worst.ratio,
+        "worst": asdict(worst),
         "out_of_descriptors": exhaustion,
         "servers": {
             name: {
@@ -113,11 +117,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def measure(servers: list[Contestant], options: argparse.Namespace) -> Rounds:
+def measure(servers: list[Contestant], options: argparse.Namespace, watch: Watch) -> Rounds:
     rounds = Rounds({server.name: [] for server in servers})
     for round_index in range(options.rounds):
         for i in turn(len(servers), round_index):
-            rounds.samples[servers[i].name].append(servers[i].measure(options.active, options.seconds, latencies=True))
+            with watch.sample():
+                sample = servers[i].measure(options.active, options.seconds, latencies=True)
+            rounds.samples[servers[i].name].append(sample)
         print(f"round {round_index + 1} of {options.rounds} done", file=sys.stderr, flush=True)
     return rounds
 

@@ -16,7 +16,7 @@ from bench.harness.failure import BenchFailure
 from bench.harness.messages import PREDICT_STREAM, WIDTH, PredictMessages
 from bench.harness.servers import ServerProcess
 from bench.idle import connections, memory
-from bench.idle.idlers import Crowd, descriptor_limit, idle, parse_counts
+from bench.idle.idlers import SERVER_DESCRIPTORS, Crowd, descriptor_limit, idle, most_connections, parse_counts
 
 ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ["PREDICTD_BUILD_DIR"])
@@ -74,6 +74,13 @@ def test_counts_of_the_idle_clients_are_read() -> None:
     assert parse_counts("held connections=10 streams=50\n", "held") == (10, 50)
     with pytest.raises(BenchFailure, match="expected"):
         parse_counts("", "open")
+
+
+def test_a_server_needs_twice_the_files_for_its_connections() -> None:
+    spare = descriptor_limit(0)
+    assert descriptor_limit(10, SERVER_DESCRIPTORS) - spare == 2 * (descriptor_limit(10) - spare)
+    # What is said to be possible is.
+    assert descriptor_limit(min(10_000, most_connections()), SERVER_DESCRIPTORS) > 0
 
 
 def test_more_connections_than_the_limit_allows_are_refused() -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from bench.harness.failure import BenchFailure
 
-# For everything that is not a client's connection.
+# For everything that is not a connection.
 SPARE_DESCRIPTORS = 500
+# Of a connection, at its server, which takes no more of them than it has files for.
+SERVER_DESCRIPTORS = 2
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,15 @@ class Crowd:
         return self.connections * self.streams
 
 
-def descriptor_limit(connections: int) -> int:
+def most_connections() -> int:
+    """As many as a server here can have."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return 10**6 if hard == resource.RLIM_INFINITY else (hard - SPARE_DESCRIPTORS) // SERVER_DESCRIPTORS
+
+
+def descriptor_limit(connections: int, of_each: int = 1) -> int:
     """The open files that a process with so many connections needs. Raises when it cannot have them."""
-    wanted = connections + SPARE_DESCRIPTORS
+    wanted = of_each * connections + SPARE_DESCRIPTORS
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard != resource.RLIM_INFINITY and wanted > hard:
         raise BenchFailure(f"{connections} connections need {wanted} open files; the limit is {hard} (ulimit -Hn)")

@@ -4,6 +4,7 @@ tests/bench/README.md says how it is measured and what the figures mean.
 """
 
 import argparse
+import os
 import re
 import shlex
 import statistics
@@ -18,14 +19,16 @@ from typing import Any
 
 import numpy as np
 
+from bench.harness.allocator import add_allocator_argument, allocator_of, opponent_environment, print_allocators
 from bench.harness.contestants import Stage
 from bench.harness.failure import BenchFailure
 from bench.harness.load import Point
 from bench.harness.machine import cores, machine
 from bench.harness.messages import MODEL, PREDICT_STREAM, WIDTH
 from bench.harness.predictd import add_flags_argument
+from bench.harness.rounds import print_last_line
 from bench.harness.servers import STOP_SECONDS
-from bench.idle.idlers import Crowd, descriptor_limit, idle, limited
+from bench.idle.idlers import SERVER_DESCRIPTORS, Crowd, descriptor_limit, idle, limited
 
 ROUNDS = 5
 # Idle processes are looked at once, and calls are counted: no point is measured for a time.
@@ -49,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calls", type=int, help="calls for the growth (default 1,000,000, with --quick 20,000)")
     parser.add_argument("--idle", type=int, help="idle connections and streams (default 1,000, with --quick 100)")
     add_flags_argument(parser)
+    add_allocator_argument(parser)
 
 
 def targets(options: argparse.Namespace) -> list[str]:
@@ -85,14 +89,15 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with ExitStack() as stack:
         stage = Stage(options, stack)
         flags = shlex.split(options.predictd_flags)
-        overhead = measure_idle(stage, options, flags)
+        allocators: dict[str, str] = {}
+        overhead = measure_idle(stage, options, flags, allocators)
+        print_allocators(allocators)
         print_idle(overhead)
         costs = measure_crowds(stage, flags, count)
         growth = measure_growth(stage, flags, calls)
-    over = statistics.median(row["Rss"] for row in overhead["difference"])
-    ratio = over / IDLE_AIM_BYTES
+    ratios = [row["Rss"] / IDLE_AIM_BYTES for row in overhead["difference"]]
     print(f"\nthe ratio: RSS beyond LibTorch's when idle, in {IDLE_AIM_BYTES / 1e6:.0f} MB; 1 or less is the aim")
-    print(f"memory ratio={ratio:.2f}")
+    print_last_line("memory", statistics.median(ratios), ratios)
     return {
         "benchmark": "memory",
         "machine": machine(),
@@ -102,22 +107,29 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "idle": overhead,
         "bytes_each": costs,
         "growth": growth,
-        "ratio": ratio,
+        "allocators": allocators,
+        "ratio": statistics.median(ratios),
     }
 
 
 # --- Idle ---
 
 
-def measure_idle(stage: Stage, options: argparse.Namespace, flags: list[str]) -> dict[str, list[dict[str, int]]]:
-    """Each round starts both, one after the other, so that neither shares pages with the other."""
+def measure_idle(
+    stage: Stage, options: argparse.Namespace, flags: list[str], allocators: dict[str, str]
+) -> dict[str, list[dict[str, int]]]:
+    """Each round starts both, one after the other, so that neither shares pages with the other.
+
+    Says in `allocators` which they have.
+    """
     result: dict[str, list[dict[str, int]]] = {"predictd": [], "LibTorch": [], "difference": []}
     for round_index in range(options.rounds):
         with ExitStack() as stack:
             server = stage.predictd("predictd idle", flags, stack=stack)
             predictd = settled(server.pid).parts
             threads = count_threads(server.pid)
-        torch = idle_torch(stage, options, threads)
+            allocators["predictd"] = allocator_of(server.pid)
+        torch = idle_torch(stage, options, threads, allocators)
         result["predictd"].append(predictd)
         result["LibTorch"].append(torch)
         result["difference"].append({part: predictd[part] - torch[part] for part in PARTS})
@@ -125,18 +137,20 @@ def measure_idle(stage: Stage, options: argparse.Namespace, flags: list[str]) ->
     return result
 
 
-def idle_torch(stage: Stage, options: argparse.Namespace, threads: int) -> dict[str, int]:
+def idle_torch(stage: Stage, options: argparse.Namespace, threads: int, allocators: dict[str, str]) -> dict[str, int]:
     """LibTorch with the same model and so many threads, of which as many as predictd has workers run the model."""
     runners = cores()
     program = options.build_dir / "tests" / "bench" / "bench_idle_torch"
     model = stage.repository / MODEL / "1" / "model.pt"
     command = [program, model, str(runners), str(threads - runners - 1)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    environment = os.environ | opponent_environment(options)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             if process.stdout is None or process.stdout.readline() != "ready\n":
                 raise BenchFailure("bench_idle_torch did not start (see above)")
             if count_threads(process.pid) != threads:
                 raise BenchFailure(f"bench_idle_torch has {count_threads(process.pid)} threads, predictd {threads}")
+            allocators["LibTorch"] = allocator_of(process.pid)
             return settled(process.pid).parts
         finally:
             process.terminate()
@@ -144,7 +158,9 @@ def idle_torch(stage: Stage, options: argparse.Namespace, threads: int) -> dict[
 
 
 def count_threads(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+    """Without those that jemalloc starts by itself, when it likes."""
+    names = [(task / "comm").read_text().strip() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return len(names) - names.count("jemalloc_bg_thd")
 
 
 def settled(pid: int) -> Memory:
@@ -179,7 +195,7 @@ def measure_crowds(stage: Stage, flags: list[str], count: int) -> dict[str, dict
     print(f"\n{count} idle, bytes for each   " + "".join(f"{part:>12}" for part in PARTS))
     for name, crowd in crowds.items():
         with ExitStack() as stack:
-            wrapper = limited(descriptor_limit(count))
+            wrapper = limited(descriptor_limit(count, SERVER_DESCRIPTORS))
             server = stage.predictd(f"predictd {name}", [*flags, "--stream-stall-timeout=1h"], wrapper, stack)
             before = settled(server.pid).parts
             stack.enter_context(idle(server.address, crowd))

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.harness.line_process import LineProcess
-from bench.harness.machine import OtherLoad, cores, machine, print_other_load
+from bench.harness.machine import Watch, cores, machine
+from bench.harness.rounds import Worst, print_last_line
 
 ROUNDS = 2
 SECONDS = 0.1
@@ -116,8 +117,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     seconds = min(options.seconds, 0.01) if options.quick else options.seconds
     figures = Figures()
     program = options.build_dir / "tests" / "bench" / "bench_kernels"
-    with LineProcess("bench_kernels", [str(program)]) as process:
-        other_load = OtherLoad([process])
+    with LineProcess("bench_kernels", [str(program)]) as process, Watch([process]) as watch:
 
         def ask(what: str, **request: object) -> Any:
             return json.loads(process.ask(json.dumps({"what": what, "seconds": seconds, **request})))
@@ -125,20 +125,27 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         sets = options.sets or ask("sets")
         print(f"{machine()}; {options.rounds} rounds, {seconds:g} s for each point; all from memory, none from a cache")
         for _ in range(options.rounds):
-            measure(figures, ask, sets, numbers_of_threads, options)
-        busy = other_load.cores()
+            measure(figures, ask, sets, numbers_of_threads, options, watch)
     for kernel_set in sets:
         for threads in numbers_of_threads:
             report(figures, kernel_set, threads, options)
-    ratio = summary(figures, sets[0], numbers_of_threads[-1], options)
-    print_other_load(busy)
-    print(f"kernels ratio={ratio:.2f}")
+    ratios = {model: summary(figures, sets[0], numbers_of_threads[-1], model, options) for model in options.models}
+    watch.print()
+    ratio, worst = ratios[options.models[0]], Worst.of(ratios)
+    print_last_line("kernels", ratio, worst=worst)
     points = [asdict(point) | {"seconds": samples} for point, samples in figures.seconds.items()]
     bound = [
         {"kernel_set": name, "threads": threads, "integers": integers, "multiplications_per_second": samples}
         for (name, threads, integers), samples in figures.bound.items()
     ]
-    return {"ratio": ratio, "points": points, "bytes_per_second": figures.memory, "bounds": bound, "other_load": busy}
+    return {
+        "ratio": ratio,
+        "worst": asdict(worst),
+        **watch.as_json(),
+        "points": points,
+        "bytes_per_second": figures.memory,
+        "bounds": bound,
+    }
 
 
 def measure(
@@ -147,6 +154,7 @@ def measure(
     sets: list[str],
     numbers_of_threads: list[int],
     options: argparse.Namespace,
+    watch: Watch,
 ) -> None:
     """One round of all points. Those that read the same memory follow each other: filling it takes time."""
     for threads in numbers_of_threads:
@@ -162,14 +170,16 @@ def measure(
     runs = [(kernel_set, threads) for kernel_set in sets for threads in numbers_of_threads]
     for model in options.models:
         for form in options.formats:
-            # Often, as the machine may be shared.
-            for threads in numbers_of_threads:
-                figures.memory.setdefault(threads, []).append(ask("memory", threads=threads))
-            for shape in sorted(MODELS[model].shapes, key=lambda shape: shape.columns):
-                for kernel_set, threads in runs:
-                    for rows in rows_of(kernel_set):
-                        size = {"outputs": shape.outputs, "columns": shape.columns, "rows": rows}
-                        add(Point(kernel_set, threads, model, form, shape.name, rows), "matrix", format=form, **size)
+            with watch.sample():
+                # Often, as the machine may be shared.
+                for threads in numbers_of_threads:
+                    figures.memory.setdefault(threads, []).append(ask("memory", threads=threads))
+                for shape in sorted(MODELS[model].shapes, key=lambda shape: shape.columns):
+                    for kernel_set, threads in runs:
+                        for rows in rows_of(kernel_set):
+                            size = {"outputs": shape.outputs, "columns": shape.columns, "rows": rows}
+                            point = Point(kernel_set, threads, model, form, shape.name, rows)
+                            add(point, "matrix", format=form, **size)
         for element_bytes in (2, 4):
             for kernel_set, threads in runs:
                 for positions in CONTEXTS:
@@ -222,9 +232,8 @@ def print_row(name: str, cells: list[str], title: str = "") -> None:
     print(f"  {name:24}" + "".join(f"{cell:>13}" for cell in cells))
 
 
-def summary(figures: Figures, kernel_set: str, threads: int, options: argparse.Namespace) -> float:
-    """How much of what memory allows, all matrices of the first model at one row get: 4 bits, the head 8."""
-    model = options.models[0]
+def summary(figures: Figures, kernel_set: str, threads: int, model: str, options: argparse.Namespace) -> float:
+    """How much of what memory allows, all matrices of the model at one row get: 4 bits, the head 8."""
     shapes = [(shape, form_of(shape, options.formats)) for shape in MODELS[model].shapes]
 
     def taken(rows: int) -> float:

@@ -22,7 +22,8 @@ def test_every_point_is_measured_and_the_last_line_says_what_came_out(tmp_path: 
     done = bench("--sets", "portable", "--models", "SmolLM2-135M", "--json", str(file))
     assert done.returncode == 0, done.stderr
     result = json.loads(file.read_text())
-    assert done.stdout.splitlines()[-1] == f"kernels ratio={result['ratio']:.2f}"
+    line = f"kernels ratio={result['ratio']:.2f} worst={result['ratio']:.2f} (SmolLM2-135M)"
+    assert done.stdout.splitlines()[-1] == line
     threads = len(result["bytes_per_second"])
     assert len(result["points"]) == threads * (5 * len(FORMATS) * len(PORTABLE_ROWS) + 2 * len(CONTEXTS))
     for point in result["points"]:

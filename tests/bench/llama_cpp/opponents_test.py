@@ -89,13 +89,13 @@ def test_an_incomplete_completion_is_an_error(fault: str, reason: str, tokenizer
 
 def test_prompts_are_the_same_tokens_as_text(tokenizer_file: Path) -> None:
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    found = cut_prompts(Namespace(root=ROOT), tokenizer_file.parents[1], 20, 50)
+    found = cut_prompts(Namespace(root=ROOT), tokenizer_file, 20, 50)
     assert {len(prompt) for prompt in found} == {50}
     assert len({tuple(prompt) for prompt in found}) == 20
     for prompt in found:
         assert tokenizer.encode(tokenizer.decode(prompt), add_special_tokens=False).ids == prompt
     with pytest.raises(BenchFailure, match="not enough for 2 different prompts of 1000000"):
-        cut_prompts(Namespace(root=ROOT), tokenizer_file.parents[1], 2, 1_000_000)
+        cut_prompts(Namespace(root=ROOT), tokenizer_file, 2, 1_000_000)
 
 
 def test_a_build_for_an_older_cpu_is_noticed() -> None:

@@ -1,5 +1,7 @@
 """llama.cpp as the opponent of `scripts/bench generation`: carries out plans with its batch interface, in one process.
 
+A line may also ask for the logits of texts: {"score": [[1, 2, ...], ...], "file": PATH}, see raw_generator.cc.
+
 Runs in an environment of its own (environment.py) and knows nothing of the other files here. Lines in and out are those
 of bench_generation_load.
 
@@ -18,6 +20,10 @@ from typing import Any
 
 import llama_cpp
 import numpy as np
+
+# Sequences at once, and how long one may be, unless a plan needs more.
+SLOTS = 16
+LENGTH = 1024
 
 
 @dataclass
@@ -50,20 +56,44 @@ class Runner:
         )
         if not self._model:
             raise SystemExit(f"llama.cpp cannot load {options.model}")
-        parameters = llama_cpp.llama_context_default_params()
-        parameters.n_ctx = options.slots * options.max_length
-        parameters.n_seq_max = options.slots
-        parameters.n_threads = parameters.n_threads_batch = options.threads
-        # One buffer for all sequences' keys and values: faster here than one for each.
-        parameters.kv_unified = True
-        self._batch_tokens = parameters.n_batch
-        self._context = llama_cpp.llama_init_from_model(self._model, parameters)
-        self._memory = llama_cpp.llama_get_memory(self._context)
-        self._batch = llama_cpp.llama_batch_init(self._batch_tokens, 0, 1)
         self._vocabulary = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self._model))
-        self._slots = options.slots
+        self._threads = options.threads
+        self._context: Any = None
+        self._memory: Any = None
+        self._slots = 0
+        # Slots and length.
+        self._made_for = (0, 0)
+        self._batch_tokens = llama_cpp.llama_context_default_params().n_batch
+        self._batch = llama_cpp.llama_batch_init(self._batch_tokens, 0, 1)
+        self._make_context(SLOTS, LENGTH)
+
+    def _make_context(self, slots: int, length: int) -> None:
+        """For so many sequences of that many tokens; keeps the one that there is if that is what it is for."""
+        if self._made_for == (slots, length):
+            return
+        if self._context is not None:
+            llama_cpp.llama_free(self._context)
+        parameters = llama_cpp.llama_context_default_params()
+        parameters.n_ctx = slots * length
+        parameters.n_seq_max = slots
+        parameters.n_threads = parameters.n_threads_batch = self._threads
+        # One buffer for all sequences' keys and values: faster here than one for each, as long as they are short. Each
+        # sequence looks at all of it.
+        parameters.kv_unified = length <= LENGTH
+        self._context = llama_cpp.llama_init_from_model(self._model, parameters)
+        if not self._context:
+            raise SystemExit(f"llama.cpp has no memory for {slots} sequences of {length} tokens")
+        self._memory = llama_cpp.llama_get_memory(self._context)
+        self._slots, self._made_for = slots, (slots, length)
 
     def run(self, plan: dict[str, Any]) -> dict[str, Any]:
+        prompts = plan["prompts"]
+        longest = max(len(prompts[prompt]) + tokens for lane in plan["lanes"] for prompt, tokens in lane["requests"])
+        if longest <= LENGTH:
+            self._make_context(SLOTS, LENGTH)
+        else:
+            self._make_context(min(SLOTS, len(plan["lanes"])), -(-longest // LENGTH) * LENGTH)
+        sampler = temperature_sampler(plan["temperature"]) if plan["temperature"] > 0 else None
         began = time.monotonic()
         coming = deque(sorted((lane["start"], number) for number, lane in enumerate(plan["lanes"])))
         waiting: deque[Sequence] = deque()
@@ -86,7 +116,11 @@ class Runner:
                 time.sleep(max(0.0, coming[0][0] - (time.monotonic() - began)))
                 continue
             for sequence, place in self._step(running):
-                token = self._likeliest(place)
+                token = (
+                    self._likeliest(place)
+                    if sampler is None
+                    else llama_cpp.llama_sampler_sample(sampler, self._context, place)
+                )
                 sequence.tokens.append(token)
                 sequence.times.append(time.monotonic() - began)
                 if len(sequence.tokens) < sequence.wanted:
@@ -97,8 +131,24 @@ class Runner:
                 answers.append(sequence.report())
                 if sequence.request + 1 < len(plan["lanes"][sequence.lane]["requests"]):
                     request(sequence.lane, sequence.request + 1, sequence.times[-1])
+        if sampler is not None:
+            llama_cpp.llama_sampler_free(sampler)
         # There is no client.
         return {"answers": answers, "client_cpu_seconds": 0.0}
+
+    def score(self, texts: list[list[int]], file: str) -> dict[str, Any]:
+        """Writes what follows each token of the texts, which are equally long, as logits: by token, then by text."""
+        self._make_context(SLOTS, LENGTH)
+        readers = [Sequence(lane, 0, 0.0, text, 1, slot=lane) for lane, text in enumerate(texts)]
+        with open(file, "wb") as output:  # noqa: PTH123
+            for tokens in zip(*texts, strict=True):
+                self._batch.n_tokens = 0
+                places = [self._add(reader, token, True) for reader, token in zip(readers, tokens, strict=True)]
+                self._decode()
+                output.writelines(self._logits(place).tobytes() for place in places)
+        for reader in readers:
+            llama_cpp.llama_memory_seq_rm(self._memory, reader.slot, -1, -1)
+        return {"vocabulary": self._vocabulary}
 
     def _step(self, running: list[Sequence]) -> list[tuple[Sequence, int]]:
         """Computes one batch; returns who gets a token, and where in the batch its logits are."""
@@ -114,9 +164,12 @@ class Runner:
                 place = self._add(sequence, token, last)
                 if last:
                     chosen.append((sequence, place))
-        if llama_cpp.llama_decode(self._context, batch) != 0:
-            raise SystemExit("llama_decode failed")
+        self._decode()
         return chosen
+
+    def _decode(self) -> None:
+        if llama_cpp.llama_decode(self._context, self._batch) != 0:
+            raise SystemExit("llama_decode failed")
 
     def _add(self, sequence: Sequence, token: int, wants_logits: bool) -> int:
         batch, i = self._batch, self._batch.n_tokens
@@ -130,8 +183,19 @@ class Runner:
         return i
 
     def _likeliest(self, place: int) -> int:
+        return int(self._logits(place).argmax())
+
+    def _logits(self, place: int) -> np.ndarray:
         logits = llama_cpp.llama_get_logits_ith(self._context, place)
-        return int(np.ctypeslib.as_array(logits, shape=(self._vocabulary,)).argmax())
+        return np.ctypeslib.as_array(logits, shape=(self._vocabulary,))
+
+
+def temperature_sampler(temperature: float) -> Any:
+    """llama.cpp's own, of all tokens."""
+    sampler = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
+    llama_cpp.llama_sampler_chain_add(sampler, llama_cpp.llama_sampler_init_temp(temperature))
+    llama_cpp.llama_sampler_chain_add(sampler, llama_cpp.llama_sampler_init_dist(1))
+    return sampler
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
@@ -144,11 +208,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="a .gguf file")
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--slots", type=int, default=16)
-    parser.add_argument("--max-length", type=int, default=1024, help="of each sequence")
     runner = Runner(parser.parse_args())
     for line in sys.stdin:
-        print(json.dumps(runner.run(json.loads(line))), flush=True)
+        asked = json.loads(line)
+        found = runner.score(asked["score"], asked["file"]) if "score" in asked else runner.run(asked)
+        print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

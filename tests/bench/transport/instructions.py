@@ -15,14 +15,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.harness.allocator import add_allocator_argument, allocator_of, print_allocators
 from bench.harness.contestants import ECHOES, Contestant, Stage
 from bench.harness.failure import BenchFailure
 from bench.harness.load import Point
 from bench.harness.machine import machine
 from bench.harness.predictd import NAME, add_flags_argument
+from bench.harness.rounds import Worst, print_last_line
 
 ROUNDS = 1
 SECONDS = 1.0
@@ -45,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep predictd's dump of the last line's point, for callgrind_annotate",
     )
     add_flags_argument(parser)
+    add_allocator_argument(parser)
 
 
 def targets(_options: argparse.Namespace) -> list[str]:
@@ -67,10 +70,13 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     print(f"{machine()}; {calls} calls at each point")
     with ExitStack() as stack:
         stage = Stage(options, stack)
-        costs = {name: measure(stage, name, calls, options) for name in (NAME, *ECHOES)}
+        allocators: dict[str, str] = {}
+        costs = {name: measure(stage, name, calls, options, allocators) for name in (NAME, *ECHOES)}
+    print_allocators(allocators)
     print_costs(costs)
     ratio = ratio_at(costs, HEADLINE)
-    print(f"instructions ratio={ratio:.2f}")
+    worst = Worst.of({f"{point.in_flight} in flight": ratio_at(costs, point) for point in POINTS}, less_is_better=True)
+    print_last_line("instructions", ratio, worst=worst)
     if options.bound is not None and ratio > options.bound:
         raise BenchFailure(
             f"a call takes {ratio:.2f} times the instructions of the better echo; {options.bound} is allowed"
@@ -80,7 +86,9 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         "machine": machine(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "calls": calls,
+        "allocators": allocators,
         "ratio": ratio,
+        "worst": asdict(worst),
         "costs": {name: {str(point): vars(cost) for point, cost in points.items()} for name, points in costs.items()},
     }
 
@@ -95,7 +103,10 @@ def ratio_at(costs: dict[str, dict[Point, Cost]], point: Point) -> float:
     return costs[NAME][point].instructions / min(costs[name][point].instructions for name in ECHOES)
 
 
-def measure(stage: Stage, name: str, calls: int, options: argparse.Namespace) -> dict[Point, Cost]:
+def measure(
+    stage: Stage, name: str, calls: int, options: argparse.Namespace, allocators: dict[str, str]
+) -> dict[Point, Cost]:
+    """Adds the server's allocator to `allocators`."""
     stem = name.replace(" ", "-")
     dumps = stage.folder / f"callgrind-{stem}"
     # While it starts nothing is counted, which takes a tenth of the time.
@@ -117,6 +128,7 @@ def measure(stage: Stage, name: str, calls: int, options: argparse.Namespace) ->
             print(f"{name} {point}: {counted[point][0] / calls:,.0f} instructions", file=sys.stderr, flush=True)
     with ExitStack() as stack:
         contestant = start(stage, stack, name, [], options)
+        allocators[name] = allocator_of(contestant.server.pid)
         contestant.make_calls(HEADLINE, WARM_UP_CALLS)
         system_calls = {point: count_system_calls(contestant, point, calls, stage.folder) for point in POINTS}
     return {

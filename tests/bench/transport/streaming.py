@@ -10,20 +10,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import grpc
 import numpy as np
 
+from bench.harness.allocator import add_allocator_argument, allocator_of, print_allocators
 from bench.harness.checker import CALL_SECONDS, Checker
 from bench.harness.contestants import ECHOES, Stage
 from bench.harness.failure import BenchFailure
 from bench.harness.load import LoadClient, Point
-from bench.harness.machine import OtherLoad, machine, print_other_load
+from bench.harness.machine import Watch, machine
 from bench.harness.messages import PREDICT_STREAM, WIDTH
 from bench.harness.predictd import add_flags_argument
-from bench.harness.rounds import turn
+from bench.harness.rounds import Worst, print_last_line, turn
 from bench.harness.servers import ServerProcess
 
 ROUNDS = 9
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--rows", type=int, default=ROWS, help=f"rows of each stream (default: {ROWS})")
     add_flags_argument(parser)
+    add_allocator_argument(parser)
     parser.add_argument(
         "--subject-cmd", metavar="COMMAND",
         help="measure this server in predictd's place: it echoes, and prints `listening on HOST:PORT`",
@@ -181,16 +183,24 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             raise BenchFailure(f"the servers' streams differ in size: {sorted(sizes)} bytes")
         print(f"{machine()}; {options.rounds} rounds of about {options.seconds:g} s for each point and server")
         messages = options.rows + FRAME_MESSAGES
-        print(f"a stream: {messages} messages, {sizes.pop() / messages:.0f} bytes each on average\n")
-        others = OtherLoad([streamer.server for streamer in servers])
-        table = measure(servers, options)
-        busy_elsewhere = others.cores()
+        print(f"a stream: {messages} messages, {sizes.pop() / messages:.0f} bytes each on average")
+        allocators = {streamer.name: allocator_of(streamer.server.pid) for streamer in servers}
+        print_allocators(allocators)
+        print()
+        with Watch([streamer.server for streamer in servers]) as watch:
+            table = measure(servers, options, watch)
         checked = sum(server.checked_streams for server in servers)
     print_table(table)
-    print_other_load(busy_elsewhere)
+    watch.print()
     print(f"{checked} streams were checked by their numbers, the bytes of all others were counted: none was wrong")
-    ratio = statistics.median(next(row for row in table if row.point == HEADLINE).ratios())
-    print(f"streaming ratio={ratio:.2f}")
+    ratios = next(row for row in table if row.point == HEADLINE).ratios()
+    worst = Worst.of(
+        {
+            f"{row.point.in_flight} stream{'s' * (row.point.in_flight > 1)}": statistics.median(row.ratios())
+            for row in table
+        }
+    )
+    print_last_line("streaming", statistics.median(ratios), ratios, worst)
     return {
         "benchmark": "streaming",
         "machine": machine(),
@@ -198,20 +208,23 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "rounds": options.rounds,
         "seconds": options.seconds,
         "rows": options.rows,
-        "other_load_cores": busy_elsewhere,
+        **watch.as_json(),
+        "allocators": allocators,
         "predictd_flags": options.predictd_flags,
-        "ratio": ratio,
+        "ratio": statistics.median(ratios),
+        "worst": asdict(worst),
         "points": [as_json(row) for row in table],
     }
 
 
-def measure(servers: list[Streamer], options: argparse.Namespace) -> list[Rounds]:
+def measure(servers: list[Streamer], options: argparse.Namespace, watch: Watch) -> list[Rounds]:
     table = [Rounds(point, [server.name for server in servers]) for point in options.points]
     for round_index in range(options.rounds):
         for index, row in enumerate(table):
             samples: dict[int, Sample] = {}
             for i in turn(len(servers), round_index + index):
-                samples[i] = servers[i].measure(row.point, options.seconds)
+                with watch.sample():
+                    samples[i] = servers[i].measure(row.point, options.seconds)
             row.samples.append([samples[i] for i in range(len(servers))])
         print(f"round {round_index + 1} of {options.rounds} done", file=sys.stderr, flush=True)
     return table

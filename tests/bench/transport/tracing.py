@@ -12,16 +12,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.harness.contestants import Contestant, Sample, Stage
 from bench.harness.failure import BenchFailure
 from bench.harness.load import Point
-from bench.harness.machine import OtherLoad, machine, print_other_load
+from bench.harness.machine import Watch, machine
 from bench.harness.predictd import add_flags_argument
-from bench.harness.rounds import turn
+from bench.harness.rounds import Worst, print_last_line, turn
 from bench.harness.servers import STOP_SECONDS, cpu_seconds
 
 ROUNDS = 9
@@ -74,9 +74,8 @@ class Receiver:
         if self.port == 0:
             raise BenchFailure("the OTLP receiver did not start (see above)")
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+    def cpu_seconds(self) -> float:
+        return cpu_seconds(self._process.pid)
 
 
 @contextmanager
@@ -122,11 +121,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             started = [stage.predictd(name, [*more, *others_flags]) for name, more in flags.items()]
             servers = [stage.contest(server, stage.linear) for server in started]
             print(f"{machine()}; {options.rounds} rounds of {options.seconds:g} s for each server at {options.point}")
-            others = OtherLoad([contestant.server for contestant in servers])
-            before, began = cpu_seconds(collector.pid), time.monotonic()
-            tally = measure(servers, options)
-            receiver_seconds = cpu_seconds(collector.pid) - before
-            busy_elsewhere = max(0.0, others.cores() - receiver_seconds / (time.monotonic() - began))
+            with Watch([*(contestant.server for contestant in servers), collector]) as watch:
+                before = collector.cpu_seconds()
+                tally = measure(servers, options, watch)
+                receiver_seconds = collector.cpu_seconds() - before
             for server in servers:
                 server.check_last()
             calls = {server.name: server.calls for server in servers}
@@ -138,9 +136,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     cores = per_span * options.sample_ratio * statistics.median(tally.rates(OTLP)) / 1e6
     print(f"\nthe OTLP receiver (Python) used {per_span:.0f} us for each traced call, {cores:.2f} cores here")
     print("on the same machine, so the ratio includes it")
-    print_other_load(busy_elsewhere)
+    watch.print()
     headline = statistics.median(tally.ratios(OTLP))
-    print(f"tracing ratio={headline:.2f}")
+    worst = Worst.of({name: statistics.median(tally.ratios(name)) for name in traced})
+    print_last_line("tracing", headline, tally.ratios(OTLP), worst)
     return {
         "benchmark": "tracing",
         "machine": machine(),
@@ -148,10 +147,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "rounds": options.rounds,
         "seconds": options.seconds,
         "sample_ratio": options.sample_ratio,
-        "other_load_cores": busy_elsewhere,
+        **watch.as_json(),
         "receiver_us_per_traced_call": per_span,
         "exported_share": shares,
         "ratio": headline,
+        "worst": asdict(worst),
         "servers": {
             name: {"calls_per_second": tally.rates(name), "cpu_us_per_call": [s.cpu_us_per_call for s in samples]}
             for name, samples in tally.samples.items()
@@ -159,14 +159,15 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def measure(servers: list[Contestant], options: argparse.Namespace) -> Tally:
+def measure(servers: list[Contestant], options: argparse.Namespace, watch: Watch) -> Tally:
     tally = Tally({server.name: [] for server in servers})
     for round_index in range(options.rounds):
         for i in turn(len(servers), round_index):
             # Spans are exported a second after their calls: by then the sample has begun, and the exports of its own
             # calls take the place of these. What is left at its end must not fall into the next server's sample.
             servers[i].load(options.point, EXPORT_SECONDS)
-            sample = servers[i].measure(options.point, options.seconds, latencies=False)
+            with watch.sample():
+                sample = servers[i].measure(options.point, options.seconds, latencies=False)
             tally.samples[servers[i].name].append(sample)
             time.sleep(EXPORT_SECONDS)
         print(f"round {round_index + 1} of {options.rounds} done", file=sys.stderr, flush=True)

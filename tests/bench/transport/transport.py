@@ -7,14 +7,15 @@ import argparse
 import statistics
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from bench.harness.allocator import add_allocator_argument, allocator_of, print_allocators
 from bench.harness.contestants import Contestant, Sample, contestants
 from bench.harness.load import Point
-from bench.harness.machine import OtherLoad, machine, print_other_load
+from bench.harness.machine import Watch, machine
 from bench.harness.predictd import add_flags_argument
-from bench.harness.rounds import at_quantile, turn
+from bench.harness.rounds import Worst, at_quantile, print_last_line, turn
 from bench.transport import profiler
 
 ROUNDS = 9
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--profile", action="store_true", help=f"show where CPU time goes at {HEADLINE}, and end")
     add_flags_argument(parser)
+    add_allocator_argument(parser)
     parser.add_argument(
         "--subject-cmd", metavar="COMMAND",
         help="measure this server in predictd's place: it echoes, and prints `listening on HOST:PORT`",
@@ -83,38 +85,44 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if options.profile:
             return {"benchmark": "transport", "profile": profiler.profile(servers, HEADLINE, options.seconds)}
         print(f"{machine()}; {options.rounds} rounds of {options.seconds:g} s for each point and server")
-        print("bytes in an answer: " + ", ".join(f"{server.name} {server.answer_bytes}" for server in servers) + "\n")
-        others = OtherLoad([contestant.server for contestant in servers])
-        table = measure(servers, options.points, options.rounds, options.seconds)
-        busy_elsewhere = others.cores()
+        print("bytes in an answer: " + ", ".join(f"{server.name} {server.answer_bytes}" for server in servers))
+        allocators = {contestant.name: allocator_of(contestant.server.pid) for contestant in servers}
+        print_allocators(allocators)
+        print()
+        with Watch([contestant.server for contestant in servers]) as watch:
+            table = measure(servers, options.points, options.rounds, options.seconds, watch)
         checked = sum(server.checked_answers for server in servers)
     print_throughput(table)
     print_latency(table)
-    print_other_load(busy_elsewhere)
+    watch.print()
     print(f"{checked} answers were checked by their numbers, all others by their size: none was wrong")
-    ratio = statistics.median(next(row for row in table if row.point == HEADLINE).throughput_ratios())
-    print(f"transport ratio={ratio:.2f}")
+    ratios = next(row for row in table if row.point == HEADLINE).throughput_ratios()
+    worst = Worst.of({str(row.point): statistics.median(row.throughput_ratios()) for row in table})
+    print_last_line("transport", statistics.median(ratios), ratios, worst)
     return {
         "benchmark": "transport",
         "machine": machine(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "rounds": options.rounds,
         "seconds": options.seconds,
-        "other_load_cores": busy_elsewhere,
+        **watch.as_json(),
+        "allocators": allocators,
         "predictd_flags": options.predictd_flags,
-        "ratio": ratio,
+        "ratio": statistics.median(ratios),
+        "worst": asdict(worst),
         "points": [as_json(row) for row in table],
     }
 
 
-def measure(servers: list[Contestant], points: list[Point], rounds: int, seconds: float) -> list[Rounds]:
+def measure(servers: list[Contestant], points: list[Point], rounds: int, seconds: float, watch: Watch) -> list[Rounds]:
     table = [Rounds(point, [server.name for server in servers]) for point in points]
     started = time.monotonic()
     for round_index in range(rounds):
         for index, row in enumerate(table):
             samples: dict[int, Sample] = {}
             for i in turn(len(servers), round_index + index):
-                samples[i] = servers[i].measure(row.point, seconds, latencies=row.point == LONE_CALL)
+                with watch.sample():
+                    samples[i] = servers[i].measure(row.point, seconds, latencies=row.point == LONE_CALL)
             row.samples.append([samples[i] for i in range(len(servers))])
         spent = time.monotonic() - started
         left = spent / (round_index + 1) * (rounds - round_index - 1)

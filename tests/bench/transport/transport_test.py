@@ -102,7 +102,14 @@ def test_an_echo_against_the_echoes_is_measured_and_reported(tmp_path: Path) -> 
     done = bench(f"{echo} --queues 1", "--points", "1x1,8x8,1x64", "--json", str(tmp_path / "result.json"))
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "result.json").read_text())
-    assert done.stdout.splitlines()[-1] == f"transport ratio={result['ratio']:.2f}"
+    worst = min(result["points"], key=lambda point: point["ratio"])
+    where = f"worst={worst['ratio']:.2f} ({worst['connections']}x{worst['in_flight']})"
+    assert done.stdout.splitlines()[-1] == f"transport ratio={result['ratio']:.2f} {where}"
+    assert result["allocators"] == {"subject": "jemalloc", "echo 1 queue": "jemalloc", "echo 2 queues": "jemalloc"}
+    assert "allocator of subject, echo 1 queue, echo 2 queues: jemalloc\n" in done.stdout
+    # One figure for each server at each of the three points.
+    assert len(result["control"]["loops_per_cpu_second"]) == len(result["control"]["loops_per_second"]) == 9
+    assert "the control, in 9 samples: " in done.stdout
     assert [(row["connections"], row["in_flight"]) for row in result["points"]] == [(1, 1), (8, 8), (1, 64)]
     lone = result["points"][0]["servers"]
     assert list(lone) == ["subject", "echo 1 queue", "echo 2 queues"]
