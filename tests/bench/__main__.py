@@ -1,6 +1,6 @@
 """`scripts/bench NAME`: picks the benchmark, builds what it runs, and writes its result as JSON where asked.
 
-A benchmark is a module beside this file with
+A benchmark is a module of one of the rooms beside this file with
     add_arguments(parser)   its own options
     ROUNDS, SECONDS         how often and how long each point is measured by default
     targets(options)        the CMake targets that it runs
@@ -15,22 +15,35 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.failure import BenchFailure
+from bench.harness.failure import BenchFailure
 
 ROOT = Path(__file__).resolve().parents[2]
-BENCHMARKS = {
-    "transport": "predictd's unary call against bare completion-queue echoes of the same messages",
-    "instructions": "instructions, allocations and system calls of predictd's unary call against bare echoes",
-    "batching": "rows per second with 64 calls in flight against LibTorch alone in a loop",
-    "overload": "answers in time at up to 4 times the capacity",
-    "fairness": "what a flood on one model does to the latency of another",
-    "tracing": "what exporting traces costs in throughput",
-    "memory": "what predictd takes beside LibTorch and the model, for connections, streams and calls",
-    "connections": "10,000 idle connections or streams beside a few hundred active calls",
-    "streaming": "messages of PredictStream against bare completion-queue echoes of the same messages",
-    "generation": "tokens of a language model, how many and when, against llama.cpp and the bare model",
-    "kernels": "what of memory bandwidth and multiplications the arithmetic of generators uses",
+# What there is, by room: each is the module of that name.
+ROOMS = {
+    "transport": {
+        "transport": "predictd's unary call against bare completion-queue echoes of the same messages",
+        "instructions": "instructions, allocations and system calls of predictd's unary call against bare echoes",
+        "streaming": "messages of PredictStream against bare completion-queue echoes of the same messages",
+        "tracing": "what exporting traces costs in throughput",
+    },
+    "engine": {
+        "batching": "rows per second with 64 calls in flight against LibTorch alone in a loop",
+        "overload": "answers in time at up to 4 times the capacity",
+        "fairness": "what a flood on one model does to the latency of another",
+    },
+    "idle": {
+        "memory": "what predictd takes beside LibTorch and the model, for connections, streams and calls",
+        "connections": "10,000 idle connections or streams beside a few hundred active calls",
+    },
+    "generation": {
+        "generation": "tokens of a language model, how many and when, against llama.cpp and the bare model",
+    },
+    "kernels": {
+        "kernels": "what of memory bandwidth and multiplications the arithmetic of generators uses",
+    },
 }
+BENCHMARKS = {name: summary for room in ROOMS.values() for name, summary in room.items()}
+MODULES = {name: f"bench.{room}.{name}" for room, names in ROOMS.items() for name in names}
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -40,7 +53,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--list", action="store_true", help="name the benchmarks and end")
     names = parser.add_subparsers(dest="name", metavar="NAME")
-    modules = {name: importlib.import_module(f"bench.{name}") for name in BENCHMARKS}
+    modules = {name: importlib.import_module(MODULES[name]) for name in BENCHMARKS}
     for name, summary in BENCHMARKS.items():
         module = modules[name]
         sub = names.add_parser(name, help=summary, description=summary)
@@ -84,7 +97,7 @@ def main(argv: list[str]) -> int:
     options = parse_arguments(argv)
     # An exception ends the servers on its way out; the default action of SIGTERM would leave them running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    benchmark = importlib.import_module(f"bench.{options.name}")
+    benchmark = importlib.import_module(MODULES[options.name])
     try:
         if not options.no_build:
             build(options.build_dir, benchmark.targets(options))
