@@ -8,6 +8,7 @@
 #include "server/rpc/health_registry.h"
 #include "server/serving/catalog.h"
 #include "server/serving/loader.h"
+#include "server/serving/model_manager.h"
 #include "server/serving/ready_condition.h"
 
 namespace predictd {
@@ -15,18 +16,22 @@ namespace predictd {
 // Logs what is wrong with the folders of a repository.
 void LogRepository(const std::string& path, const ModelRepository& repository);
 
-// Reports in health and log how far the loading of the models is. The catalog and the registry outlive it. Used by one
-// thread at a time.
-class LoadReport {
+// Reports in health and log what becomes of the models. The catalog and the registry outlive it. Used by one thread at
+// a time.
+class LoadReport final : public ModelObserver {
  public:
   // `ready` says when the server as a whole is healthy; `ready_text` is what the operator wrote for that.
   LoadReport(const Catalog& catalog, ReadyCondition ready, std::string ready_text, HealthRegistry& health);
 
-  // Called as the loader's observer.
-  void OnLoaded(const ServedVersion& version, const absl::Status& status, const LoadFindings& findings);
+  void OnLoaded(const ServedVersion& version, const absl::Status& status, const LoadFindings& findings) override;
+  void OnChanged(const ServedModel& model) override;
+  void OnRetired(const ServedVersion& version) override;
+  void OnRemoved(const std::string& model) override;
+  void OnRepository(const absl::Status& status) override;
 
  private:
-  void SetHealth(const CatalogSnapshot& models);
+  // Returns true once, when everything that was there at the start has been loaded or has failed.
+  bool SetHealth(const CatalogSnapshot& models);
   void LogEnd(const CatalogSnapshot& models) const;
 
   const Catalog& catalog_;
@@ -34,6 +39,7 @@ class LoadReport {
   const std::string ready_text_;
   HealthRegistry& health_;
   bool serving_ = false;
+  bool started_ = false;
 };
 
 }  // namespace predictd
