@@ -72,8 +72,15 @@ void LogRepository(const std::string& path, const ModelRepository& repository) {
   if (repository.models.empty()) Log(LogLevel::kWarning, "the model repository has no models", {{"path", path}});
 }
 
-LoadReport::LoadReport(const Catalog& catalog, ReadyCondition ready, std::string ready_text, HealthRegistry& health)
-    : catalog_(catalog), ready_(std::move(ready)), ready_text_(std::move(ready_text)), health_(health) {
+LoadReport::LoadReport(const Catalog& catalog, ReadyCondition ready, std::string ready_text, HealthRegistry& health,
+                       MetricsRegistry& metrics)
+    : catalog_(catalog),
+      ready_(std::move(ready)),
+      ready_text_(std::move(ready_text)),
+      health_(health),
+      loads_(metrics.AddCounter("predictd_model_loads_total",
+                                "Versions that became ready or failed, and folders that were refused as wrong.",
+                                {"model", "result"})) {
   const auto models = catalog_.snapshot();
   for (const auto& [name, model] : models->models()) {
     health_.Set(name, false);
@@ -87,6 +94,7 @@ void LoadReport::OnLoaded(const ServedVersion& version, const absl::Status& stat
   const auto models = catalog_.snapshot();
   if (const auto model = models->Find(version.model()); model.ok()) health_.Set(version.model(), (*model)->ready());
   const bool ended = SetHealth(*models);
+  Count(version.model(), status.ok() ? "ready" : "failed");
   if (status.ok()) {
     LogReady(version, findings);
   } else {
@@ -102,6 +110,7 @@ void LoadReport::OnChanged(const ServedModel& model) {
   if (model.status().ok()) {
     LogFailures(model);
   } else {
+    Count(model.name(), "refused");
     LogWrongFolder(model.name(), model.status());
   }
 }
@@ -112,6 +121,7 @@ void LoadReport::OnRetired(const ServedVersion& version) {
 
 void LoadReport::OnRemoved(const std::string& model) {
   health_.Remove(model);
+  counters_.erase(model);
   SetHealth(*catalog_.snapshot());
   Log(LogLevel::kInfo, "a model has been removed", {{"model", model}});
 }
@@ -123,6 +133,12 @@ void LoadReport::OnRepository(const absl::Status& status) {
     Log(LogLevel::kError, "the model repository cannot be read: its models stay as they are",
         {{"cause", View(status.message())}});
   }
+}
+
+void LoadReport::Count(const std::string& model, const char* result) {
+  std::shared_ptr<Counter>& counter = counters_[model][result];
+  if (counter == nullptr) counter = loads_.Share({model, result});
+  counter->Increment();
 }
 
 bool LoadReport::SetHealth(const CatalogSnapshot& models) {

@@ -250,7 +250,7 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
                        environment, std::move(methods), pool, init_thread);
   if (!started.ok()) return started.status();
   RpcServer& rpc = **started;
-  LoadReport report(catalog, *std::move(ready), config.ready, rpc.health());
+  LoadReport report(catalog, *std::move(ready), config.ready, rpc.health(), registry);
   if (absl::Status status = WritePort(config.port_file, rpc.port()); !status.ok()) return status;
   Log(LogLevel::kInfo, "listening",
       {{"address", config.listen},
