@@ -114,7 +114,7 @@ absl::Status ReadModel(const fs::path& folder, absl::Span<const Backend> backend
   if (!children.ok()) return About(folder, children.status());
   std::sort(children->begin(), children->end());
   std::vector<int64_t> existing;
-  uint64_t shared = 0;
+  uint64_t shared = config->fingerprint;
   for (const fs::path& child : *children) {
     // A dangling link counts, so that no older version silently takes its place.
     std::error_code ignored;
@@ -125,10 +125,11 @@ absl::Status ReadModel(const fs::path& folder, absl::Span<const Backend> backend
       existing.push_back(*version);
       continue;
     }
+    if (name == "model.toml") continue;
     shared = absl::HashOf(shared, name, StampChild(child));
     if (folder_or_link && LooksLikeVersion(name)) entry.odd_versions.push_back(name);
   }
-  absl::StatusOr<std::vector<int64_t>> chosen = config->version_policy.Choose(existing);
+  absl::StatusOr<std::vector<int64_t>> chosen = config->Choose(existing);
   if (!chosen.ok()) return chosen.status();
   for (int64_t version : *chosen) {
     entry.versions.push_back(ReadVersion(folder / absl::StrCat(version), version, shared, backends));

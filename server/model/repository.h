@@ -19,7 +19,7 @@ struct VersionEntry {
   // The backend that runs it, which the name of its file determines.
   const Backend* backend = nullptr;
   std::filesystem::path file = {};
-  // Changes with the files of the version and those that all versions share, model.toml among them.
+  // Changes with the files of the version, those that all versions share, and ModelConfig::fingerprint.
   uint64_t stamp = 0;
   // What is wrong with the folder. If it is an error, there is neither a backend nor a file.
   absl::Status status = {};

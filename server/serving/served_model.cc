@@ -46,6 +46,19 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(int64_t
   return WithoutRetry(absl::UnavailableError(absl::StrCat("model '", name(), "' has been unloaded")));
 }
 
+absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(absl::string_view label) const {
+  const auto& labels = config().labels;
+  const auto found = labels.find(label);
+  if (found != labels.end()) return Choose(found->second);
+  constexpr size_t kShown = 64;
+  std::string message = absl::StrCat("model '", name(), "' has no label '", label.substr(0, kShown), "'");
+  if (!labels.empty()) {
+    absl::StrAppend(&message, "; there is ",
+                    absl::StrJoin(labels, ", ", [](std::string* out, const auto& entry) { out->append(entry.first); }));
+  }
+  return absl::NotFoundError(message);
+}
+
 const ServedVersion* ServedModel::Find(int64_t version) const {
   const ServedVersion* first = nullptr;
   for (const auto& served : versions()) {

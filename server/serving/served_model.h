@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "server/serving/served_version.h"
 
 namespace predictd {
@@ -38,6 +39,9 @@ class ServedModel {
   // advice on when to retry if the version is still loading, and not to retry if it could not be loaded or has been
   // unloaded.
   absl::StatusOr<std::shared_ptr<const ServedVersion>> Choose(int64_t version) const;
+
+  // The same for the version with that label. NOT_FOUND lists the labels.
+  absl::StatusOr<std::shared_ptr<const ServedVersion>> Choose(absl::string_view label) const;
 
   // Null if there is no such version. While a version is being replaced, there are two of that number; this is the one
   // that is ready.

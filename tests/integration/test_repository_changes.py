@@ -16,6 +16,7 @@ import numpy
 import pytest
 import torch
 
+from predictctl import predictctl
 from predictd_process import PredictdProcess, eventually, has
 from protocol import Client, PredictStreamRequest, collect, predict_request, raw_tensor, state_name, to_arrays
 
@@ -184,6 +185,30 @@ def test_a_changed_configuration_is_taken_and_a_wrong_one_changes_nothing(
     repository.configure("scale", CONFIG.replace("= 8", "= 2"))
     eventually(lambda: limit() == 2, 20, "the right configuration")
     await_states(server, lambda found: found == [(1, "READY", "")])
+
+
+def test_labels_name_versions(server: PredictdProcess, repository: Repository) -> None:
+    def version_of(label: str) -> int:
+        return int(
+            server.client.predict(predict_request("scale", raw_tensor("x", ROWS), model_label=label)).model_version
+        )
+
+    repository.add("scale", 2)
+    repository.configure("scale", "labels = { stable = 1, canary = 2 }" + CONFIG)
+    eventually(lambda: server.client.get_model("scale").model.labels, 20, "labels")
+    assert dict(server.client.get_model("scale").model.labels) == {"stable": 1, "canary": 2}
+    assert (version_of("stable"), version_of("canary"), served(server)) == (1, 2, 2)
+    for code, fields in [
+        (grpc.StatusCode.NOT_FOUND, {"model_label": "other"}),
+        (grpc.StatusCode.INVALID_ARGUMENT, {"model_label": "stable", "model_version": 1}),
+    ]:
+        with pytest.raises(grpc.RpcError) as caught:
+            server.client.predict(predict_request("scale", raw_tensor("x", ROWS), **fields))
+        assert caught.value.code() == code
+    shown = predictctl(server, "model", "scale").stdout
+    assert "canary" in shown
+    answer = predictctl(server, "predict", "scale", "--label=stable", "--json-input=-", stdin=b'{"x": [[3]]}')
+    assert "version 1" in answer.stdout, answer.stderr
 
 
 def test_sighup_loads_what_could_not_be_loaded(server: PredictdProcess, repository: Repository) -> None:

@@ -229,6 +229,23 @@ TEST_F(RunningModelManagerTest, ChangedConfigurationMakesNewVersionsOfTheSameFil
   EXPECT_EQ(old->config().description, "");
 }
 
+TEST_F(RunningModelManagerTest, LabelMovesWithoutLoadingAnything) {
+  const auto label = [this](const std::string& name) {
+    const auto chosen = (*catalog_->snapshot()->Find("m"))->Choose(name);
+    return chosen.ok() ? absl::StrCat((*chosen)->number()) : std::string(chosen.status().message());
+  };
+  Write("m/model.toml", absl::StrCat(kDoublingConfig, "labels = {stable = 1}\n"));
+  EXPECT_THAT(observer_.TakeUntil("changed m"), ElementsAre("changed m"));
+  WriteVersion("m/2", 2);
+  observer_.TakeUntil("ready m/2");
+  EXPECT_EQ(Shown(), "2 ready, 1 ready") << "what has a label is not retired";
+  EXPECT_EQ(label("stable"), "1");
+  EXPECT_EQ(label("canary"), "model 'm' has no label 'canary'; there is stable");
+  Write("m/model.toml", absl::StrCat(kDoublingConfig, "labels = {stable = 2}\n"));
+  EXPECT_THAT(observer_.TakeUntil("retired m/1"), ElementsAre("changed m", "retired m/1"));
+  EXPECT_EQ(label("stable"), "2");
+}
+
 TEST_F(RunningModelManagerTest, ChangedFileReplacesItsVersionAlsoIfTheChangeIsBadAtFirst) {
   Write("m/1/model.double", "x");
   observer_.TakeUntil("failed m/1");
