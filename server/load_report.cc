@@ -23,6 +23,17 @@ void LogFailure(const ServedVersion& version, const absl::Status& status) {
        {"cause", View(WithoutStackTrace(status.message()))}});
 }
 
+void LogWrongFolder(const std::string& model, const absl::Status& status) {
+  Log(LogLevel::kError, "model has no valid configuration", {{"model", model}, {"cause", View(status.message())}});
+}
+
+// Logs the versions whose folder is wrong.
+void LogFailures(const ServedModel& model) {
+  for (const auto& version : model.versions()) {
+    if (version->state() == VersionState::kFailed) LogFailure(*version, version->entry().status);
+  }
+}
+
 void LogReady(const ServedVersion& version, const LoadFindings& findings) {
   std::vector<Field> fields = {{"model", version.model()}, {"version", version.number()}};
   const std::string working = BytesName(findings.working_bytes);
@@ -43,10 +54,7 @@ void LogReady(const ServedVersion& version, const LoadFindings& findings) {
 
 void LogRepository(const std::string& path, const ModelRepository& repository) {
   for (const ModelEntry& entry : repository.models) {
-    if (!entry.status.ok()) {
-      Log(LogLevel::kError, "model has no valid configuration",
-          {{"model", entry.name}, {"cause", View(entry.status.message())}});
-    }
+    if (!entry.status.ok()) LogWrongFolder(entry.name, entry.status);
     for (const std::string& folder : entry.odd_versions) {
       Log(LogLevel::kWarning, "a folder is no version of its model: those are named 1, 2, ... without leading zeros",
           {{"model", entry.name}, {"folder", folder}});
@@ -64,38 +72,82 @@ void LogRepository(const std::string& path, const ModelRepository& repository) {
   if (repository.models.empty()) Log(LogLevel::kWarning, "the model repository has no models", {{"path", path}});
 }
 
-LoadReport::LoadReport(const Catalog& catalog, ReadyCondition ready, std::string ready_text, HealthRegistry& health)
-    : catalog_(catalog), ready_(std::move(ready)), ready_text_(std::move(ready_text)), health_(health) {
+LoadReport::LoadReport(const Catalog& catalog, ReadyCondition ready, std::string ready_text, HealthRegistry& health,
+                       MetricsRegistry& metrics)
+    : catalog_(catalog),
+      ready_(std::move(ready)),
+      ready_text_(std::move(ready_text)),
+      health_(health),
+      loads_(metrics.AddCounter("predictd_model_loads_total",
+                                "Versions that became ready or failed, and folders that were refused as wrong.",
+                                {"model", "result"})) {
   const auto models = catalog_.snapshot();
   for (const auto& [name, model] : models->models()) {
     health_.Set(name, false);
-    for (const auto& version : model->versions()) {
-      if (version->state() == VersionState::kFailed) LogFailure(*version, version->entry().status);
-    }
+    LogFailures(*model);
   }
-  SetHealth(*models);
-  if (!models->loading()) LogEnd(*models);
+  if (SetHealth(*models)) LogEnd(*models);
 }
 
 void LoadReport::OnLoaded(const ServedVersion& version, const absl::Status& status, const LoadFindings& findings) {
   // Health comes first: the log may fail for want of memory.
   const auto models = catalog_.snapshot();
   if (const auto model = models->Find(version.model()); model.ok()) health_.Set(version.model(), (*model)->ready());
-  SetHealth(*models);
+  const bool ended = SetHealth(*models);
+  Count(version.model(), status.ok() ? "ready" : "failed");
   if (status.ok()) {
     LogReady(version, findings);
   } else {
     LogFailure(version, status);
   }
-  if (!models->loading()) LogEnd(*models);
+  if (ended) LogEnd(*models);
 }
 
-void LoadReport::SetHealth(const CatalogSnapshot& models) {
-  const bool serving = ready_.Met(models);
+void LoadReport::OnChanged(const ServedModel& model) {
+  health_.Set(model.name(), model.ready());
+  SetHealth(*catalog_.snapshot());
+  Log(LogLevel::kInfo, "a model's folder has changed", {{"model", model.name()}});
+  if (model.status().ok()) {
+    LogFailures(model);
+  } else {
+    Count(model.name(), "refused");
+    LogWrongFolder(model.name(), model.status());
+  }
+}
+
+void LoadReport::OnRetired(const ServedVersion& version) {
+  Log(LogLevel::kInfo, "a version takes no more calls", {{"model", version.model()}, {"version", version.number()}});
+}
+
+void LoadReport::OnRemoved(const std::string& model) {
+  health_.Remove(model);
+  counters_.erase(model);
+  SetHealth(*catalog_.snapshot());
+  Log(LogLevel::kInfo, "a model has been removed", {{"model", model}});
+}
+
+void LoadReport::OnRepository(const absl::Status& status) {
+  if (status.ok()) {
+    Log(LogLevel::kInfo, "the model repository can be read again");
+  } else {
+    Log(LogLevel::kError, "the model repository cannot be read: its models stay as they are",
+        {{"cause", View(status.message())}});
+  }
+}
+
+void LoadReport::Count(const std::string& model, const char* result) {
+  std::shared_ptr<Counter>& counter = counters_[model][result];
+  if (counter == nullptr) counter = loads_.Share({model, result});
+  counter->Increment();
+}
+
+bool LoadReport::SetHealth(const CatalogSnapshot& models) {
+  const bool serving = ready_.Met(models, serving_);
   health_.Set("", serving);
   if (std::exchange(serving_, serving) != serving && models.loading()) {
     Log(LogLevel::kInfo, "serving, while other models are still being loaded", {{"ready", ready_text_}});
   }
+  return !models.loading() && !std::exchange(started_, true);
 }
 
 void LoadReport::LogEnd(const CatalogSnapshot& models) const {

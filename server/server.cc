@@ -30,7 +30,7 @@
 #include "server/serving/catalog.h"
 #include "server/serving/generator_loading.h"
 #include "server/serving/generator_metrics.h"
-#include "server/serving/loader.h"
+#include "server/serving/model_manager.h"
 #include "server/serving/model_memory.h"
 #include "server/serving/ready_condition.h"
 #include "server/serving/response_cache_metrics.h"
@@ -144,15 +144,6 @@ absl::StatusOr<std::unique_ptr<Model>> LoadModel(const ServedVersion& version, i
   return entry.backend->load(entry.file, version.config(), {.runners = runners, .unpack_dir = unpack_dir});
 }
 
-// Has everything loaded that is not, by name and the newest version first.
-void LoadAll(const CatalogSnapshot& models, Loader& loader) {
-  for (const auto& [name, model] : models.models()) {
-    for (const auto& version : model->versions()) {
-      if (version->state() == VersionState::kLoading) loader.Load(version);
-    }
-  }
-}
-
 // How long a run whose calls have all ended may take to end by itself.
 constexpr absl::Duration kLastRun = absl::Seconds(1);
 
@@ -259,7 +250,7 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
                        environment, std::move(methods), pool, init_thread);
   if (!started.ok()) return started.status();
   RpcServer& rpc = **started;
-  LoadReport report(catalog, *std::move(ready), config.ready, rpc.health());
+  LoadReport report(catalog, *std::move(ready), config.ready, rpc.health(), registry);
   if (absl::Status status = WritePort(config.port_file, rpc.port()); !status.ok()) return status;
   Log(LogLevel::kInfo, "listening",
       {{"address", config.listen},
@@ -295,17 +286,21 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
                                                       return generator_metrics.ForVersion(version.model(),
                                                                                           version.number());
                                                     }};
-    Loader loader(
+    ModelManager manager(
+        {.repository = config.model_repository,
+         .backends = Backends(),
+         .watch = config.model_control == "poll",
+         .interval = TimeLimit(config.repository_poll_interval),
+         .settle = absl::ToChronoNanoseconds(config.repository_settle_time)},
+        repository->models, catalog,
         [&](ServedVersion& version, const std::atomic<bool>& stopping,
             LoadFindings& findings) -> absl::StatusOr<Servable> {
           if (version.config().generator.has_value()) return LoadGenerator(version, generator_resources, stopping);
           return LoadRunner(version, runner_resources, stopping, findings);
         },
-        [&](const ServedVersion& version, const absl::Status& status, const LoadFindings& findings) {
-          report.OnLoaded(version, status, findings);
-        },
-        reaper);
-    LoadAll(*catalog.snapshot(), loader);
+        report, reaper);
+    const absl::Cleanup no_reload = [&signals] { signals.OnReload(nullptr); };
+    if (config.model_control == "poll") signals.OnReload([&manager] { manager.Reload(); });
 
     signals.WaitForStop();
     rpc.health().SetNotServing();
@@ -313,7 +308,7 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
     absl::SleepFor(config.drain_delay);
     rpc.Drain(config.drain_grace);
     const TimePoint until = clock.Now() + absl::ToChronoNanoseconds(kLastRun);
-    if (!loader.StopBy(until) || !pool.StopBy(until)) LeaveNow(**tracer, environment);
+    if (!manager.StopBy(until) || !pool.StopBy(until)) LeaveNow(**tracer, environment);
   }
   pool.Stop();
   rpc.Stop();

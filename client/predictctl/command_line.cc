@@ -180,6 +180,7 @@ void AddPredict(CLI::App& app, PredictArguments& arguments, std::vector<std::str
   app.add_option("--version", arguments.version, "Version of the model [the newest that is ready]")
       ->type_name("N")
       ->check(CLI::NonNegativeNumber.description(""));
+  app.add_option("--label", arguments.label, "Label of a version, instead of its number");
   AddRepeatable(app, "--output", arguments.outputs, "NAME", "An output to ask for; may be repeated [all]");
   app.add_option("--priority", arguments.priority, "How urgent it is, 0 to 4; higher ones go first [2]")
       ->type_name("N");

@@ -49,6 +49,7 @@ enum class Encoding { kRaw, kTyped };
 struct PredictArguments {
   std::string model = {};
   std::int64_t version = 0;
+  std::string label = {};
   std::vector<std::string> inputs = {};
   std::vector<std::string> json_inputs = {};
   std::optional<RowRange> rows = std::nullopt;

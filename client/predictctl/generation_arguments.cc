@@ -61,6 +61,7 @@ void AddGeneration(CLI::App& app, GenerationArguments& arguments) {
   app.add_option("--version", arguments.version, "Version of the model [the newest that is ready]")
       ->type_name("N")
       ->check(CLI::NonNegativeNumber.description(""));
+  app.add_option("--label", arguments.label, "Label of a version, instead of its number");
   AddValue(app, "--request-id", arguments.request_id, "TEXT", "Echoed in the answer, and found in logs and traces");
 }
 

@@ -17,6 +17,7 @@ namespace predictd {
 struct GenerationArguments {
   std::string model = {};
   std::int64_t version = 0;
+  std::string label = {};
   std::string request_id = {};
   std::optional<std::string> system = std::nullopt;
   std::optional<std::int64_t> max_tokens = std::nullopt;

@@ -7,6 +7,7 @@ v1::PredictStreamRequest GenerationRequestOf(const GenerationArguments& argument
   v1::PredictRequest& predict = *request.mutable_predict();
   predict.set_model_name(arguments.model);
   predict.set_model_version(arguments.version);
+  predict.set_model_label(arguments.label);
   predict.set_request_id(arguments.request_id);
   v1::GenerationRequest& generation = *predict.mutable_generation();
   if (arguments.max_tokens) generation.set_max_tokens(*arguments.max_tokens);

@@ -1,5 +1,9 @@
 #include "client/predictctl/model_details.h"
 
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -84,10 +88,16 @@ void PrintMasks(const v1::Model& model, std::ostream& out) {
 }
 
 void PrintVersions(const v1::Model& model, std::ostream& out) {
-  Table versions({"VERSION", "STATE", "BACKEND"});
+  std::map<std::int64_t, std::vector<std::string>> labels;
+  for (const auto& [label, version] : model.labels()) labels[version].push_back(TerminalText(label));
+  std::vector<std::string> header = {"VERSION", "STATE", "BACKEND"};
+  if (!labels.empty()) header.emplace_back("LABELS");
+  Table versions(std::move(header));
   for (const v1::ModelVersion& version : model.versions()) {
-    versions.AddRow({version.version() == 0 ? "-" : absl::StrCat(version.version()), StateText(version.state()),
-                     version.backend()});
+    std::vector<std::string> row = {version.version() == 0 ? "-" : absl::StrCat(version.version()),
+                                    StateText(version.state()), version.backend()};
+    if (!labels.empty()) row.push_back(absl::StrJoin(labels[version.version()], ", "));
+    versions.AddRow(std::move(row));
   }
   out << "versions\n" << versions.Text("  ");
   PrintReasons(model, "  ", out);

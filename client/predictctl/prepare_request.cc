@@ -42,6 +42,7 @@ std::optional<int> PrepareRequest(const CommandContext& context, const PredictAr
   for (v1::Tensor& tensor : *tensors) *request.add_inputs() = std::move(tensor);
   request.set_model_name(arguments.model);
   request.set_model_version(arguments.version);
+  request.set_model_label(arguments.label);
   request.set_request_id(arguments.request_id);
   request.mutable_outputs()->Add(arguments.outputs.begin(), arguments.outputs.end());
   auto& parameters = *request.mutable_parameters();

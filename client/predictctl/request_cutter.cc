@@ -68,6 +68,7 @@ absl::StatusOr<v1::PredictStreamRequest> RequestCutter::Part(std::int64_t count)
   v1::PredictRequest& predict = *part.mutable_predict();
   predict.set_model_name(whole.model_name());
   predict.set_model_version(whole.model_version());
+  predict.set_model_label(whole.model_label());
   predict.set_request_id(whole.request_id());
   *predict.mutable_outputs() = whole.outputs();
   *predict.mutable_parameters() = whole.parameters();

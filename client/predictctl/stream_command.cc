@@ -51,6 +51,8 @@ Outcome RunParts(const CommandContext& context, RequestCutter& cutter, StreamPri
     absl::StatusOr<v1::PredictStreamRequest> request = cutter.Next();
     if (!request.ok()) return {.exit_code = context.ReportLocal(request.status())};
     if (cutter.has_cut() && printer.model_version() > 0) {
+      // The label may have moved on meanwhile.
+      request->mutable_predict()->clear_model_label();
       request->mutable_predict()->set_model_version(printer.model_version());
     }
     CallOptions options = context.MainCall();

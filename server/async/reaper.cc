@@ -1,15 +1,8 @@
 #include "server/async/reaper.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
+#include "server/async/background_thread.h"
 
 namespace predictd {
-namespace {
-
-// Nobody waits for it.
-constexpr int kNiceness = 10;
-
-}  // namespace
 
 Reaper::Reaper() : thread_(&Reaper::Run, this) {}
 
@@ -55,7 +48,7 @@ bool Reaper::Clear() noexcept {
 }
 
 void Reaper::Run() {
-  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
+  MakeBackgroundThread();
   while (true) {
     {
       MutexLock lock(mutex_);

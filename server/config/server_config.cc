@@ -30,7 +30,7 @@ constexpr char kFooter[] =
     "Durations are like 250ms, 30s, 5m; more than a century is a century. Sizes are in bytes or like 64MiB.\n"
     "Signals: SIGTERM and SIGINT drain: health says NOT_SERVING, running calls end, exit code 0. A second one ends at\n"
     "once, with exit code 128 + its number. Before the server listens, the first ends it at once, with exit code 0.\n"
-    "SIGHUP, SIGUSR1 and SIGUSR2 are ignored, with a line in the log: there is nothing to reload yet.\n"
+    "SIGHUP reads the model repository again, with --model-control poll; SIGUSR1 and SIGUSR2 are ignored.\n"
     "Exit codes: 0 stopped by a signal, 1 could not start or --check-model found something wrong, 2 bad options.";
 
 std::string CheckAddress(const std::string& text) {
@@ -51,6 +51,12 @@ std::string CheckReady(const std::string& text) {
   return blank ? absl::StrCat("expected any, all or names of models with commas between, got '", text, "'") : "";
 }
 
+std::string CheckPollInterval(const std::string& text) {
+  const std::optional<absl::Duration> interval = ParseLengthOfTime(text);
+  if (!interval.has_value() || *interval >= absl::Milliseconds(100)) return "";
+  return absl::StrCat("'", text, "' is less than 100ms");
+}
+
 // The server's end waits for a batch, within its last five seconds, so a batch must not take longer.
 std::string CheckTraceTimeout(const std::string& text) {
   const std::optional<absl::Duration> timeout = ParseLengthOfTime(text);
@@ -67,6 +73,13 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
               "Where .pt2 packages are unpacked to be loaded; default: $TMPDIR or /tmp");
   options.Add("ready", "NAMES", config.ready, "Healthy once these models are loaded: any, all or NAME,NAME,...")
       ->check(CheckReady);
+  options.AddChoice("model-control", config.model_control, {"none", "poll"},
+                    "Follow changes of the repository (poll) or not (none)");
+  options.AddDuration("repository-poll-interval", config.repository_poll_interval,
+                      "How often to look for changes that the system does not tell of")
+      ->check(CheckPollInterval);
+  options.AddDuration("repository-settle-time", config.repository_settle_time,
+                      "How long a model's folder must be still before it is read");
 
   options.Group("Network");
   options.Add("listen", "ADDRESS", config.listen, "Where gRPC listens, without transport security; port 0: a free one")

@@ -24,6 +24,13 @@ struct ServerConfig {
   std::string unpack_dir;
   // Which models must be ready for the server to be healthy: any, all, or names separated by commas.
   std::string ready = "any";
+  // "poll": models that are added, changed or removed in the repository are served as they are there from then on.
+  // "none": what was there at the start is served.
+  std::string model_control = "poll";
+  // How often the repository is looked at, beside what the system tells of changes, and how long a folder must have been
+  // still to be read.
+  absl::Duration repository_poll_interval = absl::Seconds(5);
+  absl::Duration repository_settle_time = absl::Seconds(2);
 
   std::string listen = "127.0.0.1:8500";
   std::string port_file;

@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <functional>
+#include <sstream>
+#include <string_view>
 
+#include "absl/hash/hash.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "server/files/table_reader.h"
 #include "server/files/toml_file.h"
@@ -41,6 +45,34 @@ absl::StatusOr<VersionPolicy> ReadVersionPolicy(const toml::node& node) {
     policy.listed.push_back(*version);
   }
   return policy;
+}
+
+// Labels are not numbers, so that a request may have either where there is only a text for both.
+bool IsLabel(std::string_view name) {
+  constexpr size_t kMaxLabel = 64;
+  const auto allowed = [](char c) { return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.'; };
+  return !name.empty() && name.size() <= kMaxLabel && std::all_of(name.begin(), name.end(), allowed) &&
+         !std::all_of(name.begin(), name.end(), absl::ascii_isdigit);
+}
+
+void ReadLabels(TableReader& reader, ModelConfig& config) {
+  const toml::node* const node = reader.Find("labels");
+  if (node == nullptr) return;
+  const absl::string_view expected = "a table of names, each with the number of a version, as in {stable = 3}";
+  if (!node->is_table()) return reader.Fail("labels", expected);
+  for (const auto& [key, value] : *node->as_table()) {
+    const std::optional<int64_t> version = value.value_exact<int64_t>();
+    if (!IsLabel(key.str()) || !version.has_value() || *version < 1) return reader.Fail("labels", expected);
+    config.labels.emplace(key.str(), *version);
+  }
+}
+
+uint64_t Fingerprint(toml::table root) {
+  root.erase("version_policy");
+  root.erase("labels");
+  std::ostringstream text;
+  text << root;
+  return absl::HashOf(text.str());
 }
 
 void ReadWeight(TableReader& reader, ModelConfig& config) {
@@ -120,6 +152,8 @@ absl::StatusOr<ModelConfig> ParseTable(const toml::table& root) {
     absl::StatusOr<VersionPolicy> read = ReadVersionPolicy(*policy);
     read.ok() ? void(config.version_policy = *read) : reader.Fail(read.status());
   }
+  ReadLabels(reader, config);
+  config.fingerprint = Fingerprint(root);
   if (kind == "tensor") {
     ReadTensorModel(reader, config);
   } else if (absl::StatusOr<GeneratorConfig> generator = ReadGenerator(reader.Find("generator")); generator.ok()) {
@@ -153,6 +187,20 @@ absl::StatusOr<std::vector<int64_t>> VersionPolicy::Choose(std::vector<int64_t> 
       return absl::NotFoundError(absl::StrCat("version_policy lists version ", version, ", which has no folder"));
     }
   }
+  return chosen;
+}
+
+absl::StatusOr<std::vector<int64_t>> ModelConfig::Choose(const std::vector<int64_t>& existing) const {
+  absl::StatusOr<std::vector<int64_t>> chosen = version_policy.Choose(existing);
+  if (!chosen.ok()) return chosen.status();
+  for (const auto& [label, version] : labels) {
+    if (std::find(existing.begin(), existing.end(), version) == existing.end()) {
+      return absl::NotFoundError(
+          absl::StrCat("labels.", label, " stands for version ", version, ", which has no folder"));
+    }
+    if (std::find(chosen->begin(), chosen->end(), version) == chosen->end()) chosen->push_back(version);
+  }
+  std::sort(chosen->begin(), chosen->end(), std::greater<>());
   return chosen;
 }
 

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +35,8 @@ struct ModelConfig {
   // Set only for a generator.
   std::optional<GeneratorConfig> generator;
   VersionPolicy version_policy;
+  // Names for versions, which are served whatever the policy says.
+  std::map<std::string, int64_t, std::less<>> labels;
   // For each version, the most requests that may wait and the most bytes of their inputs.
   int64_t queue_capacity = 1024;
   int64_t queue_bytes = int64_t{256} << 20;
@@ -54,6 +58,12 @@ struct ModelConfig {
   std::optional<bool> inference_mode = {};
   // Whether to serve a compiled package whose checks may fail on threads of its own, which ends the process.
   bool allow_parallel_regions = false;
+  // Changes with all that a version is loaded by, which is everything but the policy and the labels.
+  uint64_t fingerprint = 0;
+
+  // The versions to serve out of `existing`, newest first: those of the policy and those with a label. NOT_FOUND if
+  // none exists, or not one that is listed or has a label.
+  absl::StatusOr<std::vector<int64_t>> Choose(const std::vector<int64_t>& existing) const;
 
   // INVALID_ARGUMENT names the key that is unknown, missing or has a bad value.
   static absl::StatusOr<ModelConfig> Parse(absl::string_view text);

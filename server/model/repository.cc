@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <optional>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "server/files/regular_file.h"
+#include "server/model/folder_stamp.h"
 
 namespace predictd {
 namespace {
@@ -81,10 +83,13 @@ std::string WrongFiles(absl::Span<const Backend> backends, const std::vector<con
   return absl::StrCat(expected, absl::StrJoin(found, " and ", absl::DereferenceFormatter(name)));
 }
 
-VersionEntry ReadVersion(const fs::path& folder, int64_t version, absl::Span<const Backend> backends) {
-  const auto failed = [version](const absl::Status& status) {
+// `shared` is the stamp of what belongs to all versions.
+VersionEntry ReadVersion(const fs::path& folder, int64_t version, uint64_t shared, absl::Span<const Backend> backends) {
+  const uint64_t stamp = absl::HashOf(shared, StampFolder(folder));
+  const auto failed = [version, stamp](const absl::Status& status) {
     return VersionEntry{
         .version = version,
+        .stamp = stamp,
         .status = absl::Status(status.code(), absl::StrCat("version ", version, ": ", status.message()))};
   };
   std::vector<const Backend*> found;
@@ -94,31 +99,40 @@ VersionEntry ReadVersion(const fs::path& folder, int64_t version, absl::Span<con
     if (*has_file) found.push_back(&backend);
   }
   if (found.size() != 1) return failed(absl::InvalidArgumentError(WrongFiles(backends, found)));
-  return VersionEntry{version, found.front(), folder / found.front()->file_name};
+  return VersionEntry{version, found.front(), folder / found.front()->file_name, stamp};
+}
+
+uint64_t StampChild(const fs::path& child) {
+  std::error_code ignored;
+  return fs::is_directory(child, ignored) ? StampFolder(child) : StampFile(child);
 }
 
 absl::Status ReadModel(const fs::path& folder, absl::Span<const Backend> backends, ModelEntry& entry) {
   absl::StatusOr<ModelConfig> config = ModelConfig::Load(folder / "model.toml");
   if (!config.ok()) return config.status();
-  const absl::StatusOr<std::vector<fs::path>> children = List(folder);
+  absl::StatusOr<std::vector<fs::path>> children = List(folder);
   if (!children.ok()) return About(folder, children.status());
+  std::sort(children->begin(), children->end());
   std::vector<int64_t> existing;
+  uint64_t shared = config->fingerprint;
   for (const fs::path& child : *children) {
     // A dangling link counts, so that no older version silently takes its place.
     std::error_code ignored;
-    if (!fs::is_directory(child, ignored) && !fs::is_symlink(child, ignored)) continue;
     const std::string name = child.filename().string();
-    if (const std::optional<int64_t> version = VersionOf(name)) {
+    const bool folder_or_link = fs::is_directory(child, ignored) || fs::is_symlink(child, ignored);
+    const std::optional<int64_t> version = folder_or_link ? VersionOf(name) : std::nullopt;
+    if (version.has_value()) {
       existing.push_back(*version);
-    } else if (LooksLikeVersion(name)) {
-      entry.odd_versions.push_back(name);
+      continue;
     }
+    if (name == "model.toml") continue;
+    shared = absl::HashOf(shared, name, StampChild(child));
+    if (folder_or_link && LooksLikeVersion(name)) entry.odd_versions.push_back(name);
   }
-  std::sort(entry.odd_versions.begin(), entry.odd_versions.end());
-  absl::StatusOr<std::vector<int64_t>> chosen = config->version_policy.Choose(existing);
+  absl::StatusOr<std::vector<int64_t>> chosen = config->Choose(existing);
   if (!chosen.ok()) return chosen.status();
   for (int64_t version : *chosen) {
-    entry.versions.push_back(ReadVersion(folder / absl::StrCat(version), version, backends));
+    entry.versions.push_back(ReadVersion(folder / absl::StrCat(version), version, shared, backends));
   }
   entry.config = *std::move(config);
   return absl::OkStatus();
@@ -129,9 +143,22 @@ absl::Status ReadModel(const fs::path& folder, absl::Span<const Backend> backend
 ModelEntry ReadModelFolder(const fs::path& folder, absl::Span<const Backend> backends) {
   ModelEntry entry;
   entry.name = folder.filename().string();
+  // Before anything is read: what changes meanwhile is found the next time.
+  entry.stamp = StampFolder(folder);
   entry.status = CheckFolder(folder);
   entry.status = entry.status.ok() ? ReadModel(folder, backends, entry) : About(folder, entry.status);
   return entry;
+}
+
+absl::StatusOr<std::vector<std::string>> ListModels(const fs::path& root) {
+  const absl::StatusOr<std::vector<fs::path>> children = List(root);
+  if (!children.ok()) return children.status();
+  std::vector<std::string> names;
+  for (const fs::path& child : *children) {
+    if (KindOf(child) == Kind::kModel) names.push_back(child.filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 absl::StatusOr<ModelRepository> ScanRepository(const fs::path& root, absl::Span<const Backend> backends) {

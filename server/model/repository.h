@@ -1,6 +1,7 @@
 #ifndef PREDICTD_SERVER_MODEL_REPOSITORY_H_
 #define PREDICTD_SERVER_MODEL_REPOSITORY_H_
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -18,6 +19,8 @@ struct VersionEntry {
   // The backend that runs it, which the name of its file determines.
   const Backend* backend = nullptr;
   std::filesystem::path file = {};
+  // Changes with the files of the version, those that all versions share, and ModelConfig::fingerprint.
+  uint64_t stamp = 0;
   // What is wrong with the folder. If it is an error, there is neither a backend nor a file.
   absl::Status status = {};
 };
@@ -27,6 +30,8 @@ struct ModelEntry {
   std::string name;
   // What is wrong with the folder. If it is an error, there is no config and no version.
   absl::Status status;
+  // Changes with anything in the folder.
+  uint64_t stamp = 0;
   ModelConfig config;
   // The versions to serve, newest first.
   std::vector<VersionEntry> versions;
@@ -43,6 +48,10 @@ struct ModelRepository {
   // Whether there is a model.toml beside them, in which case the folder is probably a single model's.
   bool has_config = false;
 };
+
+// The names of the folders and links in a repository that ScanRepository reads as models, sorted. Reads no more of them
+// than that. NOT_FOUND or UNAVAILABLE if the root cannot be read.
+absl::StatusOr<std::vector<std::string>> ListModels(const std::filesystem::path& root);
 
 // Reads one model's folder, which may be anywhere. The backends must outlive the result. Reads files, so it is not for
 // event loops.

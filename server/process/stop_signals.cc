@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <thread>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "server/async/mutex.h"
@@ -21,7 +22,10 @@ struct StopSignals::State {
   CondVar changed;
   Phase phase ABSL_GUARDED_BY(mutex) = Phase::kStarting;
 
+  std::function<void()> reload ABSL_GUARDED_BY(mutex);
+
   void OnStop(int signal);
+  bool OnHangUp();
   [[noreturn]] void Run();
 };
 
@@ -47,12 +51,21 @@ void StopSignals::State::OnStop(int signal) {
   }
 }
 
+bool StopSignals::State::OnHangUp() {
+  const MutexLock lock(mutex);
+  if (reload == nullptr) return false;
+  reload();
+  return true;
+}
+
 void StopSignals::State::Run() {
   while (true) {
     int signal = 0;
     if (sigwait(&taken, &signal) != 0) continue;
     if (signal == SIGTERM || signal == SIGINT) {
       OnStop(signal);
+    } else if (signal == SIGHUP && OnHangUp()) {
+      Log(LogLevel::kInfo, "reading the model repository again", {{"signal", sigabbrev_np(signal)}});
     } else {
       Log(LogLevel::kInfo, "a signal is ignored: there is nothing to reload", {{"signal", sigabbrev_np(signal)}});
     }
@@ -73,6 +86,11 @@ StopSignals::StopSignals() : state_(*new State) {
 void StopSignals::BeginServing() {
   MutexLock lock(state_.mutex);
   state_.phase = State::Phase::kServing;
+}
+
+void StopSignals::OnReload(std::function<void()> reload) {
+  const MutexLock lock(state_.mutex);
+  state_.reload = std::move(reload);
 }
 
 void StopSignals::WaitForStop() {

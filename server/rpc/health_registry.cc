@@ -19,6 +19,15 @@ HealthRegistry::Snapshot HealthRegistry::Read(const std::string& service) const 
   return snapshot;
 }
 
+void HealthRegistry::Remove(const std::string& service) {
+  {
+    MutexLock lock(mutex_);
+    services_.erase(service);
+    ++changes_;
+  }
+  Wake();
+}
+
 void HealthRegistry::Set(const std::string& service, bool serving) {
   {
     MutexLock lock(mutex_);

@@ -30,6 +30,9 @@ class HealthRegistry {
   // After SetNotServing, every service that is set is NOT_SERVING.
   void Set(const std::string& service, bool serving);
 
+  // Forgets a service: there is none of that name any more.
+  void Remove(const std::string& service);
+
   // Makes every service NOT_SERVING from now on.
   void SetNotServing();
 

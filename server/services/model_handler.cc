@@ -169,7 +169,8 @@ void FillModel(const ServedModel& model, const ServedVersion* version, const Ser
     v1::ModelVersion& failed = *message.add_versions();
     failed.set_state(v1::MODEL_STATE_FAILED);
     failed.set_reason(Reason(FailureReason(model.status().message())));
-    return;
+    // What was served before the folder went wrong goes on.
+    if (model.versions().empty()) return;
   }
   const bool ready = version != nullptr && version->state() == VersionState::kReady;
   const ModelConfig& config = version == nullptr ? model.config() : version->config();
@@ -182,6 +183,7 @@ void FillModel(const ServedModel& model, const ServedVersion* version, const Ser
     FillSignature(ready ? version->signature() : config.signature, message);
   }
   FillLimits(config, limits, *message.mutable_limits());
+  message.mutable_labels()->insert(model.config().labels.begin(), model.config().labels.end());
   for (const auto& served : model.versions()) FillVersion(*served, *message.add_versions());
 }
 

@@ -41,11 +41,16 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> FindTarget(const v1::Predic
     errors.Add(absl::StrCat(prefix, "model_version"),
                absl::StrCat("expected 0 or a version, got ", request.model_version()));
   }
+  if (request.model_version() != 0 && !request.model_label().empty()) {
+    errors.Add(absl::StrCat(prefix, "model_label"), "expected none beside a model_version");
+  }
   if (!errors.empty()) return errors.ToStatus();
   absl::StatusOr<std::shared_ptr<const ServedModel>> model = models.Find(request.model_name());
   if (!model.ok()) return model.status();
   subject.model = *std::move(model);
-  absl::StatusOr<std::shared_ptr<const ServedVersion>> version = subject.model->Choose(request.model_version());
+  absl::StatusOr<std::shared_ptr<const ServedVersion>> version = request.model_label().empty()
+                                                                     ? subject.model->Choose(request.model_version())
+                                                                     : subject.model->Choose(request.model_label());
   if (!version.ok()) return version.status();
   subject.version = (*version)->number();
   if (absl::Status status = CheckKind(request, **version); !status.ok()) return status;

@@ -35,23 +35,47 @@ Catalog::Catalog(const std::vector<ModelEntry>& entries, Reaper& reaper, Catalog
   Publish(std::move(models));
 }
 
-std::shared_ptr<const ServedModel> Catalog::MakeModel(const ModelEntry& entry) const {
+std::shared_ptr<const ServedModel> Catalog::MakeModel(const ModelEntry& entry, const ServedModel* last) const {
   ServedModel::Spec model = {.name = entry.name,
                              .status = entry.status,
                              .config = std::make_shared<const ModelConfig>(entry.config),
-                             .subject = parts_.subject == nullptr ? nullptr : parts_.subject(entry.name)};
-  const bool cached = parts_.cache != nullptr && entry.config.response_cache_bytes > 0;
+                             .subject = last != nullptr ? last->subject() : nullptr};
+  if (last == nullptr && parts_.subject != nullptr) model.subject = parts_.subject(entry.name);
+  std::vector<std::shared_ptr<ServedVersion>> old;
+  if (last != nullptr) old = last->versions();
   for (const VersionEntry& version : entry.versions) {
-    auto served = std::make_unique<ServedVersion>(
-        ServedVersion::Spec{.model = entry.name,
-                            .entry = version,
-                            .config = model.config,
-                            .subject = model.subject,
-                            .cache = cached ? parts_.cache(entry.name, entry.config, version.version) : nullptr});
-    if (!version.status.ok()) served->SetFailed(FailureReason(version.status.message(), version.file));
-    model.versions.push_back(reaper_.Own(std::move(served)));
+    model.wanted.push_back(version.version);
+    const auto same = std::find_if(old.begin(), old.end(), [&version](const auto& served) {
+      return served->number() == version.version && served->entry().stamp == version.stamp &&
+             (served->state() == VersionState::kReady || served->state() == VersionState::kLoading);
+    });
+    if (same == old.end()) {
+      model.versions.push_back(MakeVersion(version, model));
+    } else {
+      model.versions.push_back(std::move(*same));
+      old.erase(same);
+    }
   }
+  for (std::shared_ptr<ServedVersion>& served : old) {
+    const VersionState state = served->state();
+    if (state == VersionState::kReady || state == VersionState::kDraining) model.versions.push_back(std::move(served));
+  }
+  // A successor stays before the version that it replaces.
+  std::stable_sort(model.versions.begin(), model.versions.end(),
+                   [](const auto& a, const auto& b) { return a->number() > b->number(); });
   return std::make_shared<const ServedModel>(std::move(model));
+}
+
+std::shared_ptr<ServedVersion> Catalog::MakeVersion(const VersionEntry& version, const ServedModel::Spec& model) const {
+  const bool cached = parts_.cache != nullptr && model.config->response_cache_bytes > 0;
+  auto served = std::make_unique<ServedVersion>(
+      ServedVersion::Spec{.model = model.name,
+                          .entry = version,
+                          .config = model.config,
+                          .subject = model.subject,
+                          .cache = cached ? parts_.cache(model.name, *model.config, version.version) : nullptr});
+  if (!version.status.ok()) served->SetFailed(FailureReason(version.status.message(), version.file));
+  return reaper_.Own(std::move(served));
 }
 
 std::shared_ptr<const CatalogSnapshot> Catalog::snapshot() const {
@@ -72,6 +96,15 @@ void Catalog::Put(std::shared_ptr<const ServedModel> model) {
   const MutexLock writer(writer_);
   CatalogSnapshot::Models models = snapshot()->models();
   models.insert_or_assign(model->name(), std::move(model));
+  Publish(std::move(models));
+}
+
+void Catalog::Remove(absl::string_view model) {
+  const MutexLock writer(writer_);
+  CatalogSnapshot::Models models = snapshot()->models();
+  const auto found = models.find(model);
+  if (found == models.end()) return;
+  models.erase(found);
   Publish(std::move(models));
 }
 

@@ -52,15 +52,22 @@ class Catalog {
 
   std::shared_ptr<const CatalogSnapshot> snapshot() const;
 
+  // Makes a model of a folder, without publishing it. New versions are in kLoading or, if their folder is wrong, in
+  // kFailed. `last` is the model of that name that there is, or null: of its versions those stay that have not changed,
+  // and also all others that serve.
+  std::shared_ptr<const ServedModel> MakeModel(const ModelEntry& entry, const ServedModel* last = nullptr) const;
+
   // Publishes a model, in the place of one with the same name if there is one.
   void Put(std::shared_ptr<const ServedModel> model);
+  // Takes a model out of service: calls that have a version of it go on.
+  void Remove(absl::string_view model);
 
   // Takes a version out of service: calls no longer find it, and those that have it go on. The catalog shows it as
   // draining, and as unloaded once the last of them has ended. NOT_FOUND if there is no such version.
   absl::Status Retire(absl::string_view model, int64_t version);
 
  private:
-  std::shared_ptr<const ServedModel> MakeModel(const ModelEntry& entry) const;
+  std::shared_ptr<ServedVersion> MakeVersion(const VersionEntry& version, const ServedModel::Spec& model) const;
   void Publish(CatalogSnapshot::Models models) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_);
 
   Reaper& reaper_;

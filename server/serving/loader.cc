@@ -1,22 +1,14 @@
 #include "server/serving/loader.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <new>
 #include <utility>
 
+#include "server/async/background_thread.h"
 #include "server/async/work_status.h"
 #include "server/model/failure_reason.h"
 
 namespace predictd {
-namespace {
-
-// Loading gives way to serving.
-constexpr int kNiceness = 10;
-
-}  // namespace
 
 Loader::Loader(LoadFunction load, Observer observer, Reaper& reaper)
     : load_(std::move(load)), observer_(std::move(observer)), reaper_(reaper), thread_(&Loader::Run, this) {}
@@ -49,7 +41,7 @@ bool Loader::StopBy(TimePoint when) {
 }
 
 void Loader::Run() {
-  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
+  MakeBackgroundThread();
   while (const std::shared_ptr<ServedVersion> version = Next()) LoadOne(*version);
   const MutexLock lock(mutex_);
   ended_ = true;

@@ -20,7 +20,8 @@ absl::StatusOr<ReadyCondition> ReadyCondition::Create(absl::string_view text, co
   return ReadyCondition(Kind::kNamed, std::move(names));
 }
 
-bool ReadyCondition::Met(const CatalogSnapshot& catalog) const {
+bool ReadyCondition::Met(const CatalogSnapshot& catalog, bool was_met) const {
+  if (was_met && kind_ != Kind::kNamed) return true;
   const auto& models = catalog.models();
   const auto ready = [](const auto& named) { return named.second->ready(); };
   switch (kind_) {

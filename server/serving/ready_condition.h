@@ -18,8 +18,9 @@ class ReadyCondition {
   // of the others; INVALID_ARGUMENT names one that the catalog does not have.
   static absl::StatusOr<ReadyCondition> Create(absl::string_view text, const CatalogSnapshot& catalog);
 
-  // Whether the condition is met now.
-  bool Met(const CatalogSnapshot& catalog) const;
+  // Whether the condition is met now. Once it was met, models that come later, or that change, do not count for "any"
+  // and "all": a new model that cannot be loaded is no reason to take the server out of service.
+  bool Met(const CatalogSnapshot& catalog, bool was_met = false) const;
 
  private:
   enum class Kind { kAny, kAll, kNamed };

@@ -46,17 +46,36 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(int64_t
   return WithoutRetry(absl::UnavailableError(absl::StrCat("model '", name(), "' has been unloaded")));
 }
 
+absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(absl::string_view label) const {
+  const auto& labels = config().labels;
+  const auto found = labels.find(label);
+  if (found != labels.end()) return Choose(found->second);
+  constexpr size_t kShown = 64;
+  std::string message = absl::StrCat("model '", name(), "' has no label '", label.substr(0, kShown), "'");
+  if (!labels.empty()) {
+    absl::StrAppend(&message, "; there is ",
+                    absl::StrJoin(labels, ", ", [](std::string* out, const auto& entry) { out->append(entry.first); }));
+  }
+  return absl::NotFoundError(message);
+}
+
 const ServedVersion* ServedModel::Find(int64_t version) const {
-  const auto found = std::find_if(versions().begin(), versions().end(),
-                                  [version](const auto& served) { return served->number() == version; });
-  return found == versions().end() ? nullptr : found->get();
+  const ServedVersion* first = nullptr;
+  for (const auto& served : versions()) {
+    if (served->number() != version) continue;
+    if (served->state() == VersionState::kReady) return served.get();
+    if (first == nullptr) first = served.get();
+  }
+  return first;
 }
 
 absl::Status ServedModel::NoVersion(int64_t version) const {
-  return absl::NotFoundError(absl::StrCat("model '", name(), "' has no version ", version, "; there is ",
-                                          absl::StrJoin(versions(), ", ", [](std::string* out, const auto& served) {
-                                            absl::StrAppend(out, served->number());
-                                          })));
+  std::vector<int64_t> numbers;
+  for (const auto& served : versions()) {
+    if (numbers.empty() || numbers.back() != served->number()) numbers.push_back(served->number());
+  }
+  return absl::NotFoundError(
+      absl::StrCat("model '", name(), "' has no version ", version, "; there is ", absl::StrJoin(numbers, ", ")));
 }
 
 const ServedVersion* ServedModel::NewestReady() const {

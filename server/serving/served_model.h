@@ -6,20 +6,24 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "server/serving/served_version.h"
 
 namespace predictd {
 
-// A model with its versions, newest first. Immutable apart from the versions' states; thread-safe.
+// A model with its versions, newest first. A version that is being replaced comes after its successor. Immutable apart
+// from the versions' states; thread-safe.
 class ServedModel {
  public:
   struct Spec {
     std::string name;
-    // What is wrong with the model's folder; if it is not OK, there is no configuration.
+    // What is wrong with the model's folder; if it was wrong from the beginning, there is no configuration.
     absl::Status status = {};
-    // That of model.toml when it was last read. A version that was loaded earlier may have another one.
+    // That of model.toml when it was last right. A version that was loaded earlier may have another one.
     std::shared_ptr<const ModelConfig> config;
     std::shared_ptr<CallSubject> subject = nullptr;
+    // The versions that the folder asks for, newest first.
+    std::vector<int64_t> wanted = {};
     std::vector<std::shared_ptr<ServedVersion>> versions = {};
   };
 
@@ -36,7 +40,11 @@ class ServedModel {
   // unloaded.
   absl::StatusOr<std::shared_ptr<const ServedVersion>> Choose(int64_t version) const;
 
-  // Null if there is no such version.
+  // The same for the version with that label. NOT_FOUND lists the labels.
+  absl::StatusOr<std::shared_ptr<const ServedVersion>> Choose(absl::string_view label) const;
+
+  // Null if there is no such version. While a version is being replaced, there are two of that number; this is the one
+  // that is ready.
   const ServedVersion* Find(int64_t version) const;
   // NOT_FOUND, which lists the versions.
   absl::Status NoVersion(int64_t version) const;

@@ -36,6 +36,7 @@ constexpr char kDType[] =
     "inputs[0].dtype: expected one of BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64, BYTES";
 constexpr char kRange[] =
     "inputs[0].range: expected [least, most], two numbers that INT64 can hold, the first no more than the second";
+constexpr char kLabels[] = "labels: expected a table of names, each with the number of a version, as in {stable = 3}";
 constexpr char kPolicy[] = R"(version_policy: expected "latest", "all" or a list of version numbers)";
 constexpr char kQueue[] = "queue_capacity: expected 1 to 10000000";
 constexpr char kWeight[] = "weight: expected a number, 0.01 to 100";
@@ -45,7 +46,7 @@ constexpr char kBatch[] = "max_batch_size: expected 1 to 1048576";
 constexpr char kTooLarge[] =
     "inputs[0].shape: expected at most 2147483648 elements, which is more than a message can hold";
 constexpr char kUnknown[] =
-    ": unknown key; known are allow_parallel_regions, batched, description, inference_mode, inputs, kind, "
+    ": unknown key; known are allow_parallel_regions, batched, description, inference_mode, inputs, kind, labels, "
     "max_batch_size, "
     "max_concurrency, "
     "max_queue_delay, method, outputs, preferred_batch_sizes, queue_bytes, queue_capacity, response_cache_bytes, "
@@ -75,7 +76,8 @@ const BadFile kBadFiles[] = {
      "generator.slot: unknown key; known are add_bos, bos_token_id, defaults, end_token_ids, max_length, prefix_slots, "
      "slots, vocabulary_size"},
     {"kind = \"generator\"\ngenerator = {max_length = 9, vocabulary_size = 9, end_token_ids = [2]}",
-     "inputs: unknown key; known are description, generator, kind, queue_capacity, version_policy, warmup, weight"},
+     "inputs: unknown key; known are description, generator, kind, labels, queue_capacity, version_policy, warmup, "
+     "weight"},
     {"kind = 1", R"(kind: expected "tensor" or "generator")"},
     {"description = 1", "description: expected a string"},
     {"batched = \"yes\"", "batched: expected true or false"},
@@ -123,6 +125,12 @@ const BadFile kBadFiles[] = {
     {"version_policy = [0]", kPolicy},
     {"version_policy = [1, \"2\"]", kPolicy},
     {"version_policy = [1.0]", kPolicy},
+    {"labels = 3", kLabels},
+    {"labels = {stable = 0}", kLabels},
+    {"labels = {stable = \"3\"}", kLabels},
+    {"labels = {3 = 3}", kLabels},
+    {"labels = {\"a b\" = 3}", kLabels},
+    {"labels = {\"\" = 3}", kLabels},
     {"batch_size = 3", kUnknownBatchSize.c_str()},
     {"batching.max = 3", kUnknownTable.c_str()},
     {"", "inputs: expected at least one [[inputs]] table", nullptr},

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/fakes/temp_folder.h"
 
 namespace predictd {
@@ -197,6 +198,26 @@ TEST(ModelConfigTest, FileIsReadAndItsNameIsPartOfTheError) {
             absl::InvalidArgumentError("model.toml: kind: expected \"tensor\" or \"generator\""));
   EXPECT_EQ(ModelConfig::Load(folder.path() / "missing.toml").status(),
             absl::NotFoundError("missing.toml: cannot be read: No such file or directory"));
+}
+
+TEST(ModelConfigTest, VersionsWithALabelAreServedWhateverThePolicySays) {
+  const auto config = ModelConfig::Parse(absl::StrCat("labels = {stable = 2, canary-1 = 4}\n", kMinimal));
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->labels.at("stable"), 2);
+  EXPECT_EQ(config->Choose({1, 2, 3, 4}).value(), (std::vector<int64_t>{4, 2}));
+  EXPECT_EQ(config->Choose({2, 4, 5}).value(), (std::vector<int64_t>{5, 4, 2}));
+  EXPECT_EQ(config->Choose({1, 2}).status(),
+            absl::NotFoundError("labels.canary-1 stands for version 4, which has no folder"));
+}
+
+TEST(ModelConfigTest, FingerprintChangesWithWhatAVersionIsLoadedBy) {
+  const auto fingerprint = [](const std::string& more) {
+    return ModelConfig::Parse(absl::StrCat(more, kMinimal)).value().fingerprint;
+  };
+  EXPECT_EQ(fingerprint("# a comment\n"), fingerprint(""));
+  EXPECT_EQ(fingerprint("version_policy = 'all'\nlabels = {a = 1}\n"), fingerprint(""));
+  EXPECT_NE(fingerprint("max_batch_size = 3\n"), fingerprint(""));
+  EXPECT_NE(fingerprint("description = 'a'\n"), fingerprint("description = 'b'\n"));
 }
 
 }  // namespace

@@ -3,66 +3,30 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
-#include "server/files/regular_file.h"
 #include "server/model/repository.h"
 #include "server/serving/catalog.h"
 #include "server/serving/loader.h"
 #include "server/serving/runner_loading.h"
 #include "tests/engine/runner_fixture.h"
+#include "tests/fakes/doubling_backend.h"
 #include "tests/fakes/fake_backends.h"
 #include "tests/fakes/temp_folder.h"
 
 namespace predictd {
 namespace {
 
-std::atomic<int> doubled_batches{0};
-
-// Doubles every number as often as its file says.
-class DoublingModel final : public Model {
- public:
-  explicit DoublingModel(int times) : factor_(static_cast<float>(1 << times)) {}
-
-  absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const Tensor> inputs) override {
-    ++doubled_batches;
-    std::vector<float> values = Values(inputs[0]);
-    for (float& value : values) value *= factor_;
-    return std::vector<Tensor>{Floats(inputs[0].shape(), values)};
-  }
-
- private:
-  const float factor_;
-};
-
-absl::StatusOr<std::unique_ptr<Model>> LoadDoubling(const std::filesystem::path& file, const ModelConfig& /*config*/,
-                                                    const ModelLoadOptions& /*options*/) {
-  const absl::StatusOr<std::string> text = ReadRegularFile(file, 1024);
-  if (!text.ok()) return text.status();
-  int times = 0;
-  if (!absl::SimpleAtoi(*text, &times)) return absl::InternalError("the file holds no number");
-  return std::make_unique<DoublingModel>(times);
-}
-
 // All that the server needs to know of it.
-const Backend kBackends[] = {
-    kFakeScripts, {.name = "doubling", .file_name = "model.double", .warm_up_rounds = 5, .load = LoadDoubling}};
+const Backend kBackends[] = {kFakeScripts, kDoubling};
 
 // Scans a repository and loads what is in it, as the server does.
 class BackendTest : public testing::Test {
  protected:
   void SetUp() override {
-    root_.Write("m/model.toml", R"(
-inputs = [{name = "x", dtype = "FP32", shape = [-1, 1]}]
-outputs = [{name = "y", dtype = "FP32", shape = [-1, 1]}]
-max_batch_size = 1
-version_policy = "all"
-)");
+    root_.Write("m/model.toml", std::string(kDoublingConfig) + "version_policy = \"all\"\n");
     doubled_batches = 0;
   }
   void TearDown() override { pool_.Stop(); }

@@ -70,6 +70,13 @@ TEST(ReadyConditionNamesTest, UnknownModelIsAnErrorThatNamesItAndThoseThatExist)
             absl::InvalidArgumentError("there is no model ''; there is a, b"));
 }
 
+TEST(ReadyConditionLaterTest, OnceItWasMetOnlyNamedModelsCount) {
+  const auto models = MakeModels("fl");
+  EXPECT_TRUE(ReadyCondition::Create("any", *models)->Met(*models, /*was_met=*/true));
+  EXPECT_TRUE(ReadyCondition::Create("all", *models)->Met(*models, /*was_met=*/true));
+  EXPECT_FALSE(ReadyCondition::Create("a", *models)->Met(*models, /*was_met=*/true));
+}
+
 TEST(ReadyConditionNamesTest, ModelThatHasGoneIsNotReady) {
   const auto condition = ReadyCondition::Create("a,b", *MakeModels("rr"));
   ASSERT_TRUE(condition.ok());

@@ -1,0 +1,132 @@
+#ifndef PREDICTD_SERVER_SERVING_MODEL_MANAGER_H_
+#define PREDICTD_SERVER_SERVING_MODEL_MANAGER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "server/async/clock.h"
+#include "server/async/mutex.h"
+#include "server/async/reaper.h"
+#include "server/files/folder_watch.h"
+#include "server/model/repository.h"
+#include "server/serving/catalog.h"
+#include "server/serving/loader.h"
+
+namespace predictd {
+
+// What becomes of models. One thread at a time calls it.
+class ModelObserver {
+ public:
+  virtual ~ModelObserver() = default;
+
+  // A version has become ready or failed. After a failure, `status` has the cause, for the log only.
+  virtual void OnLoaded(const ServedVersion& version, const absl::Status& status, const LoadFindings& findings) = 0;
+  // The model's folder was read again. If it is wrong (ServedModel::status), what was served before goes on.
+  virtual void OnChanged(const ServedModel& model) = 0;
+  // A version takes no more calls, as others have taken its place.
+  virtual void OnRetired(const ServedVersion& version) = 0;
+  // The model's folder is gone.
+  virtual void OnRemoved(const std::string& model) = 0;
+  // The repository cannot be read, or can be read again; what was served before goes on.
+  virtual void OnRepository(const absl::Status& status) = 0;
+};
+
+// Keeps the catalog up to date with the model repository, on a thread of its own and the loader's.
+//
+// A folder that has changed is read once it has been still for a while, so that nothing is loaded that is still being
+// copied; a folder that is renamed into its place is complete, but waits as long. New versions, and versions of which
+// the files or the configuration have changed, are loaded and warmed up beside those that serve, and take over in one
+// step when they are ready. Only when all versions that the folder asks for are ready, those that it asks for no longer
+// are taken out of service, and are gone when their last call has ended. Whatever is wrong, be it the folder, its
+// model.toml or a file, what served before goes on. Thread-safe.
+class ModelManager {
+ public:
+  struct Options {
+    std::filesystem::path repository;
+    absl::Span<const Backend> backends;
+    // Whether changes are looked for at all.
+    bool watch = true;
+    // How often, should the system not tell of changes by itself.
+    Duration interval = std::chrono::seconds(5);
+    // How long a folder must be still.
+    Duration settle = std::chrono::seconds(2);
+  };
+
+  // `models` is what was found in the repository before, and what the catalog holds; all of it is loaded from now on.
+  // The references outlive the manager.
+  ModelManager(Options options, const std::vector<ModelEntry>& models, Catalog& catalog, Loader::LoadFunction load,
+               ModelObserver& observer, Reaper& reaper);
+  // Waits for the file that is being read or the warm-up run.
+  ~ModelManager();
+  ModelManager(const ModelManager&) = delete;
+  ModelManager& operator=(const ModelManager&) = delete;
+
+  // Reads all folders again, and loads once more what could not be loaded. Any thread may call it.
+  void Reload();
+
+  // Stops like the destructor, but waits no longer than until `when`. False if something still runs; the destructor
+  // then waits for it.
+  bool StopBy(TimePoint when);
+
+ private:
+  // A folder as the repository had it.
+  struct Folder {
+    // Its stamp when it was last read, and when it was last looked at; 0 if there was none.
+    uint64_t read = 0;
+    uint64_t seen = 0;
+    // Since when it has been as it was seen.
+    TimePoint since;
+  };
+
+  void Run();
+  // Looks at the repository, and returns when to look again.
+  TimePoint Look(TimePoint now);
+  absl::StatusOr<std::map<std::string, uint64_t>> StampModels() const;
+  // Returns when to look at the folder again because it is not still yet; kNever if it need not be.
+  TimePoint LookAt(const std::string& model, uint64_t stamp, TimePoint now);
+  void Update(const ModelEntry& entry);
+  void Remove(const std::string& model);
+  // Has those versions loaded that `last`, if it is not null, does not have.
+  void LoadNew(const ServedModel& model, const ServedModel* last);
+  // Whether the catalog still has this version.
+  bool IsServed(const ServedVersion& version) const;
+  void OnLoaded(const ServedVersion& version, const absl::Status& status, const LoadFindings& findings);
+  // Takes out of service what others have taken the place of, and forgets what has been unloaded.
+  void Settle(const ServedModel& model) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const Options options_;
+  Catalog& catalog_;
+  ModelObserver& observer_;
+  FolderWatch watch_;
+  std::atomic<bool> stopping_{false};
+
+  std::atomic<bool> reload_{false};
+
+  // Belong to the thread.
+  std::map<std::string, Folder> folders_;
+  absl::Status repository_;
+  // The file system that the repository is on.
+  const uint64_t device_;
+
+  // Held while the catalog is changed and while the observer is called.
+  Mutex mutex_;
+  CondVar changed_;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+
+  Loader loader_;
+  std::thread thread_;
+};
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_SERVING_MODEL_MANAGER_H_
