@@ -190,7 +190,7 @@ TEST(ConnectionLedgerTest, AStreamsLaterMessagesMayTakeTheirTimeToo) {
   ConnectionUse use;
   use.Begin(connection);
   ConnectionLedger ledger(policy, TimePoint());
-  ConnectionSnapshot now{.at = TimePoint(std::chrono::seconds(1)), .read_bytes = 64 * kMiB};
+  ConnectionSnapshot now{.at = TimePoint(std::chrono::seconds(1)), .read_bytes = 64 * kMiB, .calls = {}};
   use.OnMessage(64 * kMiB, /*more_may_follow=*/true);
   now.calls = connection->counts();
   EXPECT_EQ(ledger.Look(now), Verdict::kKeep);
