@@ -27,6 +27,8 @@ class StreamedRequest {
   // Begins on the loop. `message` is what the call has just read.
   StreamedRequest(Call& call, grpc::ByteBuffer message);
 
+  // Requests of one call run on several threads at a time, so of the call each uses only what does not change, and
+  // nothing of its report.
   Call& call() { return call_; }
   grpc::ByteBuffer& message() { return message_; }
   // Whether the request may be served: RESOURCE_EXHAUSTED if the message is larger than the method allows, or if

@@ -33,7 +33,6 @@ Task<> WriteLater(AsyncEvent& event, Queue& queue, StopSource& stop) {
 
 struct Outcome {
   bool begun = false;
-  bool started = false;
   bool joined = false;
   bool closed = false;
   int failures = 0;
@@ -48,7 +47,6 @@ Task<> Serve(Outcome& outcome) {
     queue.emplace(SendWindow(), Take);
     outcome.begun = true;
     group.Start(WriteLater(event, *queue, stop));
-    outcome.started = true;
   } catch (const std::bad_alloc&) {
     ++outcome.failures;
   }
