@@ -111,6 +111,15 @@ TEST_F(StreamTest, ReadsTheNextMessageWhenFewerRequestsRun) {
   EXPECT_EQ(call.Read(), "b");
 }
 
+TEST_F(StreamTest, ReadsOnItsLoopAfterARequestThatEndedOnAWorker) {
+  options_.max_running = 1;
+  Start();
+  RawCall call(Connect(), kMany);
+  EXPECT_EQ(call.Exchange(std::vector<std::string>(100, "work a")), std::vector<std::string>(100, "a"));
+  EXPECT_TRUE(call.Finish().ok());
+  EXPECT_EQ(begun_elsewhere_, 0);
+}
+
 TEST_F(StreamTest, MessagesThatAreTooLargeAreRefusedOneByOne) {
   Start();
   RawCall call(Connect(), kMany);

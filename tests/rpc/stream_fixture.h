@@ -65,6 +65,8 @@ class StreamTest : public TransportTest {
   }
 
   RequestStreamOptions options_{.max_running = 100, .window = {}};
+  // How many requests began on another thread than their loop's.
+  std::atomic<int> begun_elsewhere_{0};
   // How many requests could still answer after the call was stopped.
   std::atomic<int> answered_late_{0};
 
@@ -93,6 +95,7 @@ class StreamTest : public TransportTest {
 
   static Task<absl::Status> Answer(StreamedRequest& request, SharedStreamWriter& writer, StreamTest& test) {
     const Mark mark(test.seen_);
+    if (!request.call().loop().OnThread()) ++test.begun_elsewhere_;
     std::string answer;
     if (request.admitted().ok()) {
       const std::pair<std::string, std::string> parts =
