@@ -11,6 +11,8 @@ bool StopSource::RequestStop(StopReason reason) {
     return false;
   }
   reason_.store(reason, std::memory_order_release);
+  bool left = false;
+  left_ = &left;
   while (callbacks_ != nullptr) {
     StopCallback* callback = callbacks_;
     callbacks_ = callback->next_;
@@ -25,12 +27,20 @@ bool StopSource::RequestStop(StopReason reason) {
       const std::function<void()> function = std::move(callback->function_);
       function();
     }
+    if (left) return true;
     mutex_.Lock();
     running_ = nullptr;
     callback_ended_.NotifyAll();
   }
+  left_ = nullptr;
   mutex_.Unlock();
   return true;
+}
+
+void StopSource::LeaveRequestStop() {
+  MutexLock lock(mutex_);
+  while (running_ != nullptr && running_thread_ != std::this_thread::get_id()) callback_ended_.Wait(mutex_);
+  if (running_ != nullptr) *left_ = true;
 }
 
 StopCallback::StopCallback(StopSource& source, std::function<void()> function)

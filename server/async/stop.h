@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "server/async/mutex.h"
 
@@ -43,6 +45,11 @@ class StopSource {
   StopReason reason() const { return reason_.load(std::memory_order_acquire); }
   bool stopped() const { return reason() != StopReason::kNone; }
 
+ protected:
+  // Waits until RequestStop has returned on other threads. If it is called inside a callback, RequestStop will not
+  // touch the source any more. After this the source may be destroyed.
+  void LeaveRequestStop();
+
  private:
   friend class StopCallback;
 
@@ -52,6 +59,8 @@ class StopSource {
   StopCallback* callbacks_ ABSL_GUARDED_BY(mutex_) = nullptr;
   StopCallback* running_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::thread::id running_thread_ ABSL_GUARDED_BY(mutex_);
+  // Tells the RequestStop that runs a callback that the callback has ended the source's life.
+  bool* left_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
 // Calls a function once when the source stops; if it has stopped already, at once and on this thread. After the
@@ -72,6 +81,27 @@ class StopCallback {
   StopCallback* previous_ = nullptr;
   StopCallback* next_ = nullptr;
   bool listed_ = false;
+};
+
+// The source of a part of a call, such as one request of many on a stream. It stops when its parent does, for the same
+// reason, or alone, such as when a deadline of its own passes, and leaves the parent as it is. It needs no memory of
+// the heap.
+//
+// It may be destroyed at any time, also by a callback that its own stop or the parent's runs: unlike that of a plain
+// source, its destructor takes care of a stop that is under way. Whoever calls its RequestStop still makes sure that it
+// lives when the call begins.
+class ChildStopSource : public StopSource {
+ public:
+  // `parent` outlives the child.
+  explicit ChildStopSource(StopSource& parent)
+      : with_parent_(std::in_place, parent, [this, &parent] { RequestStop(parent.reason()); }) {}
+  ~ChildStopSource() {
+    with_parent_.reset();
+    LeaveRequestStop();
+  }
+
+ private:
+  std::optional<StopCallback> with_parent_;
 };
 
 }  // namespace predictd

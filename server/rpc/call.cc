@@ -50,7 +50,12 @@ absl::Status Call::Begin(const Method& method) {
   LinkBehind(loop_.live_calls());
   connection_.Begin(environment_.connections->Find(context_.peer()));
   deadline_ = ChooseDeadline(arrived);
-  absl::Status admitted = Admit();
+  absl::Status admitted;
+  try {
+    admitted = Admit();
+  } catch (...) {
+    admitted = StatusOfException();
+  }
   refused_ = !admitted.ok();
   const Duration again = peer_.Look(TimePoint(), refused_).again;
   timer_.Arm(std::min(deadline_, arrived + again));
@@ -72,11 +77,13 @@ absl::Status Call::Admit() {
                                                                     " health watches and reflection streams already")),
                           kBusyRetry);
   }
+  if (environment_.admit != nullptr) {
+    if (absl::Status status = environment_.admit(*method_, context_.client_metadata()); !status.ok()) return status;
+  }
   return Hold(kCallBytes);
 }
 
-absl::Status Call::CheckMessageSize() const {
-  const auto bytes = static_cast<int64_t>(message_.Length());
+absl::Status Call::CheckMessageSize(int64_t bytes) const {
   const int64_t most = method_->max_request_bytes();
   if (bytes <= most) return absl::OkStatus();
   return absl::ResourceExhaustedError(
@@ -84,21 +91,30 @@ absl::Status Call::CheckMessageSize() const {
 }
 
 absl::Status Call::Hold(int64_t bytes) {
+  return TakeMemory(bytes, memory_, connection_);
+}
+
+absl::Status Call::HoldMessage(int64_t bytes, MessageMemory& memory) {
+  return TakeMemory(bytes, memory.share(), memory);
+}
+
+template <class Connection>
+absl::Status Call::TakeMemory(int64_t bytes, MemoryShare& share, Connection& connection) {
   // Health checks must be answered above all when the server is full, and their requests and answers are a few bytes.
   if (method_->while_draining()) return absl::OkStatus();
   const int64_t limit = environment_.memory.limit();
-  if (memory_.bytes() + bytes > limit) {
-    return absl::ResourceExhaustedError(absl::StrCat("the call would hold ", memory_.bytes() + bytes,
+  if (share.bytes() + bytes > limit) {
+    return absl::ResourceExhaustedError(absl::StrCat("the call would hold ", share.bytes() + bytes,
                                                      " bytes, and --request-memory is ", limit, " for all calls"));
   }
   // No connection may get the whole budget, because the others would have nothing left.
-  const int64_t share = limit - limit / 4;
-  if (const int64_t held = connection_.Hold(bytes); held > share) {
+  const int64_t most = limit - limit / 4;
+  if (const int64_t held = connection.Hold(bytes); held > most) {
     return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("the calls of this connection hold ", held - bytes,
-                                                                    " bytes, and ", share, " is the most for one")),
+                                                                    " bytes, and ", most, " is the most for one")),
                           kBusyRetry);
   }
-  if (memory_.Take(bytes)) return absl::OkStatus();
+  if (share.Take(bytes)) return absl::OkStatus();
   return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("the calls that the server has hold ",
                                                                   environment_.memory.used(), " of ", limit, " bytes")),
                         kBusyRetry);
@@ -133,8 +149,8 @@ void Call::Look() {
   StopReason why = StopReason::kNone;
   if (now >= deadline_) {
     why = StopReason::kDeadline;
-  } else if (verdict.late) {
-    why = reader_ ? StopReason::kUnsent : StopReason::kStalled;
+  } else if (verdict.late != PeerWatch::Late::kNo) {
+    why = verdict.late == PeerWatch::Late::kMessage ? StopReason::kUnsent : StopReason::kStalled;
   }
   if (why != StopReason::kNone) {
     cut_ = why;
@@ -164,22 +180,47 @@ void Call::StopReadingFrom(const PeerConnection& connection, StopReason reason) 
 void Call::Reading::await_suspend(std::coroutine_handle<> waiter) {
   call_.reader_ = waiter;
   ++call_.tags_out_;
-  call_.peer_.Begin(PeerWatch::For::kMessage, call_.loop_.OwnTime());
+  // Silence between two requests is no fault. How much of a message may have arrived without the rest is limited in
+  // bytes, by the watch over the connections: gRPC does not say which call they belong to.
+  if (!call_.method_->may_idle()) call_.peer_.BeginReceiving(call_.loop_.OwnTime());
   call_.transport_.Read(&call_.message_, static_cast<CompletionTag*>(&call_.read_tag_));
 }
 
 // Callers do nothing after this, because the coroutine that reads goes on here.
 void Call::StopReading() {
-  if (reader_) std::exchange(reader_, nullptr).resume();
+  if (!reader_) return;
+  peer_.EndReceiving();
+  std::exchange(reader_, nullptr).resume();
+}
+
+void Call::EndReading() {
+  reading_over_ = true;
+  StopReading();
+}
+
+void Call::Drain() {
+  if (!method_->bidi()) return;
+  draining_ = true;
+  EndReading();
+}
+
+absl::Status Call::ReadingEnded() const {
+  const StopReason reason = draining_ && !stop_.stopped() ? StopReason::kDraining : stop_.reason();
+  return reason == StopReason::kNone ? absl::OkStatus() : StopStatus(reason, "the stream");
 }
 
 void Call::OnRead(bool ok) {
   // A reader that was stopped while it waited has gone on already, so this message is for nobody.
   read_ok_ = ok && reader_ != nullptr;
-  unsent_ = !ok;
-  if (ok) connection_.OnMessage(static_cast<int64_t>(message_.Length()));
+  if (ok) {
+    received_ = true;
+    connection_.OnMessage(static_cast<int64_t>(message_.Length()), /*more_may_follow=*/method_->bidi());
+  } else if (!received_) {
+    unsent_ = true;
+  }
   if (reader_) {
-    peer_.End();
+    half_closed_ = !ok;
+    peer_.EndReceiving();
     --tags_out_;
     std::exchange(reader_, nullptr).resume();
   } else {
@@ -219,6 +260,7 @@ void Call::End(bool sent) noexcept {
   if (method_->endless()) environment_.endless_calls.fetch_sub(1, std::memory_order_relaxed);
   environment_.ended.fetch_add(1, std::memory_order_relaxed);
   if (sent) connection_.OnSent(ended - closed_);
+  if (sent && half_closed_) connection_.OnLastMessage();
   // A client whose own deadline has passed cancels its call, too, and has every right to do so.
   connection_.End(/*cancelled=*/!sent && Ended() == StopReason::kCancelled);
   try {

@@ -24,7 +24,8 @@ namespace predictd {
 
 // One RPC of any kind. It holds the call's context and transport, its deadline, its stop source, its share of the
 // memory budget, and its report. It lives in the frame of the coroutine that serves it, on the event loop that accepted
-// it. One thread uses it at a time: the loop, or the worker that the coroutine runs on. Any thread may call stop().
+// it. One thread uses it at a time: the loop, or the worker that the coroutine runs on. Any thread may call stop(). A
+// call with many requests may read on the loop while a message is sent.
 //
 // Every wait for the peer is watched: a wait for a message that does not arrive, and a wait for the peer to take an
 // answer or a status.
@@ -46,13 +47,22 @@ class Call : public CallLink {
   // The caller's deadline, within the server's limits, less the time that the answer needs to arrive before it.
   TimePoint deadline() const { return deadline_; }
 
+  EventLoop& loop() { return loop_; }
+
   // `co_await call.Read()`, on the loop, returns whether another message has arrived, which is then in message(). It
-  // also returns false if the call was stopped meanwhile.
+  // also returns false if the call was stopped meanwhile, or reading was ended. One coroutine reads.
   class Reading;
   Reading Read();
+  // Makes reading end, on the loop: a Read that waits returns false, as all later ones do. The call goes on.
+  void EndReading();
+  // Why Read has returned false: OK if the caller has sent everything or EndReading was called, otherwise the status
+  // that the stream ends with once its work is done. On the loop.
+  absl::Status ReadingEnded() const;
   grpc::ByteBuffer& message() { return message_; }
-  // Returns RESOURCE_EXHAUSTED if the message is larger than the method allows.
-  absl::Status CheckMessageSize() const;
+  // Returns RESOURCE_EXHAUSTED if a message of `bytes` bytes, or the one that has arrived, is larger than the method
+  // allows.
+  absl::Status CheckMessageSize(int64_t bytes) const;
+  absl::Status CheckMessageSize() const { return CheckMessageSize(static_cast<int64_t>(message_.Length())); }
 
   // `co_await call.Send(bytes, start)` calls `start` with a tag to start an operation that sends `bytes` bytes, waits
   // until the transport has taken them, and returns whether it has. Any thread may call it; the coroutine continues on
@@ -65,6 +75,10 @@ class Call : public CallLink {
   // Makes the call hold `bytes` more until it ends. Returns RESOURCE_EXHAUSTED if all callers together would hold too
   // much.
   absl::Status Hold(int64_t bytes);
+  // The same for one message of a stream, on the loop: the bytes are held until `memory` is destroyed, which comes from
+  // MemoryForMessage and does not outlive the call.
+  absl::Status HoldMessage(int64_t bytes, MessageMemory& memory);
+  MessageMemory MemoryForMessage() { return {environment_.memory, connection_.connection()}; }
 
   // These four are for the code that serves the call, which calls them in this order. Begin, on the loop, says that the
   // call has arrived; its status says whether the call may go on. CloseWith says that the handler is done; it adds the
@@ -81,6 +95,9 @@ class Call : public CallLink {
 
   // Requests a stop, on the loop, and makes sure that the peer cannot delay it.
   void Stop(StopReason reason);
+  // Says, on the loop, that the server drains. A call with many requests gets no more of them and goes on with those
+  // that it has.
+  void Drain();
   // Stops the call, on the loop, if it belongs to that connection and waits for a message.
   void StopReadingFrom(const PeerConnection& connection, StopReason reason);
 
@@ -99,6 +116,9 @@ class Call : public CallLink {
   TimePoint ChooseDeadline(TimePoint arrived) const;
   // Returns whether the server takes the call.
   absl::Status Admit();
+  // Makes `share` hold `bytes` more, if that is within the limits of all calls and of those of the connection.
+  template <class Connection>
+  absl::Status TakeMemory(int64_t bytes, MemoryShare& share, Connection& connection);
   // Checks whether the deadline has passed or the peer has used up its time.
   void Look();
   // Handles gRPC's notice that the call is over, whether it was cancelled or finished.
@@ -135,8 +155,14 @@ class Call : public CallLink {
   bool refused_ = false;
   // Why a stream was cut off whose own work had ended.
   StopReason cut_ = StopReason::kCancelled;
-  // Whether the last message that was to be read has not arrived.
+  // Whether the first message was to be read and has not arrived.
   bool unsent_ = false;
+  bool received_ = false;
+  // Whether the caller has said that no message follows, or has gone.
+  bool half_closed_ = false;
+  // Whether nothing more is to be read, and whether that is because the server drains.
+  bool reading_over_ = false;
+  bool draining_ = false;
   // Whether the peer has ended the call.
   bool gone_ = false;
   std::coroutine_handle<> reader_;
@@ -151,7 +177,7 @@ class Call::Reading {
   Reading(const Reading&) = delete;
   Reading& operator=(const Reading&) = delete;
 
-  bool await_ready() const noexcept { return call_.stop_.stopped(); }
+  bool await_ready() const noexcept { return call_.stop_.stopped() || call_.reading_over_; }
   void await_suspend(std::coroutine_handle<> waiter);
   bool await_resume() const noexcept { return std::exchange(call_.read_ok_, false); }
 
@@ -170,7 +196,7 @@ class Call::Sending final : public Operation<Start> {
   Sending(Call& call, int64_t bytes, Start start) : Operation<Start>(std::move(start)), call_(call), bytes_(bytes) {}
 
   void await_suspend(std::coroutine_handle<> waiter) {
-    call_.peer_.Begin(PeerWatch::For::kReader, call_.loop_.OwnTime(), bytes_);
+    call_.peer_.BeginSending(call_.loop_.OwnTime(), bytes_);
     Operation<Start>::await_suspend(waiter);
   }
   void Complete(bool ok) override {

@@ -1,11 +1,16 @@
 #ifndef PREDICTD_SERVER_RPC_ENVIRONMENT_H_
 #define PREDICTD_SERVER_RPC_ENVIRONMENT_H_
 
+#include <grpcpp/grpcpp.h>
+
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "server/async/step_queue.h"
 #include "server/rpc/connection_table.h"
@@ -16,8 +21,13 @@
 
 namespace predictd {
 
+class Method;
+
 // Which calls get a line in the log.
 enum class LogRequests { kNone, kErrors, kAll };
+
+// What a caller's headers say, by name.
+using ClientMetadata = std::multimap<grpc::string_ref, grpc::string_ref>;
 
 // What every call needs beside its own state. It is made by the composition root and outlives all calls. Thread-safe.
 struct RpcEnvironment {
@@ -35,6 +45,9 @@ struct RpcEnvironment {
   LogRequests log_requests = LogRequests::kErrors;
   // Whether answers have the trailer server-timing, which takes a tenth of a small call's time.
   bool server_timing = true;
+  // If it is set, it says whether a call is let in. It is asked when the call's headers are there; the request of a
+  // call that it refuses is not read. It is called on the loops, several at a time, so it must not block.
+  std::function<absl::Status(const Method&, const ClientMetadata&)> admit;
   Tracer* tracer = nullptr;
   RpcMetrics* metrics = nullptr;
   // The queue in which large requests wait for a worker that decodes them.

@@ -21,6 +21,9 @@ constexpr Duration kHeartbeat = std::chrono::milliseconds(100);
 // After so many events the timers get their turn.
 constexpr int kMaxBurst = 256;
 
+// The loop that this thread runs, if there is one.
+thread_local const EventLoop* current_loop = nullptr;
+
 // gRPC's monotonic clock is the one that steady_clock reads.
 gpr_timespec ToTimespec(TimePoint time) {
   if (time == kNever) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
@@ -56,6 +59,7 @@ void EventLoop::Start(std::function<void()> first, std::function<void()> on_beat
   on_beat_ = std::move(on_beat);
   thread_ = std::thread([this, first = std::move(first)] {
     thread_id_ = static_cast<int>(gettid());
+    current_loop = this;
     first();
     next_beat_ = steady_clock::now() + kHeartbeat;
     heartbeat_.Arm(next_beat_);
@@ -66,6 +70,10 @@ void EventLoop::Start(std::function<void()> first, std::function<void()> on_beat
 void EventLoop::Post(std::function<void()> function) {
   // The object deletes itself when it is delivered.
   new PostedFunction(queue_.get(), std::move(function));
+}
+
+bool EventLoop::OnThread() const {
+  return current_loop == this;
 }
 
 Duration EventLoop::CpuTime() {

@@ -76,6 +76,9 @@ class EventLoop {
   // Runs `function` on the loop's thread. Any thread may call it, but not after Shutdown.
   void Post(std::function<void()> function);
 
+  // Whether this is the loop's thread.
+  bool OnThread() const;
+
   // A clock that stands still while the loop does not run, because the process was paused or something held the thread:
   // the peers of the loop's calls are not to blame for that time. Any thread may call it.
   TimePoint OwnTime() const { return std::chrono::steady_clock::now() - lost_.load(std::memory_order_relaxed); }

@@ -36,6 +36,8 @@ class Method {
     bool endless = false;
     // Calls are answered even while the server drains.
     bool while_draining = false;
+    // Callers may be silent for as long as they like, before the first message of a stream and between two.
+    bool may_idle = false;
   };
   using Handler = std::variant<UnaryHandler, StreamHandler, BidiHandler>;
 
@@ -49,6 +51,9 @@ class Method {
   int64_t max_request_bytes() const { return options_.max_request_bytes; }
   bool endless() const { return options_.endless; }
   bool while_draining() const { return options_.while_draining; }
+  bool may_idle() const { return options_.may_idle; }
+  // Whether a call may have many requests.
+  bool bidi() const { return std::holds_alternative<BidiHandler>(handler_); }
   const Handler& handler() const { return handler_; }
   const MethodMetrics& metrics() const { return metrics_; }
 

@@ -10,16 +10,17 @@
 #include <utility>
 
 #include "server/async/clock.h"
+#include "server/rpc/memory_budget.h"
 
 namespace predictd {
 
 // The counts of one connection's calls. They never decrease.
 struct CallCounts {
   int64_t begun = 0;
-  // The calls whose first message has arrived, and the bytes of all messages.
+  // The calls whose only message has arrived, or from which nothing more can come, and the bytes of all messages.
   int64_t served = 0;
   int64_t message_bytes = 0;
-  // The calls that have ended; among them those whose message never came, and those that the caller cancelled.
+  // The calls that have ended; among them those that still waited for a message, and those that the caller cancelled.
   int64_t ended = 0;
   int64_t ended_unserved = 0;
   int64_t cancelled = 0;
@@ -58,6 +59,7 @@ class PeerConnection {
 
  private:
   friend class ConnectionUse;
+  friend class MessageMemory;
   const std::string peer_;
   const std::string group_;
   std::atomic<int64_t> begun_{0};
@@ -74,6 +76,31 @@ class PeerConnection {
   std::atomic<Duration::rep> sending_{0};
 };
 
+// What one message of a stream holds of the server's memory, beside what its call holds. Any thread may destroy it.
+class MessageMemory {
+ public:
+  // `connection` may be null; otherwise it outlives the share, as the budget does.
+  MessageMemory(MemoryBudget& budget, PeerConnection* connection) : share_(budget), connection_(connection) {}
+  ~MessageMemory() {
+    if (connection_ != nullptr) connection_->held_.fetch_sub(held_, std::memory_order_relaxed);
+  }
+  MessageMemory(const MessageMemory&) = delete;
+  MessageMemory& operator=(const MessageMemory&) = delete;
+
+  MemoryShare& share() { return share_; }
+  // Counts `bytes` more for the connection, and returns what all its calls then hold, or 0 if nothing is known of it.
+  int64_t Hold(int64_t bytes) {
+    if (connection_ == nullptr) return 0;
+    held_ += bytes;
+    return connection_->held_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  }
+
+ private:
+  MemoryShare share_;
+  PeerConnection* const connection_;
+  int64_t held_ = 0;
+};
+
 // One call's use of its connection. Used by one thread at a time.
 class ConnectionUse {
  public:
@@ -84,8 +111,10 @@ class ConnectionUse {
 
   // The call begins. If `connection` is null, nothing is known of the connection and nothing is counted.
   void Begin(std::shared_ptr<PeerConnection> connection);
-  // A message of the caller has arrived.
-  void OnMessage(int64_t bytes);
+  // A message of the caller has arrived, and another one may follow or not.
+  void OnMessage(int64_t bytes, bool more_may_follow);
+  // The caller has said that nothing more comes.
+  void OnLastMessage();
   // Makes the call hold `bytes` more until it is over. Returns what all calls of the connection then hold, or 0 if
   // nothing is known of the connection.
   int64_t Hold(int64_t bytes);
@@ -93,6 +122,8 @@ class ConnectionUse {
   // connection.
   int64_t open() const { return connection_ == nullptr ? 0 : connection_->open(); }
   bool IsOf(const PeerConnection& connection) const { return connection_.get() == &connection; }
+  // Null if nothing is known of the connection. It lives until End.
+  PeerConnection* connection() const { return connection_.get(); }
   // See PeerConnection.
   Duration way_back() const { return connection_ == nullptr ? PeerConnection::kLeastWayBack : connection_->way_back(); }
   // `took` is the time from the decision how the call ends until that was sent.
@@ -101,6 +132,9 @@ class ConnectionUse {
   void End(bool cancelled);
 
  private:
+  static constexpr int64_t kFrameBytes = 64;
+  static constexpr int64_t kFrameShare = 64;
+
   std::shared_ptr<PeerConnection> connection_;
   bool served_ = false;
   int64_t held_ = 0;
@@ -123,10 +157,17 @@ inline void ConnectionUse::Begin(std::shared_ptr<PeerConnection> connection) {
   if (connection_ != nullptr) connection_->begun_.fetch_add(1, std::memory_order_release);
 }
 
-inline void ConnectionUse::OnMessage(int64_t bytes) {
+inline void ConnectionUse::OnMessage(int64_t bytes, bool more_may_follow) {
   if (connection_ == nullptr) return;
-  if (!std::exchange(served_, true)) connection_->served_.fetch_add(1, std::memory_order_release);
+  if (!more_may_follow) OnLastMessage();
+  // A stream's messages come without headers that would explain their frames: 9 bytes each, for as little as a KiB.
+  if (more_may_follow) bytes += kFrameBytes + bytes / kFrameShare;
   connection_->message_bytes_.fetch_add(bytes, std::memory_order_release);
+}
+
+inline void ConnectionUse::OnLastMessage() {
+  if (connection_ == nullptr || std::exchange(served_, true)) return;
+  connection_->served_.fetch_add(1, std::memory_order_release);
 }
 
 inline int64_t ConnectionUse::Hold(int64_t bytes) {

@@ -23,23 +23,24 @@ struct PeerLimits {
 // taking what is sent to it. This is only the policy: it neither reads a clock nor stops anything.
 //
 // Times are those of the event loop's own clock (EventLoop::OwnTime), which stands still while the loop could not have
-// noticed what the peer did. There is at most one wait at a time. It is begun and ended by whichever thread the call is
-// on; Look is for the loop.
+// noticed what the peer did. A call may wait for a message and for the reader at the same time, and for one of each. A
+// wait for a message begins and ends on the loop, where Look is called; one for the reader, on whichever thread the
+// call is on.
 class PeerWatch {
  public:
-  enum class For : int { kNothing, kMessage, kReader };
-
   explicit PeerWatch(const PeerLimits& limits) : limits_(limits) {}
 
-  // `bytes` is how much a reader has to take.
-  void Begin(For what, TimePoint now, int64_t bytes = 0);
-  void End() { what_.store(For::kNothing, std::memory_order_release); }
-  // Ends a wait for the reader, which has taken `bytes`.
+  void BeginReceiving(TimePoint now);
+  void EndReceiving() { receiving_ = false; }
+  // `bytes` is how much the reader has to take.
+  void BeginSending(TimePoint now, int64_t bytes = 0);
+  // The reader has taken `bytes`.
   void EndSending(TimePoint now, int64_t bytes);
 
+  enum class Late { kNo, kMessage, kReader };
   struct Verdict {
-    // The peer has used up its time.
-    bool late = false;
+    // With what the peer has used up its time.
+    Late late = Late::kNo;
     // The peer keeps waiting even a call that has been stopped; only cancelling the call ends that.
     bool cancel = false;
     // How long from now to the next look.
@@ -54,10 +55,13 @@ class PeerWatch {
 
  private:
   const PeerLimits& limits_;
-  std::atomic<For> what_{For::kNothing};
-  // When the wait began; only meaningful during a wait.
-  std::atomic<TimePoint> since_{TimePoint()};
-  std::atomic<int64_t> waiting_bytes_{0};
+  // Whether a message is waited for, and since when.
+  bool receiving_ = false;
+  TimePoint receiving_since_;
+  // The same for the reader. The time and the bytes are only meaningful during a wait.
+  std::atomic<bool> sending_{false};
+  std::atomic<TimePoint> sending_since_{TimePoint()};
+  std::atomic<int64_t> sending_bytes_{0};
   std::atomic<bool> too_slow_{false};
   // Both sum up the writes since the reader's rate was last checked.
   Duration waited_{};

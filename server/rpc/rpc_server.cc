@@ -182,7 +182,8 @@ void RpcServer::Impl::AddReflection() {
   service_names = methods.Services();
 }
 
-// Stops the calls that live on the loops: all of them, or only the endless ones.
+// Stops the calls that live on the loops: all of them, or only the endless ones. The others learn that the server
+// drains.
 void RpcServer::Impl::StopCalls(bool endless_only) {
   for (auto& loop : loops) {
     loop->Post([&loop = *loop, endless_only] {
@@ -190,7 +191,11 @@ void RpcServer::Impl::StopCalls(bool endless_only) {
       for (CallLink *link = loop.live_calls().next(), *next = nullptr; link != &loop.live_calls(); link = next) {
         next = link->next();
         Call& call = static_cast<Call&>(*link);
-        if (!endless_only || call.method().endless()) call.Stop(StopReason::kDraining);
+        if (!endless_only || call.method().endless()) {
+          call.Stop(StopReason::kDraining);
+        } else {
+          call.Drain();
+        }
       }
     });
   }

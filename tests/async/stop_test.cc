@@ -152,5 +152,53 @@ TEST(StopCallbackTest, CapturedCallbackOfTheSameSourceIsDestroyedWithoutADeadloc
   EXPECT_TRUE(source.stopped());
 }
 
+TEST(ChildStopSourceTest, StopsWithItsParentForTheSameReason) {
+  StopSource parent;
+  ChildStopSource child(parent);
+  int runs = 0;
+  const StopCallback callback(child, [&] { ++runs; });
+  EXPECT_FALSE(child.stopped());
+  parent.RequestStop(StopReason::kDraining);
+  EXPECT_EQ(child.reason(), StopReason::kDraining);
+  EXPECT_EQ(runs, 1);
+}
+
+TEST(ChildStopSourceTest, StopsAlone) {
+  StopSource parent;
+  ChildStopSource child(parent);
+  const ChildStopSource sibling(parent);
+  EXPECT_TRUE(child.RequestStop(StopReason::kDeadline));
+  EXPECT_FALSE(parent.stopped());
+  EXPECT_FALSE(sibling.stopped());
+  parent.RequestStop(StopReason::kCancelled);
+  EXPECT_EQ(child.reason(), StopReason::kDeadline);
+  EXPECT_EQ(sibling.reason(), StopReason::kCancelled);
+}
+
+TEST(ChildStopSourceTest, HasStoppedIfItsParentHad) {
+  StopSource parent;
+  parent.RequestStop(StopReason::kStalled);
+  const ChildStopSource child(parent);
+  EXPECT_EQ(child.reason(), StopReason::kStalled);
+}
+
+// A coroutine that goes on because its part was stopped may end, and its part with it.
+TEST(ChildStopSourceTest, MayEndInsideItsOwnStop) {
+  StopSource parent;
+  const auto end_inside = [&parent](bool with_parent) {
+    auto child = std::make_unique<ChildStopSource>(parent);
+    std::unique_ptr<StopCallback> callback;
+    callback = std::make_unique<StopCallback>(*child, [&] {
+      callback.reset();
+      child.reset();
+    });
+    with_parent ? parent.RequestStop(StopReason::kCancelled) : child->RequestStop(StopReason::kDeadline);
+    EXPECT_EQ(child, nullptr);
+  };
+  end_inside(/*with_parent=*/false);
+  EXPECT_FALSE(parent.stopped());
+  end_inside(/*with_parent=*/true);
+}
+
 }  // namespace
 }  // namespace predictd

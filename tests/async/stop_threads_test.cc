@@ -151,5 +151,58 @@ TEST(StopThreadsTest, CallbackIsNeverMissedWhenRegistrationRacesWithTheStop) {
   }
 }
 
+// Parts of a call end while the call is stopped on another thread, and while each is stopped alone on a third.
+TEST(StopThreadsTest, ChildrenEndWhileTheyAndTheirParentAreStopped) {
+  constexpr int kRounds = 300;
+  for (int round = 0; round < kRounds; ++round) {
+    StopSource parent;
+    std::barrier start(3);
+    int calls = 0;
+    {
+      auto child = std::make_unique<ChildStopSource>(parent);
+      auto sibling = std::make_unique<ChildStopSource>(parent);
+      const auto callback = std::make_unique<StopCallback>(*child, [&calls] { ++calls; });
+      std::latch alone(1);
+      std::jthread stopper([&] {
+        start.arrive_and_wait();
+        parent.RequestStop(StopReason::kCancelled);
+      });
+      std::jthread timer([&] {
+        start.arrive_and_wait();
+        child->RequestStop(StopReason::kDeadline);
+        alone.count_down();
+      });
+      start.arrive_and_wait();
+      sibling.reset();
+      // Whoever stops a source makes sure that it is alive; that it has stopped does not mean that its callback has
+      // run.
+      alone.wait();
+    }
+    ASSERT_EQ(calls, 1) << "round " << round;
+  }
+}
+
+// The coroutine whose part was stopped goes on on the thread that stops, and ends the part on another one.
+TEST(StopThreadsTest, AChildEndsOnAnotherThreadThanTheOneThatStopsIt) {
+  for (int round = 0; round < 200; ++round) {
+    StopSource parent;
+    auto child = std::make_unique<ChildStopSource>(parent);
+    std::latch entered(1);
+    bool ended = false;
+    auto callback = std::make_unique<StopCallback>(*child, [&] {
+      entered.count_down();
+      for (int i = 0; i < 100; ++i) std::this_thread::yield();
+      ended = true;
+    });
+    std::jthread stopper([&] {
+      round % 2 == 0 ? parent.RequestStop(StopReason::kCancelled) : child->RequestStop(StopReason::kDeadline);
+    });
+    entered.wait();
+    callback.reset();
+    child.reset();
+    ASSERT_TRUE(ended) << "round " << round;
+  }
+}
+
 }  // namespace
 }  // namespace predictd

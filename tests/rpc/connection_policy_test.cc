@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
 #include <vector>
+
+#include "server/rpc/peer_connection.h"
 
 namespace predictd {
 namespace {
@@ -154,6 +157,49 @@ TEST(ConnectionLedgerTest, KnowsWhatIsHalfSent) {
   EXPECT_NEAR(static_cast<double>(history.ledger().half_sent_bytes()), 10.0 * kMiB, 1.0 * kMiB);
   history.Look({.served = 1, .message_bytes = 10 * kMiB});
   EXPECT_EQ(history.ledger().half_sent_bytes(), 0);
+}
+
+// One stream of many requests brings what no headers explain: the frames of its messages.
+TEST(ConnectionLedgerTest, AStreamMayGoOnForEver) {
+  constexpr int64_t kFrame = 1024;
+  constexpr int64_t kFrameHeader = 9;
+  for (const int64_t message : {int64_t{0}, int64_t{20}, kMiB}) {
+    const ConnectionPolicy policy{.max_message_bytes = 4 * kMiB};
+    const auto connection = std::make_shared<PeerConnection>("peer", "group");
+    ConnectionUse use;
+    use.Begin(connection);
+    ConnectionLedger ledger(policy, TimePoint());
+    ConnectionSnapshot now;
+    for (int i = 0; i < 2000; ++i) {
+      constexpr int kMessages = 100;
+      for (int k = 0; k < kMessages; ++k) {
+        use.OnMessage(message, /*more_may_follow=*/true);
+        now.read_bytes += message + 5 + (1 + (message + 5) / kFrame) * kFrameHeader;
+      }
+      now.at += std::chrono::milliseconds(100);
+      now.calls = connection->counts();
+      ASSERT_EQ(ledger.Look(now), Verdict::kKeep) << i << " looks at messages of " << message;
+    }
+  }
+}
+
+// The second large message is the stream's own as long as the stream awaits one.
+TEST(ConnectionLedgerTest, AStreamsLaterMessagesMayTakeTheirTimeToo) {
+  const ConnectionPolicy policy{.max_message_bytes = 64 * kMiB};
+  const auto connection = std::make_shared<PeerConnection>("peer", "group");
+  ConnectionUse use;
+  use.Begin(connection);
+  ConnectionLedger ledger(policy, TimePoint());
+  ConnectionSnapshot now{.at = TimePoint(std::chrono::seconds(1)), .read_bytes = 64 * kMiB, .calls = {}};
+  use.OnMessage(64 * kMiB, /*more_may_follow=*/true);
+  now.calls = connection->counts();
+  EXPECT_EQ(ledger.Look(now), Verdict::kKeep);
+  now.read_bytes += 60 * kMiB;
+  now.at += std::chrono::milliseconds(50);
+  EXPECT_EQ(ledger.Look(now), Verdict::kKeep);
+  now.read_bytes += 90 * kMiB;
+  now.at += std::chrono::milliseconds(50);
+  EXPECT_EQ(ledger.Look(now), Verdict::kHalfSent);
 }
 
 TEST(ConnectionLedgerTest, LetsOwedBytesComeForAWhile) {

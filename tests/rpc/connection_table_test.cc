@@ -88,8 +88,7 @@ TEST(ConnectionUseTest, CountsACallThatIsServed) {
   ConnectionUse use;
   use.Begin(connection);
   EXPECT_EQ(connection->counts().awaiting(), 1);
-  use.OnMessage(100);
-  use.OnMessage(20);
+  use.OnMessage(120, /*more_may_follow=*/false);
   EXPECT_EQ(connection->counts().awaiting(), 0);
   EXPECT_EQ(connection->counts().message_bytes, 120);
   use.End(/*cancelled=*/false);
@@ -107,10 +106,42 @@ TEST(ConnectionUseTest, CountsACallThatIsCancelledBeforeItsMessage) {
   EXPECT_EQ(connection->counts().cancelled, 1);
 }
 
+TEST(ConnectionUseTest, AStreamAwaitsItsNextMessageUntilItsLast) {
+  const auto connection = std::make_shared<PeerConnection>("peer", "group");
+  ConnectionUse use;
+  use.Begin(connection);
+  use.OnMessage(100, /*more_may_follow=*/true);
+  use.OnMessage(20, /*more_may_follow=*/true);
+  EXPECT_EQ(connection->counts().awaiting(), 1);
+  EXPECT_GE(connection->counts().message_bytes, 120);
+  use.OnLastMessage();
+  use.OnLastMessage();
+  EXPECT_EQ(connection->counts().awaiting(), 0);
+  use.End(/*cancelled=*/false);
+  EXPECT_EQ(connection->counts().awaiting(), 0);
+  EXPECT_EQ(connection->counts().ended_unserved, 0);
+}
+
+TEST(MessageMemoryTest, GivesBackWhatOneMessageHolds) {
+  MemoryBudget budget(1000);
+  PeerConnection connection("peer", "group");
+  {
+    MessageMemory first(budget, &connection);
+    EXPECT_EQ(first.Hold(300), 300);
+    EXPECT_TRUE(first.share().Take(300));
+    MessageMemory second(budget, &connection);
+    EXPECT_EQ(second.Hold(800), 1100);
+    EXPECT_FALSE(second.share().Take(800));
+  }
+  EXPECT_EQ(budget.used(), 0);
+  EXPECT_EQ(MessageMemory(budget, &connection).Hold(1), 1);
+  EXPECT_EQ(MessageMemory(budget, nullptr).Hold(1), 0);
+}
+
 TEST(ConnectionUseTest, CountsNothingOfAnUnknownConnection) {
   ConnectionUse use;
   use.Begin(nullptr);
-  use.OnMessage(1);
+  use.OnMessage(1, /*more_may_follow=*/false);
   use.End(/*cancelled=*/true);
 }
 

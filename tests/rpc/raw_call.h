@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace predictd {
@@ -27,13 +28,16 @@ inline std::string ToString(const grpc::ByteBuffer& message) {
   return bytes;
 }
 
-// A client's call that does one thing at a time, so that a test decides how far it goes: it may leave out its message,
-// read nothing, or go away. Used by one thread.
+// A client's call that does one thing at a time, unless it exchanges many messages, so that a test decides how far it
+// goes: it may leave out its message, read nothing, or go away. Used by one thread.
 class RawCall {
  public:
+  using Metadata = std::vector<std::pair<std::string, std::string>>;
+
   RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
-          std::optional<std::chrono::milliseconds> deadline = std::nullopt)
+          std::optional<std::chrono::milliseconds> deadline = std::nullopt, const Metadata& metadata = {})
       : stub_(channel) {
+    for (const auto& [key, value] : metadata) context_.AddMetadata(key, value);
     if (deadline.has_value()) context_.set_deadline(std::chrono::system_clock::now() + *deadline);
     stream_ = stub_.PrepareCall(&context_, path, &queue_);
     stream_->StartCall(this);
@@ -60,7 +64,13 @@ class RawCall {
     return Wait();
   }
 
-  // Says that the client sends no message at all.
+  // Sends a message that others may follow. Returns whether it was taken.
+  bool WriteOne(const std::string& bytes) {
+    stream_->Write(ToMessage(bytes), this);
+    return Wait();
+  }
+
+  // Says that the client sends no message, or none beside those that it has sent.
   bool WriteNothing() {
     stream_->WritesDone(this);
     return Wait();
@@ -71,6 +81,40 @@ class RawCall {
     grpc::ByteBuffer message;
     stream_->Read(&message, this);
     return Wait() ? std::optional(ToString(message)) : std::nullopt;
+  }
+
+  // Sends the messages as fast as they are taken, and the end of the stream, and reads as many answers meanwhile.
+  // Returns the answers that came.
+  std::vector<std::string> Exchange(const std::vector<std::string>& messages) {
+    std::vector<std::string> answers;
+    grpc::ByteBuffer answer;
+    size_t written = 0;
+    int reading = 0;
+    int writing = 0;
+    const auto write = [&] {
+      const size_t next = written++;
+      if (next < messages.size()) {
+        stream_->Write(ToMessage(messages[next]), &writing);
+      } else if (next == messages.size()) {
+        stream_->WritesDone(&writing);
+      }
+    };
+    stream_->Read(&answer, &reading);
+    write();
+    while (true) {
+      void* tag = nullptr;
+      bool ok = false;
+      queue_.Next(&tag, &ok);
+      if (tag == &writing) {
+        if (ok) write();
+        continue;
+      }
+      if (!ok) break;
+      answers.push_back(ToString(answer));
+      if (answers.size() == messages.size() && written > messages.size()) break;
+      stream_->Read(&answer, &reading);
+    }
+    return answers;
   }
 
   grpc::Status Finish() {
@@ -91,10 +135,14 @@ class RawCall {
   }
 
  private:
+  // An exchange may have left other operations.
   bool Wait() {
     void* tag = nullptr;
     bool ok = false;
-    return queue_.Next(&tag, &ok) && ok;
+    while (tag != this) {
+      if (!queue_.Next(&tag, &ok)) return false;
+    }
+    return ok;
   }
 
   grpc::GenericStub stub_;

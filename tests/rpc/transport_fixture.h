@@ -60,8 +60,13 @@ class TransportTest : public testing::Test {
     pool_.Stop();
   }
 
-  // To be called once, when the environment is as the test wants it.
-  void Start(int loops = 1) {
+  // Adds the methods of a test that needs others.
+  virtual void AddMethods(MethodTable& /*methods*/) {}
+
+  // To be called once, when the environment is as the test wants it. `on_loop_start` is called on each loop's thread
+  // before the loop accepts calls.
+  void Start(
+      int loops = 1, const std::function<void()>& on_loop_start = [] {}) {
     MethodTable methods(metrics_);
     constexpr int64_t kLargest = int64_t{16} << 20;
     const auto add = [&](const char* name, Method::Handler handler) {
@@ -74,9 +79,10 @@ class TransportTest : public testing::Test {
     add("Flood", StreamHandler([this](Call& call, grpc::ByteBuffer& request, StreamWriter& writer) {
           return Flood(call, request, writer, seen_);
         }));
+    AddMethods(methods);
     absl::StatusOr<std::unique_ptr<RpcServer>> started = RpcServer::Start(
         {.listen = "127.0.0.1:0", .loops = loops, .max_message_bytes = kLargest, .max_concurrent_streams = 1000},
-        environment_, std::move(methods), pool_, [] {});
+        environment_, std::move(methods), pool_, on_loop_start);
     if (!started.ok()) std::abort();
     server_ = *std::move(started);
   }
@@ -130,17 +136,6 @@ class TransportTest : public testing::Test {
     return at == std::string::npos ? 0 : std::stod(text.substr(at + series.size()));
   }
 
-  MetricsRegistry registry_;
-  RpcMetrics metrics_{registry_};
-  std::unique_ptr<Tracer> tracer_;
-  WorkerPool pool_;
-  RpcEnvironment environment_;
-  Seen seen_;
-  std::unique_ptr<RpcServer> server_;
-
- private:
-  using Answer = Task<absl::StatusOr<grpc::ByteBuffer>>;
-
   // Records that a handler runs, as long as it lives.
   class Mark {
    public:
@@ -152,6 +147,17 @@ class TransportTest : public testing::Test {
    private:
     Seen& seen_;
   };
+
+  MetricsRegistry registry_;
+  RpcMetrics metrics_{registry_};
+  std::unique_ptr<Tracer> tracer_;
+  WorkerPool pool_;
+  RpcEnvironment environment_;
+  Seen seen_;
+  std::unique_ptr<RpcServer> server_;
+
+ private:
+  using Answer = Task<absl::StatusOr<grpc::ByteBuffer>>;
 
   static Answer Echo(Call& /*call*/, grpc::ByteBuffer& request, Seen& seen) {
     const Mark mark(seen);

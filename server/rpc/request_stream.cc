@@ -1,0 +1,143 @@
+#include "server/rpc/request_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/async/mutex.h"
+#include "server/async/task_group.h"
+#include "server/async/work_status.h"
+
+namespace predictd {
+namespace {
+
+// What the requests of a stream have in common. Its memory is taken at the start, so that the stream can always end.
+class RequestStream {
+ public:
+  RequestStream(Call& call, StreamWriter& writer, const RequestStreamOptions& options, const RequestHandler& handler)
+      : call_(call), max_running_(options.max_running), handler_(handler), writer_(call, writer, options.window) {}
+
+  // Reads and starts requests as long as there are any. Returns the status that the stream ends with if all goes well.
+  Task<absl::Status> Read();
+  TaskGroup::Joining Join() { return requests_.Join(); }
+  TaskGroup::Joining Close() { return writer_.Close(); }
+  // The status of the request that has ended the stream; OK if none has.
+  absl::Status failure();
+
+ private:
+  static Task<> Serve(RequestStream& stream, grpc::ByteBuffer message);
+  // Returns whether this is the first failure.
+  bool Fail(absl::Status status) noexcept;
+
+  Call& call_;
+  const int max_running_;
+  const RequestHandler& handler_;
+  LoopHop back_to_read_{call_.loop()};
+  LoopHop back_to_fail_{call_.loop()};
+  SharedStreamWriter writer_;
+  TaskGroup requests_;
+
+  Mutex mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+Task<absl::Status> RequestStream::Read() {
+  while (true) {
+    Call::Reading reading = call_.Read();
+    if (!co_await reading) co_return call_.ReadingEnded();
+    grpc::ByteBuffer message;
+    message.Swap(&call_.message());
+    requests_.Start(Serve(*this, std::move(message)));
+    TaskGroup::Wait fewer = requests_.FewerThan(max_running_);
+    co_await fewer;
+    // A request may have ended on a worker.
+    co_await back_to_read_;
+  }
+}
+
+Task<> RequestStream::Serve(RequestStream& stream, grpc::ByteBuffer message) {
+  std::optional<StreamedRequest> request;
+  absl::Status status;
+  try {
+    request.emplace(stream.call_, std::move(message));
+    Task<absl::Status> serving = stream.handler_(*request, stream.writer_);
+    status = co_await serving;
+  } catch (...) {
+    status = StatusOfException();
+  }
+  if (!status.ok() && stream.Fail(std::move(status))) {
+    co_await stream.back_to_fail_;
+    stream.call_.EndReading();
+  }
+  if (!request.has_value()) co_return;
+  StreamedRequest::Leaving leaving = request->Leave();
+  co_await leaving;
+}
+
+bool RequestStream::Fail(absl::Status status) noexcept {
+  {
+    MutexLock lock(mutex_);
+    if (!failure_.ok()) return false;
+    failure_ = std::move(status);
+  }
+  call_.stop().RequestStop(StopReason::kFailed);
+  return true;
+}
+
+absl::Status RequestStream::failure() {
+  MutexLock lock(mutex_);
+  return failure_;
+}
+
+}  // namespace
+
+StreamedRequest::StreamedRequest(Call& call, grpc::ByteBuffer message)
+    : call_(call),
+      message_(std::move(message)),
+      memory_(call.MemoryForMessage()),
+      deadline_(call.deadline()),
+      stop_(call.stop()) {
+  const auto bytes = static_cast<int64_t>(message_.Length());
+  admitted_ = call.CheckMessageSize(bytes);
+  if (admitted_.ok()) admitted_ = call.HoldMessage(bytes, memory_);
+}
+
+void StreamedRequest::SetDeadline(TimePoint deadline) {
+  if (deadline >= deadline_) return;
+  if (!timer_.has_value()) {
+    back_.emplace(call_.loop());
+    timer_.emplace(call_.loop().timers(), [this] { stop_.RequestStop(StopReason::kDeadline); });
+  }
+  timer_->Arm(deadline);
+  deadline_ = deadline;
+}
+
+Task<absl::Status> ServeRequests(Call& call, StreamWriter& writer, const RequestStreamOptions& options,
+                                 const RequestHandler& handler) {
+  RequestStream stream(call, writer, options, handler);
+  absl::Status status;
+  try {
+    Task<absl::Status> reading = stream.Read();
+    status = co_await reading;
+  } catch (...) {
+    status = StatusOfException();
+  }
+  try {
+    TaskGroup::Joining joining = stream.Join();
+    co_await joining;
+  } catch (...) {
+    status = StatusOfException();
+  }
+  try {
+    TaskGroup::Joining closing = stream.Close();
+    co_await closing;
+  } catch (...) {
+    status = StatusOfException();
+  }
+  // Requests that were stopped have failed, too, but that is not why the stream ends.
+  const StopReason reason = call.stop().reason();
+  if (reason != StopReason::kNone && reason != StopReason::kFailed) co_return StopStatus(reason, "the stream");
+  absl::Status failure = stream.failure();
+  co_return failure.ok() ? std::move(status) : std::move(failure);
+}
+
+}  // namespace predictd
