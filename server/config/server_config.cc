@@ -75,8 +75,9 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
       ->check(CheckReady);
   options.AddChoice("model-control", config.model_control, {"none", "poll"},
                     "Follow changes of the repository (poll) or not (none)");
-  options.AddDuration("repository-poll-interval", config.repository_poll_interval,
-                      "How often to look for changes that the system does not tell of")
+  options
+      .AddDuration("repository-poll-interval", config.repository_poll_interval,
+                   "How often to look for changes that the system does not tell of")
       ->check(CheckPollInterval);
   options.AddDuration("repository-settle-time", config.repository_settle_time,
                       "How long a model's folder must be still before it is read");

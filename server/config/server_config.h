@@ -27,8 +27,8 @@ struct ServerConfig {
   // "poll": models that are added, changed or removed in the repository are served as they are there from then on.
   // "none": what was there at the start is served.
   std::string model_control = "poll";
-  // How often the repository is looked at, beside what the system tells of changes, and how long a folder must have been
-  // still to be read.
+  // How often the repository is looked at, beside what the system tells of changes, and how long a folder must have
+  // been still to be read.
   absl::Duration repository_poll_interval = absl::Seconds(5);
   absl::Duration repository_settle_time = absl::Seconds(2);
 

@@ -10,9 +10,9 @@ namespace predictd {
 //
 // SIGTERM and SIGINT before BeginServing end the process at once (exit code 0: nothing was accepted, so nothing is
 // lost). After it, the first one lets WaitForStop return, and the second one ends the process (128 + its number).
-// SIGHUP calls the function that OnReload was given; before that, and like SIGUSR1 and SIGUSR2, it only leaves a line in
-// the log. SIGPIPE and SIGXFSZ are ignored: the write that caused them
-// fails instead. All other signals have their default effect.
+// SIGHUP calls the function that OnReload was given; before that, and like SIGUSR1 and SIGUSR2, it only leaves a line
+// in the log. SIGPIPE and SIGXFSZ are ignored: the write that caused them fails instead. All other signals have their
+// default effect.
 class StopSignals {
  public:
   // To be made once in a process, before it has other threads, which inherit the signals that are blocked. Throws
@@ -24,8 +24,8 @@ class StopSignals {
   // Says that calls may come from here on, so that a signal means a drain.
   void BeginServing();
 
-  // Sets what SIGHUP does, on the signals' thread; nullptr: nothing any more. When it returns, what was set before does not
-  // run and will not run.
+  // Sets what SIGHUP does, on the signals' thread; nullptr: nothing any more. When it returns, what was set before does
+  // not run and will not run.
   void OnReload(std::function<void()> reload);
 
   // Returns when the process is to drain.

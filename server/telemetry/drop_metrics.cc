@@ -44,9 +44,8 @@ void AddDropMetrics(MetricsRegistry& registry, const Tracer& tracer) {
   registry.AddCounterFunctions("predictd_spans_exported_total", "Spans sent or written.", {},
                                {{{}, [&counts] { return counts.exported.load(std::memory_order_relaxed); }}});
   registry.AddCounterFunctions(
-      "predictd_spans_dropped_total",
-      "Spans lost: too many waited to be exported, or they could not be exported.", {"reason"},
-      {DroppedSpans("queue_full", counts.queue_full), DroppedSpans("not_exported", counts.not_exported)});
+      "predictd_spans_dropped_total", "Spans lost: too many waited to be exported, or they could not be exported.",
+      {"reason"}, {DroppedSpans("queue_full", counts.queue_full), DroppedSpans("not_exported", counts.not_exported)});
   registry.AddCounterFunctions("predictd_traces_refused_total",
                                "Calls not traced although their traceparent says so: there were too many.", {},
                                {{{}, [&counts] { return counts.calls_over_limit.load(std::memory_order_relaxed); }}});
