@@ -198,12 +198,13 @@ def test_labels_name_versions(server: PredictdProcess, repository: Repository) -
     eventually(lambda: server.client.get_model("scale").model.labels, 20, "labels")
     assert dict(server.client.get_model("scale").model.labels) == {"stable": 1, "canary": 2}
     assert (version_of("stable"), version_of("canary"), served(server)) == (1, 2, 2)
-    for code, fields in [
-        (grpc.StatusCode.NOT_FOUND, {"model_label": "other"}),
-        (grpc.StatusCode.INVALID_ARGUMENT, {"model_label": "stable", "model_version": 1}),
+    x = raw_tensor("x", ROWS)
+    for code, wrong in [
+        (grpc.StatusCode.NOT_FOUND, predict_request("scale", x, model_label="other")),
+        (grpc.StatusCode.INVALID_ARGUMENT, predict_request("scale", x, model_label="stable", model_version=1)),
     ]:
         with pytest.raises(grpc.RpcError) as caught:
-            server.client.predict(predict_request("scale", raw_tensor("x", ROWS), **fields))
+            server.client.predict(wrong)
         assert caught.value.code() == code
     shown = predictctl(server, "model", "scale").stdout
     assert "canary" in shown
@@ -233,18 +234,23 @@ def test_without_model_control_everything_stays(repository: Repository) -> None:
         assert served(server) == 1
 
 
+def write(folder: Path, content: bytes, names: tuple[str, ...] = ("model.pt",)) -> None:
+    for name in names:
+        (folder / name).write_bytes(content)
+
+
 BROKEN: dict[str, Callable[[Path], None]] = {
     "empty": lambda folder: None,
-    "truncated": lambda folder: (folder / "model.pt").write_bytes(b"PK\x03\x04 and no more"),
-    "two-files": lambda folder: [(folder / name).write_bytes(b"x") for name in ("model.pt", "model.pt2")] and None,
-    "no-archive": lambda folder: (folder / "model.pt").write_text("text") and None,
+    "truncated": lambda folder: write(folder, b"PK\x03\x04 and no more"),
+    "two-files": lambda folder: write(folder, b"x", ("model.pt", "model.pt2")),
+    "no-archive": lambda folder: write(folder, b"text"),
     "link-to-nothing": lambda folder: (folder / "model.pt").symlink_to("/nowhere/model.pt"),
     "link-out": lambda folder: (folder / "model.pt").symlink_to("/etc/passwd"),
     "link-to-itself": lambda folder: (folder / "model.pt").symlink_to("model.pt"),
     "pipe": lambda folder: os.mkfifo(folder / "model.pt"),
     "folder": lambda folder: (folder / "model.pt").mkdir(),
     "other-signature": lambda folder: torch.jit.script(torch.nn.Bilinear(2, 2, 2)).save(str(folder / "model.pt")),
-}  # fmt: skip
+}
 WRONG_CONFIGS = [
     "",
     "max_batch_size",
