@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -35,7 +36,8 @@ class PredictdProcess:
     when its health says SERVING, leaving stops it and checks that it ended well and lost no call.
 
     `models` is a repository, or the names of test models (and "digits", the demo's) to serve. `before` is what runs it:
-    `taskset` or `prlimit` with their arguments.
+    `taskset` or `prlimit` with their arguments. Half of the tests have as many event loops as suit the machine, and
+    half have four, as with eight cores; the environment variable PREDICTD_TEST_LOOPS gives all the same number.
     """
 
     def __init__(
@@ -101,6 +103,8 @@ class PredictdProcess:
         ]
         if not any(flag.startswith("--log-format") for flag in self._flags):
             command.append("--log-format=json")
+        if not any(flag.startswith("--loops") for flag in self._flags):
+            command.append(f"--loops={_loops()}")
         self._process = subprocess.Popen(
             command, stderr=subprocess.PIPE, text=True, errors="replace", env=server_environment(self._env)
         )
@@ -277,6 +281,11 @@ class PredictdProcess:
         with self._log_changed:
             self._log_ended = True
             self._log_changed.notify_all()
+
+
+def _loops() -> int:
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0]
+    return int(os.environ.get("PREDICTD_TEST_LOOPS", zlib.crc32(test.encode()) % 2 * 4))
 
 
 def run_predictd(*arguments: str | Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -131,7 +131,7 @@ def test_a_cache_that_cannot_fit_is_refused_with_figures(generators: Path, tmp_p
 
 
 def test_threads_are_as_many_as_cores_that_the_process_may_use(hungry: Path) -> None:
-    with PredictdProcess(hungry, before=["taskset", "-c", "0"]) as server:
+    with PredictdProcess(hungry, ["--loops=0"], before=["taskset", "-c", "0"]) as server:
         machine = server.wait_for_log(lambda record: record["msg"] == "what the process may use")
         listening = server.wait_for_log(lambda record: record["msg"] == "listening")
     assert (machine["cores"], machine["allowed_cores"]) == (1, 1)
