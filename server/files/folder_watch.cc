@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <system_error>
+#include <utility>
 
 namespace predictd {
 namespace {
@@ -49,7 +50,9 @@ void FolderWatch::Watch(const std::set<std::filesystem::path>& folders) {
   for (const std::filesystem::path& folder : folders) {
     // Again also for those that are watched: another folder may have taken their place.
     const int watch = inotify_add_watch(notify_, folder.c_str(), kChanges);
-    if (watch >= 0) watches_[folder] = watch;
+    if (watch < 0) continue;
+    const int last = std::exchange(watches_.try_emplace(folder, watch).first->second, watch);
+    if (last != watch) inotify_rm_watch(notify_, last);
   }
 }
 

@@ -30,7 +30,7 @@ uint64_t StampBelow(const fs::path& folder, int level, int& entries) {
   std::error_code error;
   for (fs::directory_iterator child(folder, error), end; !error && child != end; child.increment(error)) {
     if (++entries > kMostEntries) break;
-    children.push_back(child->path());
+    if (!child->path().filename().native().starts_with('.')) children.push_back(child->path());
   }
   // Folders list their entries in any order.
   std::sort(children.begin(), children.end());
