@@ -105,7 +105,8 @@ void LoadReport::OnLoaded(const ServedVersion& version, const absl::Status& stat
 
 void LoadReport::OnChanged(const ServedModel& model) {
   health_.Set(model.name(), model.ready());
-  SetHealth(*catalog_.snapshot());
+  const auto models = catalog_.snapshot();
+  const bool ended = SetHealth(*models);
   Log(LogLevel::kInfo, "a model's folder has changed", {{"model", model.name()}});
   if (model.status().ok()) {
     LogFailures(model);
@@ -113,6 +114,7 @@ void LoadReport::OnChanged(const ServedModel& model) {
     Count(model.name(), "refused");
     LogWrongFolder(model.name(), model.status());
   }
+  if (ended) LogEnd(*models);
 }
 
 void LoadReport::OnRetired(const ServedVersion& version) {
@@ -122,8 +124,10 @@ void LoadReport::OnRetired(const ServedVersion& version) {
 void LoadReport::OnRemoved(const std::string& model) {
   health_.Remove(model);
   counters_.erase(model);
-  SetHealth(*catalog_.snapshot());
+  const auto models = catalog_.snapshot();
+  const bool ended = SetHealth(*models);
   Log(LogLevel::kInfo, "a model has been removed", {{"model", model}});
+  if (ended) LogEnd(*models);
 }
 
 void LoadReport::OnRepository(const absl::Status& status) {
@@ -144,8 +148,14 @@ void LoadReport::Count(const std::string& model, const char* result) {
 bool LoadReport::SetHealth(const CatalogSnapshot& models) {
   const bool serving = ready_.Met(models, serving_);
   health_.Set("", serving);
-  if (std::exchange(serving_, serving) != serving && models.loading()) {
-    Log(LogLevel::kInfo, "serving, while other models are still being loaded", {{"ready", ready_text_}});
+  if (std::exchange(serving_, serving) != serving) {
+    if (!serving) {
+      Log(LogLevel::kError, "not serving any more, as --ready asks for more", {{"ready", ready_text_}});
+    } else if (models.loading()) {
+      Log(LogLevel::kInfo, "serving, while other models are still being loaded", {{"ready", ready_text_}});
+    } else if (started_) {
+      Log(LogLevel::kInfo, "serving again", {{"ready", ready_text_}});
+    }
   }
   return !models.loading() && !std::exchange(started_, true);
 }

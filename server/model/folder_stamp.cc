@@ -21,8 +21,12 @@ constexpr int kMostLevels = 8;
 
 // What of a file changes when its content does. Its permissions do not count, nor when they were changed.
 uint64_t StampOf(const struct stat& file) {
-  return absl::HashOf(file.st_dev, file.st_ino, file.st_size, file.st_mtim.tv_sec, file.st_mtim.tv_nsec,
-                      file.st_mode & S_IFMT);
+  return absl::HashOf(file.st_ino, file.st_size, file.st_mtim.tv_sec, file.st_mtim.tv_nsec, file.st_mode & S_IFMT);
+}
+
+// What editors, file systems and the like put beside what is meant.
+bool IsHidden(const std::string& name) {
+  return name.starts_with('.') || name.ends_with('~');
 }
 
 uint64_t StampBelow(const fs::path& folder, int level, int& entries) {
@@ -30,7 +34,7 @@ uint64_t StampBelow(const fs::path& folder, int level, int& entries) {
   std::error_code error;
   for (fs::directory_iterator child(folder, error), end; !error && child != end; child.increment(error)) {
     if (++entries > kMostEntries) break;
-    if (!child->path().filename().native().starts_with('.')) children.push_back(child->path());
+    if (!IsHidden(child->path().filename().native())) children.push_back(child->path());
   }
   // Folders list their entries in any order.
   std::sort(children.begin(), children.end());
@@ -56,7 +60,7 @@ uint64_t StampFile(const fs::path& file) {
   struct stat found = {};
   if (stat(file.c_str(), &found) != 0) return absl::HashOf(errno);
   // What a folder says of itself changes with its entries, which are looked at one by one.
-  return S_ISDIR(found.st_mode) ? absl::HashOf(found.st_dev, found.st_ino) : StampOf(found);
+  return S_ISDIR(found.st_mode) ? absl::HashOf(found.st_ino) : StampOf(found);
 }
 
 }  // namespace predictd

@@ -7,7 +7,8 @@
 namespace predictd {
 
 // A number that changes when something in the folder does, without reading its files: it is made of their names,
-// inodes, sizes and times of change. What cannot be looked at counts, too, by its error; hidden files do not count. Links in the folder
+// inodes, sizes and times of change. What cannot be looked at counts, too, by its error; hidden files and those
+// whose names end with ~ do not count. Links in the folder
 // are followed, those further down only to files. Of a folder with thousands of entries or very deep ones only the
 // first count.
 uint64_t StampFolder(const std::filesystem::path& folder);

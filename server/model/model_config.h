@@ -27,6 +27,9 @@ struct VersionPolicy {
   absl::StatusOr<std::vector<int64_t>> Choose(std::vector<int64_t> existing) const;
 };
 
+// Names for versions.
+using VersionLabels = std::map<std::string, int64_t, std::less<>>;
+
 // One model's `model.toml`.
 struct ModelConfig {
   std::string description;
@@ -36,7 +39,7 @@ struct ModelConfig {
   std::optional<GeneratorConfig> generator;
   VersionPolicy version_policy;
   // Names for versions, which are served whatever the policy says.
-  std::map<std::string, int64_t, std::less<>> labels;
+  VersionLabels labels;
   // For each version, the most requests that may wait and the most bytes of their inputs.
   int64_t queue_capacity = 1024;
   int64_t queue_bytes = int64_t{256} << 20;

@@ -1,6 +1,7 @@
 #include "server/model/repository.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "absl/hash/hash.h"
@@ -83,9 +84,9 @@ std::string WrongFiles(absl::Span<const Backend> backends, const std::vector<con
   return absl::StrCat(expected, absl::StrJoin(found, " and ", absl::DereferenceFormatter(name)));
 }
 
-// `shared` is the stamp of what belongs to all versions.
-VersionEntry ReadVersion(const fs::path& folder, int64_t version, uint64_t shared, absl::Span<const Backend> backends) {
-  const uint64_t stamp = absl::HashOf(shared, StampFolder(folder));
+VersionEntry ReadVersion(const fs::path& folder, int64_t version, const ModelConfig& config,
+                         absl::Span<const Backend> backends) {
+  const uint64_t stamp = absl::HashOf(config.fingerprint, StampFolder(folder));
   const auto failed = [version, stamp](const absl::Status& status) {
     return VersionEntry{
         .version = version,
@@ -102,37 +103,32 @@ VersionEntry ReadVersion(const fs::path& folder, int64_t version, uint64_t share
   return VersionEntry{version, found.front(), folder / found.front()->file_name, stamp};
 }
 
-uint64_t StampChild(const fs::path& child) {
+// A dangling link counts, so that no older version silently takes its place.
+bool IsFolderOrLink(const fs::path& child) {
   std::error_code ignored;
-  return fs::is_directory(child, ignored) ? StampFolder(child) : StampFile(child);
+  return fs::is_directory(child, ignored) || fs::is_symlink(child, ignored);
 }
 
 absl::Status ReadModel(const fs::path& folder, absl::Span<const Backend> backends, ModelEntry& entry) {
   absl::StatusOr<ModelConfig> config = ModelConfig::Load(folder / "model.toml");
   if (!config.ok()) return config.status();
-  absl::StatusOr<std::vector<fs::path>> children = List(folder);
+  const absl::StatusOr<std::vector<fs::path>> children = List(folder);
   if (!children.ok()) return About(folder, children.status());
-  std::sort(children->begin(), children->end());
   std::vector<int64_t> existing;
-  uint64_t shared = config->fingerprint;
   for (const fs::path& child : *children) {
-    // A dangling link counts, so that no older version silently takes its place.
-    std::error_code ignored;
+    if (!IsFolderOrLink(child)) continue;
     const std::string name = child.filename().string();
-    const bool folder_or_link = fs::is_directory(child, ignored) || fs::is_symlink(child, ignored);
-    const std::optional<int64_t> version = folder_or_link ? VersionOf(name) : std::nullopt;
-    if (version.has_value()) {
+    if (const std::optional<int64_t> version = VersionOf(name)) {
       existing.push_back(*version);
-      continue;
+    } else if (LooksLikeVersion(name)) {
+      entry.odd_versions.push_back(name);
     }
-    if (name == "model.toml") continue;
-    shared = absl::HashOf(shared, name, StampChild(child));
-    if (folder_or_link && LooksLikeVersion(name)) entry.odd_versions.push_back(name);
   }
+  std::sort(entry.odd_versions.begin(), entry.odd_versions.end());
   absl::StatusOr<std::vector<int64_t>> chosen = config->Choose(existing);
   if (!chosen.ok()) return chosen.status();
   for (int64_t version : *chosen) {
-    entry.versions.push_back(ReadVersion(folder / absl::StrCat(version), version, shared, backends));
+    entry.versions.push_back(ReadVersion(folder / absl::StrCat(version), version, *config, backends));
   }
   entry.config = *std::move(config);
   return absl::OkStatus();
@@ -144,10 +140,21 @@ ModelEntry ReadModelFolder(const fs::path& folder, absl::Span<const Backend> bac
   ModelEntry entry;
   entry.name = folder.filename().string();
   // Before anything is read: what changes meanwhile is found the next time.
-  entry.stamp = StampFolder(folder);
+  entry.stamp = StampModel(folder);
   entry.status = CheckFolder(folder);
   entry.status = entry.status.ok() ? ReadModel(folder, backends, entry) : About(folder, entry.status);
   return entry;
+}
+
+uint64_t StampModel(const fs::path& folder) {
+  const absl::StatusOr<std::vector<fs::path>> children = List(folder);
+  const uint64_t stamp = absl::HashOf(StampFile(folder / "model.toml"), static_cast<int>(children.status().code()));
+  std::map<int64_t, uint64_t> versions;
+  for (const fs::path& child : children.value_or(std::vector<fs::path>())) {
+    const std::optional<int64_t> version = VersionOf(child.filename().string());
+    if (version.has_value() && IsFolderOrLink(child)) versions[*version] = StampFolder(child);
+  }
+  return absl::HashOf(stamp, versions);
 }
 
 absl::StatusOr<std::vector<std::string>> ListModels(const fs::path& root) {

@@ -19,7 +19,7 @@ struct VersionEntry {
   // The backend that runs it, which the name of its file determines.
   const Backend* backend = nullptr;
   std::filesystem::path file = {};
-  // Changes with the files of the version, those that all versions share, and ModelConfig::fingerprint.
+  // Changes with the files of the version and with ModelConfig::fingerprint.
   uint64_t stamp = 0;
   // What is wrong with the folder. If it is an error, there is neither a backend nor a file.
   absl::Status status = {};
@@ -30,7 +30,7 @@ struct ModelEntry {
   std::string name;
   // What is wrong with the folder. If it is an error, there is no config and no version.
   absl::Status status;
-  // Changes with anything in the folder.
+  // What StampModel returned before the folder was read.
   uint64_t stamp = 0;
   ModelConfig config;
   // The versions to serve, newest first.
@@ -52,6 +52,10 @@ struct ModelRepository {
 // The names of the folders and links in a repository that ScanRepository reads as models, sorted. Reads no more of them
 // than that. NOT_FOUND or UNAVAILABLE if the root cannot be read.
 absl::StatusOr<std::vector<std::string>> ListModels(const std::filesystem::path& root);
+
+// A number that changes with model.toml and the versions' folders (StampFolder), but not with what else is in the
+// model's folder.
+uint64_t StampModel(const std::filesystem::path& folder);
 
 // Reads one model's folder, which may be anywhere. The backends must outlive the result. Reads files, so it is not for
 // event loops.

@@ -183,7 +183,7 @@ void FillModel(const ServedModel& model, const ServedVersion* version, const Ser
     FillSignature(ready ? version->signature() : config.signature, message);
   }
   FillLimits(config, limits, *message.mutable_limits());
-  message.mutable_labels()->insert(model.config().labels.begin(), model.config().labels.end());
+  message.mutable_labels()->insert(model.labels().begin(), model.labels().end());
   for (const auto& served : model.versions()) FillVersion(*served, *message.add_versions());
 }
 

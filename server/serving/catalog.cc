@@ -60,6 +60,8 @@ std::shared_ptr<const ServedModel> Catalog::MakeModel(const ModelEntry& entry, c
     const VersionState state = served->state();
     if (state == VersionState::kReady || state == VersionState::kDraining) model.versions.push_back(std::move(served));
   }
+  model.labels =
+      LabelsInForce(model.config->labels, last != nullptr ? last->labels() : VersionLabels(), model.versions);
   // A successor stays before the version that it replaces.
   std::stable_sort(model.versions.begin(), model.versions.end(),
                    [](const auto& a, const auto& b) { return a->number() > b->number(); });

@@ -1,6 +1,7 @@
 #include "server/serving/generator_metrics.h"
 
 #include <chrono>
+#include <utility>
 
 namespace predictd {
 class GeneratorMetrics::Version final : public GeneratorObserver {
@@ -18,10 +19,13 @@ class GeneratorMetrics::Version final : public GeneratorObserver {
         reused_tokens_(metrics.reused_tokens_.Share({model, version})),
         generated_tokens_(metrics.generated_tokens_.Share({model, version})) {}
 
+  ~Version() override { Version::OnSlotsUsed(0, 0); }
+
   void OnWaitingChange(int64_t by) override { waiting_->Add(static_cast<double>(by)); }
   void OnSlotsUsed(int64_t slots, int64_t cached_tokens) override {
-    slots_->Set(static_cast<double>(slots));
-    cached_tokens_->Set(static_cast<double>(cached_tokens));
+    // Another version of that number may use slots, too, while one replaces the other.
+    slots_->Add(static_cast<double>(slots - std::exchange(last_slots_, slots)));
+    cached_tokens_->Add(static_cast<double>(cached_tokens - std::exchange(last_cached_tokens_, cached_tokens)));
   }
   void OnPrefill(int64_t tokens, Duration took) override {
     prompt_tokens_->Increment(static_cast<uint64_t>(tokens));
@@ -53,6 +57,9 @@ class GeneratorMetrics::Version final : public GeneratorObserver {
   std::shared_ptr<Counter> prompt_tokens_;
   std::shared_ptr<Counter> reused_tokens_;
   std::shared_ptr<Counter> generated_tokens_;
+  // What OnSlotsUsed, which one thread at a time calls, was told last.
+  int64_t last_slots_ = 0;
+  int64_t last_cached_tokens_ = 0;
 };
 
 GeneratorMetrics::GeneratorMetrics(MetricsRegistry& registry)

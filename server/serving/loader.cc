@@ -60,6 +60,8 @@ std::shared_ptr<ServedVersion> Loader::Next() {
 void Loader::LoadOne(ServedVersion& version) {
   LoadFindings findings;
   absl::Status status;
+  // What has been dropped gives back its memory first.
+  reaper_.Finish();
   try {
     absl::StatusOr<Servable> loaded = load_(version, stopping_, findings);
     if (loaded.ok()) {
@@ -72,8 +74,6 @@ void Loader::LoadOne(ServedVersion& version) {
     status = StatusOfException();
   }
   if (stopping_ && absl::IsCancelled(status)) return;
-  // The next version may need the memory of this one.
-  if (!status.ok()) reaper_.Finish();
   try {
     if (!status.ok()) version.SetFailed(FailureReason(status.message(), version.entry().file));
     observer_(version, status, findings);

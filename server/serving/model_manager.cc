@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <new>
+#include <exception>
 #include <set>
 #include <utility>
 
@@ -42,14 +42,23 @@ ModelManager::ModelManager(Options options, const std::vector<ModelEntry>& model
       loader_(
           [this, load = std::move(load)](ServedVersion& version, const std::atomic<bool>& stopping,
                                          LoadFindings& findings) -> absl::StatusOr<Servable> {
-            if (!IsServed(version)) return absl::CancelledError("the version has changed meanwhile");
-            return load(version, stopping, findings);
+            {
+              // Whoever has queued it publishes it, too, before it lets go of the mutex.
+              const MutexLock lock(mutex_);
+              if (!IsServed(version)) return absl::CancelledError("the version has changed meanwhile");
+            }
+            absl::StatusOr<Servable> loaded = load(version, stopping, findings);
+            if (loaded.ok() && options_.watch && !IsCurrent(version)) {
+              return absl::AbortedError("the files have changed while they were read");
+            }
+            return loaded;
           },
           [this](const ServedVersion& version, const absl::Status& status, const LoadFindings& findings) {
             OnLoaded(version, status, findings);
           },
           reaper) {
-  for (const ModelEntry& model : models) folders_[model.name] = {.read = model.stamp, .seen = model.stamp, .since = {}};
+  for (const ModelEntry& model : models)
+    folders_[model.name] = {.read = model.stamp, .seen = model.stamp, .again = false, .since = {}};
   const auto snapshot = catalog_.snapshot();
   for (const auto& [name, model] : snapshot->models()) LoadNew(*model, nullptr);
   if (options_.watch) thread_ = std::thread(&ModelManager::Run, this);
@@ -84,8 +93,8 @@ void ModelManager::Run() {
     TimePoint next = SaturatingAdd(steady_clock::now(), options_.interval);
     try {
       next = std::min(next, Look(steady_clock::now()));
-    } catch (const std::bad_alloc&) {
-      // The next look may have more memory.
+    } catch (const std::exception&) {
+      // There was too little memory. The next look may have more.
     }
     std::this_thread::sleep_for(kPause);
     const auto left = std::chrono::ceil<milliseconds>(next - steady_clock::now());
@@ -105,7 +114,15 @@ absl::StatusOr<std::map<std::string, uint64_t>> ModelManager::StampModels() cons
   }
   std::map<std::string, uint64_t> stamps;
   for (const std::string& name : *names) {
-    if (IsUtf8(name)) stamps[name] = StampFolder(options_.repository / name);
+    if (IsUtf8(name)) stamps[name] = StampModel(options_.repository / name);
+  }
+  // A folder that lacks its model.toml for a moment, or on which nothing is mounted any more, is not gone.
+  for (const auto& [name, folder] : folders_) {
+    std::error_code ignored;
+    const fs::path path = options_.repository / name;
+    if (!stamps.contains(name) && fs::symlink_status(path, ignored).type() != fs::file_type::not_found) {
+      stamps[name] = StampModel(path);
+    }
   }
   return stamps;
 }
@@ -135,7 +152,7 @@ TimePoint ModelManager::Look(TimePoint now) {
   const bool reload = reload_.exchange(false);
   TimePoint next = kNever;
   for (const auto& [name, stamp] : *stamps) {
-    if (reload) folders_[name].read = kNone;
+    if (reload) folders_[name].again = true;
     next = std::min(next, LookAt(name, stamp, now));
   }
   for (const auto& [name, folder] : folders_) {
@@ -152,16 +169,18 @@ TimePoint ModelManager::Look(TimePoint now) {
 TimePoint ModelManager::LookAt(const std::string& model, uint64_t stamp, TimePoint now) {
   Folder& folder = folders_[model];
   if (std::exchange(folder.seen, stamp) != stamp) folder.since = now;
-  if (stamp == folder.read || stopping_) return kNever;
+  if ((stamp == folder.read && !folder.again) || stopping_) return kNever;
   if (now - folder.since < options_.settle) return folder.since + options_.settle;
   if (stamp == kNone) {
     Remove(model);
-    folder.read = kNone;
   } else {
     const ModelEntry entry = ReadModelFolder(options_.repository / model, options_.backends);
+    // It has changed since the look.
+    if (entry.stamp != stamp) return now + options_.settle;
     Update(entry);
-    folder.read = entry.stamp;
   }
+  folder.read = stamp;
+  folder.again = false;
   return kNever;
 }
 
@@ -178,9 +197,10 @@ void ModelManager::Update(const ModelEntry& entry) {
   } else {
     model = catalog_.MakeModel(entry, last.get());
   }
+  // Should there be no memory for one of these, nothing has happened, and the next look tries again.
+  LoadNew(*model, last.get());
   catalog_.Put(model);
   observer_.OnChanged(*model);
-  LoadNew(*model, last.get());
   Settle(*model);
 }
 
@@ -205,6 +225,13 @@ bool ModelManager::IsServed(const ServedVersion& version) const {
   return model != snapshot->models().end() &&
          std::any_of(model->second->versions().begin(), model->second->versions().end(),
                      [&version](const auto& served) { return served.get() == &version; });
+}
+
+bool ModelManager::IsCurrent(const ServedVersion& version) const {
+  const ModelEntry entry = ReadModelFolder(options_.repository / version.model(), options_.backends);
+  return std::any_of(entry.versions.begin(), entry.versions.end(), [&version](const VersionEntry& found) {
+    return found.version == version.number() && found.stamp == version.entry().stamp;
+  });
 }
 
 void ModelManager::OnLoaded(const ServedVersion& version, const absl::Status& status, const LoadFindings& findings) {
@@ -236,15 +263,22 @@ void ModelManager::Settle(const ServedModel& model) {
                                     [number](const auto& version) { return version->number() == number; });
     return first != versions.end() && (*first)->state() == VersionState::kReady;
   });
+  // A label moves when the version that it moves to is ready.
+  VersionLabels labels = LabelsInForce(spec.config->labels, spec.labels, versions);
+  const auto has_label = [&labels](int64_t number) {
+    return std::any_of(labels.begin(), labels.end(), [number](const auto& label) { return label.second == number; });
+  };
   if (all_ready && !spec.wanted.empty()) {
     for (std::shared_ptr<ServedVersion>& version : versions) {
-      if (version->state() != VersionState::kReady || wanted(version->number())) continue;
+      const int64_t number = version->number();
+      if (version->state() != VersionState::kReady || wanted(number) || has_label(number)) continue;
       retired.push_back(version);
       version = version->Retire();
     }
   }
-  if (versions == spec.versions) return;
+  if (versions == spec.versions && labels == spec.labels) return;
   spec.versions = std::move(versions);
+  spec.labels = std::move(labels);
   catalog_.Put(std::make_shared<const ServedModel>(std::move(spec)));
   for (const auto& version : retired) observer_.OnRetired(*version);
 }

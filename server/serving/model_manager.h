@@ -84,6 +84,8 @@ class ModelManager {
     // Its stamp when it was last read, and when it was last looked at; 0 if there was none.
     uint64_t read = 0;
     uint64_t seen = 0;
+    // Whether it is to be read again although it has not changed.
+    bool again = false;
     // Since when it has been as it was seen.
     TimePoint since;
   };
@@ -100,6 +102,8 @@ class ModelManager {
   void LoadNew(const ServedModel& model, const ServedModel* last);
   // Whether the catalog still has this version.
   bool IsServed(const ServedVersion& version) const;
+  // Whether the repository still has it as it was read.
+  bool IsCurrent(const ServedVersion& version) const;
   void OnLoaded(const ServedVersion& version, const absl::Status& status, const LoadFindings& findings);
   // Takes out of service what others have taken the place of, and forgets what has been unloaded.
   void Settle(const ServedModel& model) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

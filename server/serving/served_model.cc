@@ -9,6 +9,21 @@
 
 namespace predictd {
 
+VersionLabels LabelsInForce(const VersionLabels& wanted, const VersionLabels& last,
+                            const std::vector<std::shared_ptr<ServedVersion>>& versions) {
+  const auto ready = [&versions](int64_t number) {
+    return std::any_of(versions.begin(), versions.end(), [number](const auto& version) {
+      return version->number() == number && version->state() == VersionState::kReady;
+    });
+  };
+  VersionLabels labels = wanted;
+  for (auto& [label, number] : labels) {
+    const auto before = last.find(label);
+    if (before != last.end() && !ready(number) && ready(before->second)) number = before->second;
+  }
+  return labels;
+}
+
 absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(int64_t version) const {
   const ServedVersion* failed = nullptr;
   bool found = false;
@@ -30,6 +45,7 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(int64_t
         break;
     }
   }
+  if (!found && !versions().empty()) return NoVersion(version);
   if (!status().ok()) {
     return WithoutRetry(absl::UnavailableError(
         absl::StrCat("model '", name(), "' has no valid configuration: GetModel says what is wrong")));
@@ -47,14 +63,14 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(int64_t
 }
 
 absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(absl::string_view label) const {
-  const auto& labels = config().labels;
-  const auto found = labels.find(label);
-  if (found != labels.end()) return Choose(found->second);
+  const auto found = labels().find(label);
+  if (found != labels().end()) return Choose(found->second);
   constexpr size_t kShown = 64;
   std::string message = absl::StrCat("model '", name(), "' has no label '", label.substr(0, kShown), "'");
-  if (!labels.empty()) {
-    absl::StrAppend(&message, "; there is ",
-                    absl::StrJoin(labels, ", ", [](std::string* out, const auto& entry) { out->append(entry.first); }));
+  if (!labels().empty()) {
+    absl::StrAppend(&message, "; there is ", absl::StrJoin(labels(), ", ", [](std::string* out, const auto& entry) {
+      out->append(entry.first);
+    }));
   }
   return absl::NotFoundError(message);
 }

@@ -11,6 +11,11 @@
 
 namespace predictd {
 
+// Returns the labels that are in force: each stands for the version that `wanted` says, or, as long as that one is not
+// ready, for the one that it stood for in `last`, if that one is.
+VersionLabels LabelsInForce(const VersionLabels& wanted, const VersionLabels& last,
+                            const std::vector<std::shared_ptr<ServedVersion>>& versions);
+
 // A model with its versions, newest first. A version that is being replaced comes after its successor. Immutable apart
 // from the versions' states; thread-safe.
 class ServedModel {
@@ -22,6 +27,8 @@ class ServedModel {
     // That of model.toml when it was last right. A version that was loaded earlier may have another one.
     std::shared_ptr<const ModelConfig> config;
     std::shared_ptr<CallSubject> subject = nullptr;
+    // The labels in force: those of the configuration, apart from those that wait for the version that they move to.
+    VersionLabels labels = {};
     // The versions that the folder asks for, newest first.
     std::vector<int64_t> wanted = {};
     std::vector<std::shared_ptr<ServedVersion>> versions = {};
@@ -32,6 +39,7 @@ class ServedModel {
   const std::string& name() const { return spec_.name; }
   const absl::Status& status() const { return spec_.status; }
   const ModelConfig& config() const { return *spec_.config; }
+  const VersionLabels& labels() const { return spec_.labels; }
   const std::shared_ptr<CallSubject>& subject() const { return spec_.subject; }
   const std::vector<std::shared_ptr<ServedVersion>>& versions() const { return spec_.versions; }
 

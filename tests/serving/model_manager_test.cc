@@ -246,6 +246,61 @@ TEST_F(RunningModelManagerTest, LabelMovesWithoutLoadingAnything) {
   EXPECT_EQ(label("stable"), "2");
 }
 
+TEST_F(RunningModelManagerTest, LabelStaysUntilTheVersionThatItMovesToIsReady) {
+  const auto label = [this] {
+    const auto chosen = (*catalog_->snapshot()->Find("m"))->Choose("stable");
+    return chosen.ok() ? (*chosen)->number() : 0;
+  };
+  Write("m/model.toml", absl::StrCat(kDoublingConfig, "labels = {stable = 1}\n"));
+  observer_.TakeUntil("changed m");
+  Write("m/2/model.double", "x");
+  Write("m/model.toml", absl::StrCat(kDoublingConfig, "labels = {stable = 2}\n"));
+  observer_.TakeUntil("failed m/2");
+  EXPECT_EQ(label(), 1) << "version 2 cannot be loaded";
+  Write("m/2/model.double", "2");
+  observer_.TakeUntil("retired m/1");
+  EXPECT_EQ(label(), 2);
+}
+
+TEST_F(RunningModelManagerTest, FolderWithoutItsConfigurationIsNotGone) {
+  fs::rename(root() / "m/model.toml", folder_.path() / "away");
+  observer_.TakeUntil("wrong m");
+  EXPECT_EQ(Answer(), 2);
+  fs::rename(root() / "m/1", folder_.path() / "1");
+  observer_.TakeUntil("wrong m");
+  EXPECT_EQ(Answer(), 2) << "as on an empty mount point";
+  fs::remove(root() / "m");
+  observer_.TakeUntil("removed m");
+}
+
+TEST_F(RunningModelManagerTest, ModelThatGoesAfterAReloadIsRemoved) {
+  manager_->Reload();
+  observer_.TakeUntil("changed m");
+  manager_->Reload();
+  fs::remove_all(root() / "m");
+  observer_.TakeUntil("removed m");
+}
+
+TEST_F(RunningModelManagerTest, VersionWhoseFilesChangeWhileTheyAreReadIsReadAgain) {
+  std::atomic<bool> first{true};
+  before_load_ = [&](const ServedVersion&) {
+    if (first.exchange(false)) Write("m/2/other", "comes late");
+  };
+  WriteVersion("m/2", 2);
+  observer_.TakeUntil("failed m/2: the files have changed while they were read");
+  observer_.TakeUntil("retired m/1");
+  EXPECT_EQ(Answer(), 4);
+}
+
+TEST_F(RunningModelManagerTest, FilesBesideTheVersionsDoNotMatter) {
+  Write("m/notes.txt", "x");
+  Write("m/.model.toml.swp", "x");
+  Write("m/1/.model.double.swp", "x");
+  Write("m/model.toml~", "x");
+  std::this_thread::sleep_for(4 * kSettle);
+  EXPECT_TRUE(observer_.Take().empty());
+}
+
 TEST_F(RunningModelManagerTest, ChangedFileReplacesItsVersionAlsoIfTheChangeIsBadAtFirst) {
   Write("m/1/model.double", "x");
   observer_.TakeUntil("failed m/1");
