@@ -38,7 +38,7 @@ LARGE = Sizes(
 )
 QUICK = Sizes(
     [1, HEADLINE], tokens=16, prefills=2, arrivals=[0.5], long_prompt_tokens=128, long_prompts=1, running_tokens=32,
-    contexts=[1000], context_streams=[1], context_tokens=8, scored_texts=4, scored_tokens=32,
+    contexts=[256], context_streams=[1], context_tokens=8, scored_texts=4, scored_tokens=32,
 )  # fmt: skip
 
 

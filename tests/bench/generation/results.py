@@ -10,8 +10,9 @@ from bench.harness.rounds import at_quantile
 
 # The number of streams of the last line, and of the comparison with the bare model.
 HEADLINE = 8
-# With the same weights at least so many answers begin with the same token. By chance none would.
-SAME_BEGINNINGS = 0.5
+# With the same weights at least so many answers begin with the same token, and with coarser ones at least so many. By
+# chance none would.
+SAME_BEGINNINGS, COARSE_BEGINNINGS = 0.5, 0.125
 
 
 @dataclass

@@ -9,7 +9,7 @@ from bench.generation.models import BenchModel
 from bench.generation.overhead import ModelTime, Overhead
 from bench.generation.plan import Outcome, Plan, beside_prompts, constant, interference, poisson
 from bench.generation.quality import Likelihood, likelihoods
-from bench.generation.results import HEADLINE, SAME_BEGINNINGS, Interference, Row, same_beginnings
+from bench.generation.results import COARSE_BEGINNINGS, HEADLINE, Interference, Row, same_beginnings
 from bench.harness.machine import Watch
 from bench.harness.rounds import turn
 
@@ -142,7 +142,7 @@ class Measurement:
         """Of the answers at the headline's point; raises when somebody cannot compute the same model."""
         expected = [tokens[0] for wave in self._first_raw for tokens in wave.tokens]
         coarser = self._contest.llama_q4_0.name
-        return same_beginnings(self.streams[HEADLINE], expected, {coarser: SAME_BEGINNINGS / 2})
+        return same_beginnings(self.streams[HEADLINE], expected, {coarser: COARSE_BEGINNINGS})
 
     def _run_streams(self, row: Row, count: int, index: int, first: int) -> None:
         contest = self._contest
