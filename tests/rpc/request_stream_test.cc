@@ -362,7 +362,7 @@ TEST_F(StreamTest, ManyStreamsOfAllEndsLeaveNothing) {
             break;
           case 2:
             call.WriteOne("work a");
-            call.WriteOne("workthrow a");
+            call.WriteOne("workend a");
             ReadToTheEnd(call);
             break;
           case 3:

@@ -30,7 +30,7 @@ namespace predictd {
 //   far       the same as work, with a deadline of its own that is far away
 //   large     answers as many bytes as the text says
 //   fail      answers "error: TEXT", as protocols tell of errors of one request
-//   end       ends the stream with an error
+//   end       ends the stream with an error, and workend does so on a worker
 //   throw     throws, and workthrow does so on a worker
 //   peer      answers the name of the connection
 class StreamTest : public TransportTest {
@@ -104,10 +104,11 @@ class StreamTest : public TransportTest {
       if (verb == "end") co_return absl::InvalidArgumentError(text);
       if (verb == "throw") throw std::runtime_error(text);
       if (verb == "far") request.SetDeadline(std::chrono::steady_clock::now() + std::chrono::hours(1));
-      if (verb == "work" || verb == "far" || verb == "workthrow") {
+      if (verb == "work" || verb == "far" || verb == "workend" || verb == "workthrow") {
         OnWorker on_worker(test.pool_);
         co_await on_worker;
       }
+      if (verb == "workend") co_return absl::InvalidArgumentError(text);
       if (verb == "workthrow") throw std::runtime_error(text);
       answer = text;
       if (verb == "fail") answer = absl::StrCat("error: ", text);
