@@ -52,7 +52,7 @@ class GenerationReader {
   }
 
   absl::StatusOr<DecodedGeneration> Read() {
-    decoded_.request_id = ReadRequestId(request_, prefix_, errors_);
+    decoded_.request_id = ReadRequestId(request_.request_id(), absl::StrCat(prefix_, "request_id"), errors_);
     ReadParameters();
     ReadSampling();
     ReadEnds();

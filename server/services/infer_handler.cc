@@ -1,0 +1,41 @@
+#include "server/services/infer_handler.h"
+
+#include <inference/grpc_service.pb.h>
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/services/infer_codec.h"
+#include "server/services/tensor_call.h"
+
+namespace predictd {
+namespace {
+
+struct InferProtocol {
+  using Request = inference::ModelInferRequest;
+
+  static TargetVersion FindTarget(const Request& request, const CatalogSnapshot& models, RequestSubject& subject) {
+    return FindInferTarget(request, models, subject);
+  }
+  static Task<absl::StatusOr<grpc::ByteBuffer>> Generate(Call& /*call*/, std::shared_ptr<const Request> /*request*/,
+                                                         std::shared_ptr<const ServedVersion> target) {
+    co_return absl::FailedPreconditionError(absl::StrCat(
+        "model '", target->model(), "' generates text: use predictd.v1.PredictionService, Predict or PredictStream"));
+  }
+  static absl::StatusOr<DecodedPredict> Decode(const std::shared_ptr<const Request>& request,
+                                               std::shared_ptr<const ServedVersion> target) {
+    return DecodeInfer(request, std::move(target));
+  }
+  static absl::StatusOr<grpc::ByteBuffer> Encode(const DecodedPredict& request, absl::Span<const Tensor> outputs) {
+    return EncodeInfer(request, outputs);
+  }
+};
+
+}  // namespace
+
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelInfer(Call& call, grpc::ByteBuffer& request, const Catalog& catalog) {
+  return AnswerRequest<InferProtocol>(call, request, catalog);
+}
+
+}  // namespace predictd

@@ -1,0 +1,495 @@
+"""The Open Inference Protocol, as tritonclient speaks it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import grpc
+import numpy
+import pytest
+import tritonclient.grpc.aio
+from google.protobuf import descriptor_pb2
+from tritonclient.grpc import InferenceServerClient, InferInput, model_config_pb2, service_pb2
+
+from open_inference import (
+    CONTENTS,
+    METHOD,
+    TYPES,
+    infer_request,
+    outputs,
+    raw_infer,
+    slow_input,
+    triton_client,
+    triton_error,
+    triton_input,
+)
+from predictd_process import PredictdProcess, has
+from protocol import (
+    ROOT,
+    error_details,
+    field_violations,
+    float_tensor,
+    predict_request,
+    raw_tensor,
+    rpc_error,
+    server_timing,
+    to_arrays,
+    trailer,
+)
+from test_reflection_and_health import GRPCURL, output_of
+
+CODE = grpc.StatusCode
+
+
+@pytest.fixture(scope="module", name="triton")
+def fixture_triton(server: PredictdProcess) -> Iterator[InferenceServerClient]:
+    with triton_client(server) as client:
+        yield client
+
+
+# --- The protocol's files ---
+
+
+def flatten(files: list[descriptor_pb2.FileDescriptorProto]) -> dict[str, object]:
+    """What goes over the wire, by full name: fields, values of enums, methods."""
+    found: dict[str, object] = {}
+
+    def add_messages(prefix: str, messages: object) -> None:
+        for message in messages:  # type: ignore[attr-defined]
+            name = f"{prefix}.{message.name}"
+            for field in message.field:
+                oneof = message.oneof_decl[field.oneof_index].name if field.HasField("oneof_index") else ""
+                found[f"{name}.{field.name}"] = (field.number, field.type, field.type_name, field.label, oneof)
+            add_enums(name, message.enum_type)
+            add_messages(name, message.nested_type)
+
+    def add_enums(prefix: str, enums: object) -> None:
+        for enum in enums:  # type: ignore[attr-defined]
+            found.update({f"{prefix}.{enum.name}.{value.name}": value.number for value in enum.value})
+
+    for file in files:
+        add_messages(f".{file.package}", file.message_type)
+        add_enums(f".{file.package}", file.enum_type)
+        for service in file.service:
+            for method in service.method:
+                found[f".{file.package}.{service.name}.{method.name}"] = (
+                    method.input_type,
+                    method.output_type,
+                    method.client_streaming,
+                    method.server_streaming,
+                )
+    return found
+
+
+def test_names_and_numbers_are_those_of_the_protocol(tmp_path: Path) -> None:
+    theirs: dict[str, dict[str, object]] = {}
+    for module in (service_pb2, model_config_pb2):
+        file = descriptor_pb2.FileDescriptorProto()
+        module.DESCRIPTOR.CopyToProto(file)
+        theirs[file.name] = flatten([file])
+    out = tmp_path / "ours.binpb"
+    command: list[str | Path] = ["protoc", "-I", ROOT / "proto", "--include_imports", f"--descriptor_set_out={out}"]
+    subprocess.run([*command, "inference/grpc_service.proto"], check=True)
+    ours = {
+        file.name: flatten([file])
+        for file in descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file
+        if file.package == "inference"
+    }
+    service = ours["inference/grpc_service.proto"]
+    # The protocol has these, and Triton's client does not know them.
+    properties = {name: field for name, field in service.items() if "ropert" in name}
+    assert {name.rpartition(".")[2] for name in properties} == {"properties", "key", "value"}
+    assert {name: field for name, field in service.items() if name not in properties} == theirs["grpc_service.proto"]
+    config = ours["inference/model_config.proto"]
+    assert config
+    assert config.items() <= theirs["model_config.proto"].items()
+
+
+@pytest.mark.parametrize("name", ["ModelInferRequest", "ModelInferResponse", "ModelMetadataResponse", "ModelConfig"])
+def test_grpcurl_describes_every_field_with_its_comment(server: PredictdProcess, name: str) -> None:
+    described = output_of(GRPCURL, "-plaintext", server.address, "describe", f"inference.{name}").splitlines()
+    fields = [index for index, line in enumerate(described) if line.endswith(";") and " = " in line]
+    assert fields
+    for index in fields:
+        assert described[index - 1].lstrip().startswith("//"), described[index]
+
+
+def test_grpcurl_infers_with_typed_json(server: PredictdProcess) -> None:
+    request = {
+        "model_name": "fixed",
+        "id": "by hand",
+        "inputs": [
+            {"name": "a", "datatype": "FP32", "shape": [2, 3], "contents": {"fp32_contents": [1, 2, 3, 4, 5, 6]}},
+            {"name": "b", "datatype": "INT64", "contents": {"int64_contents": ["2"]}},
+        ],
+    }
+    command = [GRPCURL, "-plaintext", "-d", json.dumps(request), server.address, METHOD.strip("/") + "/ModelInfer"]
+    answer = json.loads(output_of(*command))
+    assert (answer["model_version"], answer["id"]) == ("1", "by hand")
+    assert answer["outputs"] == [{"name": "c", "datatype": "FP32", "shape": ["2", "3"]}]
+    assert len(answer["raw_output_contents"]) == 1
+
+
+# --- Server and models ---
+
+
+def test_a_server_is_live_and_ready_as_its_health_says(triton: InferenceServerClient) -> None:
+    assert triton.is_server_live()
+    assert triton.is_server_ready()
+
+
+def test_a_server_that_loads_is_live_and_not_ready() -> None:
+    with (
+        PredictdProcess(["heavy_load", "linear"], ["--ready=all"], wait_until_serving=False) as server,
+        triton_client(server) as client,
+    ):
+        assert client.is_server_live()
+        # Loading takes seconds.
+        assert not client.is_server_ready()
+        assert not client.is_model_ready("heavy_load")
+        server.wait_for_health()
+        assert client.is_server_ready()
+        assert client.is_model_ready("heavy_load")
+
+
+def test_a_model_is_ready_or_not(triton: InferenceServerClient) -> None:
+    assert triton.is_model_ready("linear")
+    assert triton.is_model_ready("linear", "1")
+    assert triton.is_model_ready("digits", "2")
+    for name, version in (("broken", ""), ("broken", "1"), ("nobody", ""), ("linear", "7")):
+        assert not triton.is_model_ready(name, version), (name, version)
+    assert triton_error(lambda: triton.is_model_ready("linear", "x")) == (
+        "INVALID_ARGUMENT",
+        "version: expected \"\" or the number of a version, got 'x'",
+    )
+    assert triton_error(lambda: triton.is_model_ready(""))[0] == "INVALID_ARGUMENT"
+
+
+def test_the_server_says_what_it_is(triton: InferenceServerClient) -> None:
+    metadata = triton.get_server_metadata()
+    assert metadata.name == "predictd"
+    assert metadata.version.count(".") == 2
+    assert set(metadata.extensions) >= {"parameters", "schedule_policy"}
+
+
+def test_a_model_is_described_by_its_signature(triton: InferenceServerClient, server: PredictdProcess) -> None:
+    digits = triton.get_model_metadata("digits")
+    assert (digits.name, list(digits.versions), digits.platform) == ("digits", ["2", "1"], "aotinductor")
+    assert [(x.name, x.datatype, list(x.shape)) for x in digits.inputs] == [("image", "FP32", [-1, 1, 8, 8])]
+    assert [(x.name, x.datatype, list(x.shape)) for x in digits.outputs] == [
+        ("probabilities", "FP32", [-1, 10]),
+        ("label", "INT64", [-1]),
+    ]
+    assert triton.get_model_metadata("digits", "1").platform == "torchscript"
+    types = triton.get_model_metadata("types")
+    assert [x.datatype for x in types.inputs] == list(TYPES)
+    # Fields that this client does not know are in the message all the same.
+    command = [GRPCURL, "-plaintext", "-d", '{"name": "digits"}', server.address, METHOD.strip("/") + "/ModelMetadata"]
+    properties = json.loads(output_of(*command))["properties"]
+    assert properties["kind"] == "tensor"
+    assert properties["max_batch_size"] == "64"
+    assert "Handwritten digits" in properties["description"]
+
+
+def test_who_asks_for_what_does_not_exist_is_told_what_does(triton: InferenceServerClient) -> None:
+    code, message = triton_error(lambda: triton.get_model_metadata("nobody"))
+    assert code == "NOT_FOUND"
+    assert "linear" in message
+    assert triton_error(lambda: triton.get_model_metadata("linear", "7")) == (
+        "NOT_FOUND",
+        "model 'linear' has no version 7; there is 1",
+    )
+    code, message = triton_error(lambda: triton.infer("nobody", [slow_input(0)]))
+    assert code == "NOT_FOUND"
+    assert "linear" in message
+    assert triton_error(lambda: triton.infer("linear", [slow_input(0)], model_version="0"))[0] == "INVALID_ARGUMENT"
+    assert triton_error(lambda: triton.infer("broken", [slow_input(0)]))[0] == "UNAVAILABLE"
+
+
+def test_what_is_not_served_says_what_to_use_instead(triton: InferenceServerClient, server: PredictdProcess) -> None:
+    refused = {
+        "Load": lambda: triton.load_model("linear"),
+        "Unload": lambda: triton.unload_model("linear"),
+        "System": lambda: triton.register_system_shared_memory("r", "/r", 4),
+        "Cuda": triton.get_cuda_shared_memory_status,
+        "Trace": triton.get_trace_settings,
+        "Log": triton.get_log_settings,
+    }
+    for word, call in refused.items():
+        code, message = triton_error(call)
+        assert code == "UNIMPLEMENTED"
+        assert word in message
+        assert " is not served: " in message
+    stream = server.channel.stream_stream(METHOD + "ModelStreamInfer")
+    error = rpc_error(lambda: list(stream(iter([b""]))))
+    assert error.code() == CODE.UNIMPLEMENTED
+    assert "PredictStream" in error.details()
+
+
+# --- ModelInfer ---
+
+
+def test_every_type_goes_in_and_out_raw(triton: InferenceServerClient) -> None:
+    arrays = {name: numpy.array([[0, 1, 1], [1, 0, 1]]).astype(dtype) for name, dtype in TYPES.items()}
+    inputs = [triton_input(f"{name.lower()}_in", array, name) for name, array in arrays.items()]
+    answer = triton.infer("types", inputs, request_id="all of them")
+    assert answer.get_response().id == "all of them"
+    assert (answer.get_response().model_name, answer.get_response().model_version) == ("types", "1")
+    for name, array in arrays.items():
+        out = answer.as_numpy(f"{name.lower()}_out")
+        assert out.dtype == array.dtype
+        numpy.testing.assert_array_equal(out.astype(numpy.float64), array.astype(numpy.float64))
+
+
+def test_every_type_that_has_typed_contents_goes_in_typed(server: PredictdProcess) -> None:
+    """In a request of its own each, since those of 16 bits are raw and may not be mixed with them."""
+    arrays = {name: numpy.array([[1, 0, 1]]).astype(dtype) for name, dtype in TYPES.items()}
+    request = infer_request("types")
+    for name, array in arrays.items():
+        tensor = request.inputs.add(name=f"{name.lower()}_in", datatype=name, shape=[1, 3])
+        if name in CONTENTS:
+            getattr(tensor.contents, CONTENTS[name]).extend(array.reshape(-1).tolist())
+    violations = field_violations(rpc_error(lambda: raw_infer(server.channel)(request)))
+    assert violations.keys() == {"inputs[9].shape", "inputs[10].shape"}, "of those of 16 bits alone"
+
+
+def test_typed_and_raw_contents_mean_the_same(server: PredictdProcess, triton: InferenceServerClient) -> None:
+    x = numpy.linspace(-1, 1, 128, dtype=numpy.float32).reshape(2, 64)
+    raw = triton.infer("linear", [triton_input("x", x)]).as_numpy("y")
+    request = infer_request("linear")
+    tensor = request.inputs.add(name="x", datatype="FP32", shape=[2, 64])
+    tensor.contents.fp32_contents.extend(x.reshape(-1).tolist())
+    typed = raw_infer(server.channel)(request)
+    assert typed.raw_output_contents[0] == raw.tobytes()
+    ours = server.client.predict(predict_request("linear", raw_tensor("x", x)))
+    numpy.testing.assert_array_equal(to_arrays(ours)["y"], raw)
+
+
+def test_strings_go_in_and_out(server: PredictdProcess, triton: InferenceServerClient) -> None:
+    text = numpy.array([b"", b"\x00\xff", "gr\u00fc\u00df dich".encode(), b"x" * 1000], dtype=numpy.object_)
+    answer = triton.infer("strings", [triton_input("text", text, "BYTES")], outputs=outputs("length", "upper"))
+    assert answer.as_numpy("length").tolist() == [len(element) for element in text]
+    assert answer.as_numpy("upper").shape == (4,)
+    request = infer_request("strings")
+    request.inputs.add(name="text", datatype="BYTES", shape=[4]).contents.bytes_contents.extend(text.tolist())
+    assert list(raw_infer(server.channel)(request).raw_output_contents) == list(
+        answer.get_response().raw_output_contents
+    )
+
+
+def test_outputs_come_as_they_are_asked_for(triton: InferenceServerClient) -> None:
+    image = triton_input("image", numpy.zeros((1, 1, 8, 8)))
+    everything = triton.infer("digits", [image]).get_response()
+    assert [output.name for output in everything.outputs] == ["probabilities", "label"]
+    one = triton.infer("digits", [image], outputs=outputs("label")).get_response()
+    assert [output.name for output in one.outputs] == ["label"]
+    assert len(one.raw_output_contents) == 1
+    turned = triton.infer(
+        "digits", [image], outputs=outputs("label", "probabilities"), model_version="1"
+    ).get_response()
+    assert [output.name for output in turned.outputs] == ["label", "probabilities"]
+    assert turned.model_version == "1"
+
+
+def test_wrong_requests_name_the_field(server: PredictdProcess, triton: InferenceServerClient) -> None:
+    ones = numpy.ones((1, 64))
+    wrong = {
+        "inputs[0].name: expected one of x, got 'q' (and 1 more)": [triton_input("q", ones)],
+        "inputs: expected the input x, got none": [],
+        "inputs[0].datatype: expected FP32, got 'FP64'": [triton_input("x", ones, "FP64")],
+    }
+    for message, inputs in wrong.items():
+        assert triton_error(partial(triton.infer, "linear", inputs)) == ("INVALID_ARGUMENT", message)
+    code, message = triton_error(lambda: triton.infer("linear", [triton_input("x", numpy.ones((1, 63)))]))
+    assert code == "INVALID_ARGUMENT"
+    assert message.startswith("inputs[0].shape: ")
+    mixed = infer_request("linear", triton_input("x", ones))
+    mixed.inputs[0].contents.fp32_contents.append(1)
+    error = rpc_error(lambda: raw_infer(server.channel)(mixed))
+    assert error.code() == CODE.INVALID_ARGUMENT
+    assert field_violations(error).keys() == {"inputs[0].contents"}
+    assert not error_details(error).message.endswith("more)")
+
+
+def test_what_asks_for_another_answer_is_refused(triton: InferenceServerClient) -> None:
+    x = triton_input("x", numpy.ones((1, 64)))
+    code, message = triton_error(lambda: triton.infer("linear", [x], sequence_id=3, sequence_start=True))
+    assert code == "INVALID_ARGUMENT"
+    assert "sequence_" in message
+    classes = [tritonclient.grpc.InferRequestedOutput("y", class_count=2)]
+    code, message = triton_error(lambda: triton.infer("linear", [x], outputs=classes))
+    assert (code, message.partition(":")[0]) == ("INVALID_ARGUMENT", 'outputs[0].parameters["classification"]')
+    shared = InferInput("x", [1, 64], "FP32").set_shared_memory("region", 256)
+    code, message = triton_error(lambda: triton.infer("linear", [shared]))
+    assert code == "INVALID_ARGUMENT"
+    assert "shared_memory" in message
+
+
+def test_parameters_without_effect_are_named_in_the_answer(triton: InferenceServerClient) -> None:
+    x = triton_input("x", numpy.ones((1, 64)))
+    answer = triton.infer("linear", [x], parameters={"mine": 1, "yours": "a"}, priority=1).get_response()
+    assert answer.parameters["ignored_parameters"].string_param == "mine,yours"
+    assert not triton.infer("linear", [x], priority=5).get_response().parameters
+
+
+def test_requests_of_both_protocols_share_batches(server: PredictdProcess, triton: InferenceServerClient) -> None:
+    """While both workers are busy, one request of each protocol waits, and they run together."""
+    busy = [triton.async_infer("slow", [slow_input(300)], lambda result, error: None) for _ in range(2)]
+    server.wait_for_metric("predictd_requests_running", 2, model="slow")
+    ours = server.client.predict_future(predict_request("slow", float_tensor("x", [[1]])))
+    infer = raw_infer(server.channel).future(infer_request("slow", slow_input(1)), timeout=30)  # type: ignore[attr-defined]
+    for call in (ours, infer):
+        call.result()
+        assert server_timing(call)["batch"] == 2
+    assert len(busy) == 2
+    server.wait_until_idle()
+
+
+def test_trailers_metrics_and_log_are_those_of_any_call(server: PredictdProcess) -> None:
+    request = infer_request("linear", triton_input("x", numpy.ones((3, 64))), id="seen")
+    before = server.metric("predictd_requests_total", method="ModelInfer", model="linear", code="OK")
+    _, call = raw_infer(server.channel).with_call(request, timeout=30)  # type: ignore[attr-defined]
+    timing = server_timing(call)
+    assert {"decode", "queue", "forward", "total", "batch"} <= timing.keys()
+    assert timing["batch"] == 3
+    server.wait_until_idle()
+    assert server.metric("predictd_requests_total", method="ModelInfer", model="linear", code="OK") == before + 1
+    record = server.wait_for_log(has("request_id", "seen"))
+    assert (record["method"], record["model"]) == ("ModelInfer", "linear")
+
+
+def test_an_answer_from_the_cache_is_shared_by_both_protocols(tmp_path: Path, test_models: Path) -> None:
+    folder = tmp_path / "models" / "linear"
+    folder.mkdir(parents=True)
+    (folder / "1").symlink_to(test_models / "linear" / "1")
+    toml = (test_models / "linear" / "model.toml").read_text()
+    (folder / "model.toml").write_text("response_cache_bytes = 1048576\n" + toml)
+    x = numpy.ones((1, 64), dtype=numpy.float32)
+    with PredictdProcess(folder.parent) as server:
+        ours = to_arrays(server.client.predict(predict_request("linear", raw_tensor("x", x))))["y"]
+        request = infer_request("linear", triton_input("x", x))
+        answer, call = raw_infer(server.channel).with_call(request, timeout=30)  # type: ignore[attr-defined]
+        assert answer.raw_output_contents[0] == ours.tobytes()
+        assert trailer(call, "age") == "0"
+        request.parameters["cache"].bool_param = False
+        _, call = raw_infer(server.channel).with_call(request, timeout=30)  # type: ignore[attr-defined]
+        assert trailer(call, "age") is None
+
+
+# --- Time ---
+
+
+@pytest.fixture(scope="module", name="narrow")
+def fixture_narrow() -> Iterator[PredictdProcess]:
+    """One worker."""
+    with PredictdProcess(["slow", "strings"], flags=["--workers=1", "--loops=1"]) as server:
+        yield server
+
+
+def test_the_parameter_timeout_shortens_the_deadline(narrow: PredictdProcess) -> None:
+    with triton_client(narrow) as client:
+        started = time.monotonic()
+        code, message = triton_error(lambda: client.infer("slow", [slow_input(3000)], timeout=100_000))
+        assert code == "DEADLINE_EXCEEDED"
+        assert "the batch" in message
+        assert time.monotonic() - started < 2
+        narrow.wait_for_metric("predictd_requests_running", 0, model="slow")
+        assert client.infer("slow", [slow_input(1)], timeout=20_000_000).as_numpy("y").shape == (1, 1)
+
+
+def test_the_parameter_timeout_counts_for_requests_that_a_worker_decodes(narrow: PredictdProcess) -> None:
+    text = triton_input("text", numpy.array([b"a"] * 200_000, dtype=numpy.object_), "BYTES")
+    with triton_client(narrow) as client:
+        assert client.infer("strings", [text], timeout=20_000_000).as_numpy("length").sum() == 200_000
+        assert triton_error(lambda: client.infer("strings", [text], timeout=1))[0] == "DEADLINE_EXCEEDED"
+
+
+def test_the_clients_own_deadline_counts(narrow: PredictdProcess) -> None:
+    with triton_client(narrow) as client:
+        code, _ = triton_error(lambda: client.infer("slow", [slow_input(2000)], client_timeout=0.1))
+        assert code == "DEADLINE_EXCEEDED"
+        narrow.wait_for_metric("predictd_requests_running", 0, model="slow")
+
+
+def test_a_cancelled_request_leaves_the_queue(narrow: PredictdProcess) -> None:
+    with triton_client(narrow) as client:
+        running = client.async_infer("slow", [slow_input(1000)], lambda result, error: None)
+        narrow.wait_for_metric("predictd_requests_running", 1, model="slow")
+        errors: list[object] = []
+        ended = threading.Event()
+
+        def on_end(result: object, error: object) -> None:
+            errors.append(error)
+            ended.set()
+
+        waiting = client.async_infer("slow", [slow_input(5000)], on_end)
+        narrow.wait_for_metric("predictd_queue_depth", 1, model="slow")
+        waiting.cancel()
+        assert ended.wait(10)
+        assert "CANCELLED" in str(errors[0])
+        narrow.wait_for_metric("predictd_queue_depth", 0, model="slow")
+        running.cancel()
+        narrow.wait_for_metric("predictd_requests_running", 0, model="slow")
+
+
+def test_the_asynchronous_client_infers_at_the_same_time(server: PredictdProcess) -> None:
+    async def infer_all() -> list[numpy.ndarray]:
+        async with tritonclient.grpc.aio.InferenceServerClient(server.address) as client:
+            assert await client.is_server_ready()
+            answers = await asyncio.gather(
+                *(client.infer("linear", [triton_input("x", numpy.full((1, 64), n))]) for n in range(20))
+            )
+            return [answer.as_numpy("y") for answer in answers]
+
+    answers = asyncio.run(infer_all())
+    for n, answer in enumerate(answers):
+        expected = server.client.predict(
+            predict_request("linear", raw_tensor("x", numpy.full((1, 64), n, dtype=numpy.float32)))
+        )
+        numpy.testing.assert_allclose(answer, to_arrays(expected)["y"], rtol=1e-4, atol=1e-5)
+
+
+# --- Hostile messages ---
+
+
+def test_damaged_messages_are_refused_and_end_nothing(server: PredictdProcess) -> None:
+    infer = raw_infer(server.channel)
+    text = numpy.array([b"some", b"text"], dtype=numpy.object_)
+    for request in (
+        infer_request("linear", triton_input("x", numpy.ones((4, 64)))),
+        infer_request("strings", triton_input("text", text, "BYTES")),
+    ):
+        whole = request.SerializeToString()
+        for length in {*range(1, min(len(whole), 60)), len(whole) - 1, len(whole) // 2}:
+            error = rpc_error(partial(infer, whole[:length], timeout=30))
+            assert error.code() in (CODE.INVALID_ARGUMENT, CODE.NOT_FOUND), (length, error.details())
+    assert infer(infer_request("linear", triton_input("x", numpy.ones((1, 64)))), timeout=30).outputs
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [[2**40, 64], [-1, 64], [0, 64], [2**62, 2**62], [1, 64, 1], [2**63 - 1, 64], [64], [1] * 5000],
+    ids=["many rows", "negative", "none", "overflow", "rank", "most", "too few", "many extents"],
+)
+def test_shapes_that_lie_are_refused(server: PredictdProcess, shape: list[int]) -> None:
+    request = infer_request("linear", triton_input("x", numpy.ones((1, 64))))
+    del request.inputs[0].shape[:]
+    request.inputs[0].shape.extend(shape)
+    error = rpc_error(lambda: raw_infer(server.channel)(request, timeout=30))
+    assert error.code() == CODE.INVALID_ARGUMENT
+    assert "shape" in error.details()
+    assert server.running()
+
+
+def test_a_generator_says_what_to_use(generators: Path) -> None:
+    with PredictdProcess(generators) as server, triton_client(server) as client:
+        code, message = triton_error(lambda: client.infer("tiny", [triton_input("text_input", [b"a"], "BYTES")]))
+        assert code == "FAILED_PRECONDITION"
+        assert "predictd.v1" in message
