@@ -237,6 +237,7 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   AddServices(catalog,
               {.max_message_bytes = config.max_message_bytes,
                .stream_window = config.stream_window,
+               .workers = workers,
                .server_version = PREDICTD_VERSION},
               methods);
   signals.BeginServing();

@@ -126,7 +126,7 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> FindInferTarget(const Model
   if (request.model_name().empty()) errors.Add("model_name", "expected the name of a model, got none");
   const int64_t version = ReadVersion(request.model_version(), "model_version", errors);
   if (!errors.empty()) return errors.ToStatus();
-  return FindVersion(request.model_name(), version, models, subject);
+  return FindVersion(request.model_name(), version, "", models, subject);
 }
 
 absl::StatusOr<DecodedPredict> DecodeInfer(const std::shared_ptr<const ModelInferRequest>& request,

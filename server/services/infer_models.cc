@@ -8,8 +8,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/model/failure_reason.h"
 #include "server/rpc/message_bytes.h"
-#include "server/services/infer_parameters.h"
+#include "server/services/field_errors.h"
 #include "server/services/named_version.h"
 
 namespace predictd {
@@ -17,7 +18,7 @@ namespace {
 
 // The names of Triton's extensions that the server has as they are written down. Of others, such as model_repository,
 // it has only some calls.
-constexpr const char* kExtensions[] = {"parameters", "schedule_policy"};
+constexpr const char* kExtensions[] = {"model_configuration", "parameters", "schedule_policy", "statistics"};
 
 using TensorMetadata = inference::ModelMetadataResponse::TensorMetadata;
 
@@ -53,6 +54,40 @@ void FillMetadata(const NamedVersion& named, inference::ModelMetadataResponse& m
   properties["max_batch_size"] = absl::StrCat(signature.max_batch_size);
   const std::string optional = OptionalInputs(signature);
   if (!optional.empty()) properties["optional_inputs"] = optional;
+}
+
+const char* StateName(VersionState state) {
+  switch (state) {
+    case VersionState::kReady:
+      return "READY";
+    case VersionState::kLoading:
+      return "LOADING";
+    case VersionState::kDraining:
+      return "UNLOADING";
+    case VersionState::kUnloaded:
+    case VersionState::kFailed:
+      break;
+  }
+  return "UNAVAILABLE";
+}
+
+void FillIndex(const ServedModel& model, bool only_ready, inference::RepositoryIndexResponse& message) {
+  if (!model.status().ok() && !only_ready) {
+    auto& index = *message.add_models();
+    index.set_name(model.name());
+    index.set_state("UNAVAILABLE");
+    index.set_reason(ShownReason(FailureReason(model.status().message())));
+  }
+  for (const auto& version : model.versions()) {
+    const VersionState state = version->state();
+    if (only_ready && state != VersionState::kReady) continue;
+    auto& index = *message.add_models();
+    index.set_name(model.name());
+    index.set_version(absl::StrCat(version->number()));
+    index.set_state(StateName(state));
+    if (state == VersionState::kFailed) index.set_reason(ShownReason(version->reason()));
+    if (state == VersionState::kUnloaded) index.set_reason("unloaded");
+  }
 }
 
 }  // namespace
@@ -108,6 +143,22 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelMetadata(Call& call, grpc::Byt
   CompactArena arena;
   auto* response = arena.Create<inference::ModelMetadataResponse>();
   FillMetadata(*named, *response);
+  co_return SerializeMessage(*response);
+}
+
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleRepositoryIndex(Call& /*call*/, grpc::ByteBuffer& request,
+                                                             const Catalog& catalog) {
+  auto message = ParseMessage<inference::RepositoryIndexRequest>(request);
+  if (!message.ok()) co_return message.status();
+  if (!(*message)->repository_name().empty()) {
+    FieldErrors errors;
+    errors.Add("repository_name", "expected \"\", as there is one repository");
+    co_return errors.ToStatus();
+  }
+  CompactArena arena;
+  auto* response = arena.Create<inference::RepositoryIndexResponse>();
+  const std::shared_ptr<const CatalogSnapshot> models = catalog.snapshot();
+  for (const auto& [name, model] : models->models()) FillIndex(*model, (*message)->ready(), *response);
   co_return SerializeMessage(*response);
 }
 

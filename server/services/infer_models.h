@@ -21,6 +21,8 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleServerMetadata(Call& call, grpc::By
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelReady(Call& call, grpc::ByteBuffer& request, const Catalog& catalog);
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelMetadata(Call& call, grpc::ByteBuffer& request,
                                                            const Catalog& catalog);
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleRepositoryIndex(Call& call, grpc::ByteBuffer& request,
+                                                             const Catalog& catalog);
 
 }  // namespace predictd
 

@@ -3,8 +3,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "server/rpc/message_bytes.h"
+#include "server/services/infer_config.h"
 #include "server/services/infer_handler.h"
 #include "server/services/infer_models.h"
+#include "server/services/infer_statistics.h"
 
 namespace predictd {
 namespace {
@@ -24,9 +26,6 @@ constexpr char kMemory[] = "send tensors in the request, and receive them in the
 constexpr Unserved kUnserved[] = {
     {"ModelStreamInfer",
      "for a stream of answers use predictd.v1.PredictionService/PredictStream, and for one ModelInfer"},
-    {"ModelConfig", "ModelMetadata describes a model, and predictd.v1.ModelService/GetModel says more"},
-    {"ModelStatistics", "the server's metrics have these figures"},
-    {"RepositoryIndex", "predictd.v1.ModelService/ListModels lists the models"},
     {"RepositoryModelLoad", kLoading},
     {"RepositoryModelUnload", kLoading},
     {"SystemSharedMemoryStatus", kMemory},
@@ -59,6 +58,13 @@ void AddInferenceService(const Catalog& catalog, const ServiceOptions& options, 
       [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleModelReady(call, request, catalog); });
   add("ModelMetadata", false,
       [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleModelMetadata(call, request, catalog); });
+  add("ModelConfig", false, [&catalog, workers = options.workers](Call& call, grpc::ByteBuffer& request) {
+    return HandleModelConfig(call, request, catalog, workers);
+  });
+  add("ModelStatistics", false,
+      [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleModelStatistics(call, request, catalog); });
+  add("RepositoryIndex", false,
+      [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleRepositoryIndex(call, request, catalog); });
   methods.Add({.service = kName, .name = "ModelInfer", .max_request_bytes = options.max_message_bytes},
               UnaryHandler([&catalog](Call& call, grpc::ByteBuffer& request) {
                 return HandleModelInfer(call, request, catalog);

@@ -17,6 +17,8 @@ struct ServiceOptions {
   int64_t max_message_bytes = 0;
   // How many chunks of a PredictStream may be queued, running or waiting for the reader.
   int stream_window = 1;
+  // How many batches may run at once.
+  int workers = 1;
   // The server's version, which clients may ask for.
   std::string server_version;
 };

@@ -4,6 +4,7 @@
 
 #include "server/services/field_errors.h"
 #include "server/services/infer_parameters.h"
+#include "server/text/utf8.h"
 
 namespace predictd {
 
@@ -20,6 +21,11 @@ absl::StatusOr<NamedVersion> FindNamedVersion(Call& call, const std::string& nam
   named.version = number == 0 ? named.model->NewestReady() : named.model->Find(number);
   if (number != 0 && named.version == nullptr) return named.model->NoVersion(number);
   return named;
+}
+
+std::string ShownReason(std::string_view reason) {
+  constexpr size_t kMaxReason = 1024;
+  return ToUtf8(reason, kMaxReason);
 }
 
 }  // namespace predictd

@@ -20,10 +20,10 @@ struct RequestSubject {
   std::string request_id;
 };
 
-// Finds a version of a model, where 0 stands for the newest that is ready, and fills `subject` as far as it can.
-// NOT_FOUND or UNAVAILABLE as the catalog says.
+// Finds a version of a model by its label, or if that is empty by its number, where 0 stands for the newest that is
+// ready, and fills `subject` as far as it can. NOT_FOUND or UNAVAILABLE as the catalog says.
 absl::StatusOr<std::shared_ptr<const ServedVersion>> FindVersion(absl::string_view model, int64_t version,
-                                                                 const CatalogSnapshot& models,
+                                                                 absl::string_view label, const CatalogSnapshot& models,
                                                                  RequestSubject& subject);
 
 // Finds the version that a request is for, and fills `subject` even if the request is refused. INVALID_ARGUMENT for the

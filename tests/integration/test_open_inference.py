@@ -30,7 +30,7 @@ from open_inference import (
     triton_error,
     triton_input,
 )
-from predictd_process import PredictdProcess, has
+from predictd_process import TEST_MODELS, PredictdProcess, has
 from protocol import (
     ROOT,
     error_details,
@@ -176,7 +176,7 @@ def test_the_server_says_what_it_is(triton: InferenceServerClient) -> None:
     metadata = triton.get_server_metadata()
     assert metadata.name == "predictd"
     assert metadata.version.count(".") == 2
-    assert set(metadata.extensions) >= {"parameters", "schedule_policy"}
+    assert set(metadata.extensions) == {"model_configuration", "parameters", "schedule_policy", "statistics"}
 
 
 def test_a_model_is_described_by_its_signature(triton: InferenceServerClient, server: PredictdProcess) -> None:
@@ -231,6 +231,127 @@ def test_what_is_not_served_says_what_to_use_instead(triton: InferenceServerClie
     error = rpc_error(lambda: list(stream(iter([b""]))))
     assert error.code() == CODE.UNIMPLEMENTED
     assert "PredictStream" in error.details()
+
+
+# --- Configuration, statistics, repository ---
+
+
+def test_a_models_configuration_is_what_its_toml_says(triton: InferenceServerClient, tmp_path: Path) -> None:
+    config = triton.get_model_config("digits").config
+    assert (config.name, config.backend, config.platform) == ("digits", "aotinductor", "aotinductor")
+    assert config.default_model_filename == "model.pt2"
+    assert (config.max_batch_size, [list(x.dims) for x in config.input]) == (64, [[1, 8, 8]])
+    assert [(x.name, x.data_type, list(x.dims)) for x in config.output] == [
+        ("probabilities", model_config_pb2.TYPE_FP32, [10]),
+        ("label", model_config_pb2.TYPE_INT64, []),
+    ]
+    assert config.version_policy.WhichOneof("policy_choice") == "all"
+    assert [(group.count, group.kind) for group in config.instance_group] == [
+        (2, model_config_pb2.ModelInstanceGroup.KIND_CPU)
+    ]
+    batching = config.dynamic_batching
+    assert (list(batching.preferred_batch_size), batching.max_queue_delay_microseconds) == ([], 0)
+    assert (batching.priority_levels, batching.default_priority_level) == (5, 3)
+    assert batching.default_queue_policy.max_queue_size == 1024
+    assert not config.response_cache.enable
+    fixed = triton.get_model_config("fixed").config
+    assert (fixed.max_batch_size, [list(x.dims) for x in fixed.input]) == (0, [[2, 3], []])
+    assert fixed.WhichOneof("scheduling_choice") is None
+    types = triton.get_model_config("types").config
+    names = [model_config_pb2.DataType.Name(x.data_type).removeprefix("TYPE_") for x in types.input]
+    assert names == list(TYPES)
+    assert triton_error(lambda: triton.get_model_config("nobody"))[0] == "NOT_FOUND"
+
+    folder = tmp_path / "models" / "linear"
+    folder.mkdir(parents=True)
+    (folder / "1").symlink_to(TEST_MODELS / "linear" / "1")
+    keys = 'max_queue_delay = "1500us"\npreferred_batch_sizes = [4, 8]\nqueue_capacity = 7\nmax_concurrency = 1\n'
+    keys += "response_cache_bytes = 1000000\nversion_policy = [1]\n"
+    (folder / "model.toml").write_text(keys + (TEST_MODELS / "linear" / "model.toml").read_text())
+    with PredictdProcess(folder.parent, ["--workers=2"]) as server, triton_client(server) as client:
+        config = client.get_model_config("linear").config
+        batching = config.dynamic_batching
+        assert (list(batching.preferred_batch_size), batching.max_queue_delay_microseconds) == ([4, 8], 1500)
+        assert batching.default_queue_policy.max_queue_size == 7
+        assert config.instance_group[0].count == 1
+        assert config.response_cache.enable
+        assert list(config.version_policy.specific.versions) == [1]
+
+
+def test_statistics_count_what_was_done() -> None:
+    with (
+        PredictdProcess(["slow", "faulty", "linear"], ["--workers=1", "--loops=1"]) as server,
+        triton_client(server) as client,
+    ):
+        assert {stats.name for stats in client.get_inference_statistics().model_stats} == {"slow", "faulty", "linear"}
+        (before,) = client.get_inference_statistics("slow").model_stats
+        assert (before.version, before.inference_count, before.execution_count, before.last_inference) == ("1", 0, 0, 0)
+
+        started = time.time()
+        client.infer("slow", [slow_input(20, rows=2)])
+        busy = client.async_infer("slow", [slow_input(200)], lambda result, error: None)
+        server.wait_for_metric("predictd_requests_running", 1, model="slow")
+        waiting = [server.client.predict_future(predict_request("slow", float_tensor("x", [[1]]))) for _ in range(3)]
+        for call in waiting:
+            call.result()
+        busy.cancel()
+        server.wait_until_idle()
+        (stats,) = client.get_inference_statistics("slow", "1").model_stats
+        assert (stats.inference_count, stats.execution_count) == (6, 3)
+        assert abs(stats.last_inference / 1000 - time.time()) < 60
+        assert stats.last_inference / 1000 > started - 1
+        requests = stats.inference_stats
+        assert (requests.success.count, requests.queue.count, requests.compute_infer.count) == (5, 5, 5)
+        assert requests.fail.count == 0
+        assert requests.success.ns == requests.queue.ns + requests.compute_infer.ns
+        # Three waited for most of the occupant's 200 ms.
+        assert requests.queue.ns > 100_000_000
+        sizes = {batch.batch_size: batch.compute_infer.count for batch in stats.batch_stats}
+        assert sizes == {1: 1, 2: 1, 3: 1}
+        assert {batch.batch_size: batch.compute_infer.ns > 1_000_000 for batch in stats.batch_stats} == dict.fromkeys(
+            (1, 2, 3), True
+        )
+
+        assert triton_error(lambda: client.infer("faulty", [triton_input("x", [[-1]])]))[0] == "INTERNAL"
+        (stats,) = client.get_inference_statistics("faulty").model_stats
+        assert (stats.inference_stats.fail.count, stats.inference_stats.success.count, stats.execution_count) == (
+            1,
+            0,
+            0,
+        )
+        assert triton_error(lambda: client.get_inference_statistics("nobody"))[0] == "NOT_FOUND"
+        assert triton_error(lambda: client.get_inference_statistics("", "1"))[0] == "INVALID_ARGUMENT"
+
+
+def test_the_repository_is_listed_with_states_and_reasons(triton: InferenceServerClient) -> None:
+    index = [(x.name, x.version, x.state) for x in triton.get_model_repository_index().models]
+    assert index == sorted(index, key=lambda entry: (entry[0], -int(entry[1])))
+    assert ("digits", "2", "READY") in index
+    assert ("digits", "1", "READY") in index
+    assert ("broken", "1", "UNAVAILABLE") in index
+    (broken,) = [x for x in triton.get_model_repository_index().models if x.name == "broken"]
+    assert "archive" in broken.reason
+    ready = service_pb2.RepositoryIndexRequest(ready=True)
+    names = {x.name for x in triton._client_stub.RepositoryIndex(ready).models}
+    assert names == {name for name, _, state in index if state == "READY"}
+    other = service_pb2.RepositoryIndexRequest(repository_name="mine")
+    assert rpc_error(lambda: triton._client_stub.RepositoryIndex(other)).code() == CODE.INVALID_ARGUMENT
+
+
+def test_folders_that_are_wrong_and_versions_that_load_are_listed(tmp_path: Path) -> None:
+    repository = tmp_path / "models"
+    (repository / "wrong").mkdir(parents=True)
+    (repository / "wrong" / "model.toml").write_text("unknown = 1\n")
+    (repository / "heavy_load").symlink_to(TEST_MODELS / "heavy_load")
+    with PredictdProcess(repository, wait_until_serving=False) as server, triton_client(server) as client:
+        index = {x.name: (x.version, x.state) for x in client.get_model_repository_index().models}
+        # Loading takes seconds.
+        assert index == {"heavy_load": ("1", "LOADING"), "wrong": ("", "UNAVAILABLE")}
+        assert triton_error(lambda: client.get_inference_statistics("heavy_load"))[0] == "UNAVAILABLE"
+        assert triton_error(lambda: client.get_model_config("wrong"))[0] == "UNAVAILABLE"
+        assert client.get_model_config("heavy_load").config.max_batch_size > 0
+        server.wait_for_health()
+        assert client.get_inference_statistics("heavy_load").model_stats
 
 
 # --- ModelInfer ---
