@@ -110,12 +110,6 @@ void ReadOutputs(const ModelInferRequest& request, std::vector<std::string>& ign
   builder.EndOutputs();
 }
 
-// The list for the answer, of a length that every client takes.
-std::string ListIgnored(const std::vector<std::string>& names) {
-  constexpr size_t kMost = 1024;
-  return ToUtf8(absl::StrJoin(names, ","), kMost);
-}
-
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const ServedVersion>> FindInferTarget(const ModelInferRequest& request,
@@ -129,6 +123,17 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> FindInferTarget(const Model
   return FindVersion(request.model_name(), version, "", models, subject);
 }
 
+void ReadInferTensors(const std::shared_ptr<const ModelInferRequest>& request, std::vector<std::string>& ignored,
+                      RequestBuilder& builder) {
+  ReadInputs(request, ignored, builder);
+  ReadOutputs(*request, ignored, builder);
+}
+
+std::string ListIgnored(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 1024;
+  return ToUtf8(absl::StrJoin(names, ","), kMost);
+}
+
 absl::StatusOr<DecodedPredict> DecodeInfer(const std::shared_ptr<const ModelInferRequest>& request,
                                            std::shared_ptr<const ServedVersion> target) {
   RequestBuilder builder(std::move(target), "");
@@ -137,8 +142,7 @@ absl::StatusOr<DecodedPredict> DecodeInfer(const std::shared_ptr<const ModelInfe
   decoded.request_id = ReadRequestId(request->id(), "id", builder.errors);
   InferParameters parameters = ReadInferParameters(*request, builder.errors);
   std::vector<std::string>& ignored = parameters.others;
-  ReadInputs(request, ignored, builder);
-  ReadOutputs(*request, ignored, builder);
+  ReadInferTensors(request, ignored, builder);
   builder.CheckRowsOfOneRun("predictd.v1.PredictionService/PredictStream takes more");
   builder.CheckLimits();
   if (!builder.errors.empty()) return builder.errors.ToStatus();
@@ -149,26 +153,31 @@ absl::StatusOr<DecodedPredict> DecodeInfer(const std::shared_ptr<const ModelInfe
   return std::move(decoded);
 }
 
+void FillInferHead(const DecodedPredict& request, inference::ModelInferResponse& response) {
+  response.set_model_name(request.version->model());
+  response.set_model_version(absl::StrCat(request.version->number()));
+  response.set_id(request.request_id);
+  if (request.ignored_parameters.empty()) return;
+  (*response.mutable_parameters())["ignored_parameters"].set_string_param(request.ignored_parameters);
+}
+
+void AddInferOutput(const std::string& name, const Tensor& tensor, inference::ModelInferResponse& response) {
+  inference::ModelInferResponse::InferOutputTensor& output = *response.add_outputs();
+  output.set_name(name);
+  const absl::string_view datatype = DTypeName(tensor.dtype());
+  output.set_datatype(datatype.data(), datatype.size());
+  output.mutable_shape()->Add(tensor.shape().begin(), tensor.shape().end());
+  EncodeRaw(tensor, *response.add_raw_output_contents());
+}
+
 absl::StatusOr<grpc::ByteBuffer> EncodeInfer(const DecodedPredict& request, absl::Span<const Tensor> outputs) {
   if (absl::Status fits = CheckAnswerSize(request, outputs, "fewer rows or fewer outputs"); !fits.ok()) return fits;
   CompactArena arena;
   auto* response = arena.Create<inference::ModelInferResponse>();
-  response->set_model_name(request.version->model());
-  response->set_model_version(absl::StrCat(request.version->number()));
-  response->set_id(request.request_id);
-  if (!request.ignored_parameters.empty()) {
-    (*response->mutable_parameters())["ignored_parameters"].set_string_param(request.ignored_parameters);
-  }
+  FillInferHead(request, *response);
   const std::vector<TensorSpec>& specs = request.version->signature().outputs;
   for (int index : request.outputs) {
-    const Tensor& tensor = outputs[index];
-    if (!tensor.present()) continue;
-    inference::ModelInferResponse::InferOutputTensor& output = *response->add_outputs();
-    output.set_name(specs[index].name);
-    const absl::string_view datatype = DTypeName(tensor.dtype());
-    output.set_datatype(datatype.data(), datatype.size());
-    output.mutable_shape()->Add(tensor.shape().begin(), tensor.shape().end());
-    EncodeRaw(tensor, *response->add_raw_output_contents());
+    if (outputs[index].present()) AddInferOutput(specs[index].name, outputs[index], *response);
   }
   return SerializeMessage(*response);
 }

@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "server/model/waiting_order.h"
 #include "server/rpc/message_bytes.h"
+#include "server/services/infer_generation.h"
 
 namespace predictd {
 namespace {
@@ -107,9 +108,9 @@ void FillInferConfig(const NamedVersion& named, int workers, inference::ModelCon
   if (!config.description.empty()) {
     (*message.mutable_parameters())["description"].set_string_value(config.description);
   }
-  if (generator) return;
-  FillSignature(named.signature(), message);
-  if (named.signature().batched) FillBatching(config, *message.mutable_dynamic_batching());
+  const Signature& signature = generator ? InferGeneratorSignature() : named.signature();
+  FillSignature(signature, message);
+  if (signature.batched) FillBatching(config, *message.mutable_dynamic_batching());
 }
 
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelConfig(Call& call, grpc::ByteBuffer& request, const Catalog& catalog,

@@ -5,8 +5,8 @@
 #include <memory>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "server/services/infer_codec.h"
+#include "server/services/infer_generation.h"
 #include "server/services/tensor_call.h"
 
 namespace predictd {
@@ -18,10 +18,9 @@ struct InferProtocol {
   static TargetVersion FindTarget(const Request& request, const CatalogSnapshot& models, RequestSubject& subject) {
     return FindInferTarget(request, models, subject);
   }
-  static Task<absl::StatusOr<grpc::ByteBuffer>> Generate(Call& /*call*/, std::shared_ptr<const Request> /*request*/,
+  static Task<absl::StatusOr<grpc::ByteBuffer>> Generate(Call& call, std::shared_ptr<const Request> request,
                                                          std::shared_ptr<const ServedVersion> target) {
-    co_return absl::FailedPreconditionError(absl::StrCat(
-        "model '", target->model(), "' generates text: use predictd.v1.PredictionService, Predict or PredictStream"));
+    return HandleInferGeneration(call, std::move(request), std::move(target));
   }
   static absl::StatusOr<DecodedPredict> Decode(const std::shared_ptr<const Request>& request,
                                                std::shared_ptr<const ServedVersion> target) {

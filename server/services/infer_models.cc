@@ -11,6 +11,7 @@
 #include "server/model/failure_reason.h"
 #include "server/rpc/message_bytes.h"
 #include "server/services/field_errors.h"
+#include "server/services/infer_generation.h"
 #include "server/services/named_version.h"
 
 namespace predictd {
@@ -46,12 +47,12 @@ void FillMetadata(const NamedVersion& named, inference::ModelMetadataResponse& m
   message.set_platform(named.backend());
   auto& properties = *message.mutable_properties();
   if (!config.description.empty()) properties["description"] = config.description;
-  properties["kind"] = config.generator.has_value() ? "generator" : "tensor";
-  if (config.generator.has_value()) return;
-  const Signature& signature = named.signature();
+  const bool generator = config.generator.has_value();
+  properties["kind"] = generator ? "generator" : "tensor";
+  const Signature& signature = generator ? InferGeneratorSignature() : named.signature();
   for (const TensorSpec& spec : signature.inputs) FillTensor(spec, *message.add_inputs());
   for (const TensorSpec& spec : signature.outputs) FillTensor(spec, *message.add_outputs());
-  properties["max_batch_size"] = absl::StrCat(signature.max_batch_size);
+  properties["max_batch_size"] = absl::StrCat(generator ? 1 : signature.max_batch_size);
   const std::string optional = OptionalInputs(signature);
   if (!optional.empty()) properties["optional_inputs"] = optional;
 }

@@ -23,11 +23,12 @@ std::optional<size_t> IndexOf(const std::vector<TensorSpec>& specs, const std::s
 
 }  // namespace
 
-RequestBuilder::RequestBuilder(std::shared_ptr<const ServedVersion> target, std::string prefix)
-    : prefix_(std::move(prefix)) {
+RequestBuilder::RequestBuilder(std::shared_ptr<const ServedVersion> target, std::string prefix,
+                               const Signature* signature)
+    : signature_(signature == nullptr ? target->signature() : *signature), prefix_(std::move(prefix)) {
   decoded.cache = target->cache();
   decoded.version = std::move(target);
-  inputs_.resize(signature().inputs.size());
+  inputs_.resize(signature_.inputs.size());
 }
 
 std::optional<size_t> RequestBuilder::TakeInput(const std::string& name, int place, const std::string& path) {

@@ -40,7 +40,8 @@ struct DecodedPredict {
 // `shape`; field paths begin with `prefix`.
 class RequestBuilder {
  public:
-  RequestBuilder(std::shared_ptr<const ServedVersion> target, std::string prefix);
+  // Checks against the version's signature, or another one, which outlives the builder.
+  RequestBuilder(std::shared_ptr<const ServedVersion> target, std::string prefix, const Signature* signature = nullptr);
 
   // To be called for each input of the request in turn, then EndInputs once. `decode(spec, path)` returns the tensor of
   // the input at `path`, or adds an error and returns nullopt.
@@ -64,7 +65,7 @@ class RequestBuilder {
   // Checks what the model requires beyond its signature.
   void CheckLimits();
 
-  const Signature& signature() const { return decoded.version->signature(); }
+  const Signature& signature() const { return signature_; }
   const std::string& prefix() const { return prefix_; }
 
   FieldErrors errors;
@@ -81,6 +82,7 @@ class RequestBuilder {
   std::optional<size_t> TakeInput(const std::string& name, int place, const std::string& path);
   std::string ShapePath(size_t input) const;
 
+  const Signature& signature_;
   const std::string prefix_;
   int inputs_added_ = 0;
   absl::InlinedVector<Input, 4> inputs_;
