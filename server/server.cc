@@ -234,7 +234,12 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   environment.metrics = &rpc_metrics;
   environment.decoding = std::make_shared<StepQueue>(StepQueue::Options{}, pool);
   MethodTable methods(rpc_metrics);
-  AddServices(catalog, {.max_message_bytes = config.max_message_bytes, .stream_window = config.stream_window}, methods);
+  AddServices(catalog,
+              {.max_message_bytes = config.max_message_bytes,
+               .stream_window = config.stream_window,
+               .workers = workers,
+               .server_version = PREDICTD_VERSION},
+              methods);
   signals.BeginServing();
   absl::StatusOr<std::unique_ptr<RpcServer>> started =
       RpcServer::Start({.listen = config.listen,

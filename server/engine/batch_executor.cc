@@ -32,8 +32,13 @@ bool HasLargestShapes(const Signature& signature) {
 }  // namespace
 
 BatchExecutor::BatchExecutor(std::unique_ptr<Model> model, const Signature& signature, RunnerObserver& observer,
-                             const Clock& clock, Duration loop_bound)
-    : model_(std::move(model)), signature_(signature), observer_(observer), clock_(clock), loop_gate_(loop_bound) {}
+                             RunnerStatistics& statistics, const Clock& clock, Duration loop_bound)
+    : model_(std::move(model)),
+      signature_(signature),
+      observer_(observer),
+      statistics_(statistics),
+      clock_(clock),
+      loop_gate_(loop_bound) {}
 
 absl::StatusOr<WarmUpReport> BatchExecutor::WarmUp(const WarmUpOptions& options) {
   absl::StatusOr<WarmUpReport> report = predictd::WarmUp(*model_, signature_, options, clock_, cost_);
@@ -67,6 +72,7 @@ absl::Status BatchExecutor::Run(Jobs jobs) noexcept {
   // what a batch costs.
   loop_gate_.OnRun(took, thread_time);
   cost_.Record(timings.batch_rows, took);
+  statistics_.OnBatch(timings.batch_rows, timings.started, timings.ended);
   Deliver(jobs, *std::move(outputs), timings);
   return absl::OkStatus();
 }

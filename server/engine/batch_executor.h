@@ -16,6 +16,7 @@
 #include "server/engine/job.h"
 #include "server/engine/loop_gate.h"
 #include "server/engine/runner_observer.h"
+#include "server/engine/runner_statistics.h"
 #include "server/engine/warm_up.h"
 #include "server/model/model.h"
 #include "server/model/signature.h"
@@ -26,10 +27,10 @@ namespace predictd {
 // cheap enough for an event loop. Thread-safe.
 class BatchExecutor {
  public:
-  // `signature`, `observer` and `clock` outlive it. Batches run on an event loop only if they take at most
-  // `loop_bound`.
-  BatchExecutor(std::unique_ptr<Model> model, const Signature& signature, RunnerObserver& observer, const Clock& clock,
-                Duration loop_bound);
+  // `signature`, `observer`, `statistics` and `clock` outlive it. Batches run on an event loop only if they take at
+  // most `loop_bound`.
+  BatchExecutor(std::unique_ptr<Model> model, const Signature& signature, RunnerObserver& observer,
+                RunnerStatistics& statistics, const Clock& clock, Duration loop_bound);
 
   // Runs the jobs together on this thread and, if that succeeds, ends each of them. Otherwise no job has ended and the
   // status says why: RESOURCE_EXHAUSTED if there was no memory.
@@ -67,6 +68,7 @@ class BatchExecutor {
   const std::unique_ptr<Model> model_;
   const Signature& signature_;
   RunnerObserver& observer_;
+  RunnerStatistics& statistics_;
   const Clock& clock_;
 
   BatchBuffers buffers_;

@@ -37,7 +37,8 @@ class Job {
 
   // The state of the queue that the job waits in, guarded by that queue's mutex.
   struct Queued {
-    TimePoint at;
+    // When it was put into the queue; kNever if it never was.
+    TimePoint at = kNever;
     JobOrder order;
     int64_t bytes = 0;
     // Whether the queue may give the job up because no run would end before its deadline.

@@ -41,7 +41,8 @@ ModelRunner::ModelRunner(std::unique_ptr<Model> model, Signature signature, Opti
       scheduler_(scheduler),
       clock_(clock),
       max_delay_(options.queue.max_delay),
-      executor_(std::move(model), signature_, observer_, clock, options.loop_bound),
+      statistics_(signature_.max_batch_size),
+      executor_(std::move(model), signature_, observer_, statistics_, clock, options.loop_bound),
       queue_(ForSignature(std::move(options.queue), signature_)) {}
 
 absl::StatusOr<WarmUpReport> ModelRunner::WarmUp(const WarmUpOptions& options) {
@@ -64,6 +65,17 @@ bool ModelRunner::Inference::await_suspend(std::coroutine_handle<> waiter) {
   on_stop_.emplace(stop_, [this] { runner_.OnStop(*job_, stop_.reason()); });
   Enqueue(runner_.shared_from_this(), job, stop_, admission_);
   return job->waiter.Suspended();
+}
+
+absl::StatusOr<InferenceResult> ModelRunner::Inference::await_resume() {
+  absl::StatusOr<InferenceResult> result = job_->TakeResult();
+  if (result.ok()) {
+    runner_.statistics_.OnAnswered(result->timings);
+  } else {
+    const bool was_queued = job_->queued.at != kNever;
+    runner_.statistics_.OnFailed(was_queued ? runner_.clock_.Now() - job_->queued.at : Duration::zero());
+  }
+  return result;
 }
 
 void ModelRunner::Enqueue(std::shared_ptr<ModelRunner> self, const std::shared_ptr<Job>& job, const StopSource& stop,

@@ -20,6 +20,7 @@
 #include "server/engine/inference.h"
 #include "server/engine/job_queue.h"
 #include "server/engine/runner_observer.h"
+#include "server/engine/runner_statistics.h"
 #include "server/engine/warm_up.h"
 #include "server/model/model.h"
 #include "server/model/signature.h"
@@ -76,6 +77,7 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   bool MayRunOnLoop() const override { return executor_.MayRunOnLoop(); }
 
   int64_t queued() const;
+  const RunnerStatistics& statistics() const { return statistics_; }
 
  private:
   // `self` keeps the runner alive when the caller has already gone and dropped its reference.
@@ -122,6 +124,7 @@ class ModelRunner final : public WorkSource, public std::enable_shared_from_this
   const Clock& clock_;
   const Duration max_delay_;
 
+  RunnerStatistics statistics_;
   BatchExecutor executor_;
   // The number of steps taken; now and then one tries whether larger batches pay by now.
   std::atomic<uint32_t> steps_{0};
@@ -147,7 +150,7 @@ class ModelRunner::Inference {
 
   bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> waiter);
-  absl::StatusOr<InferenceResult> await_resume() { return job_->TakeResult(); }
+  absl::StatusOr<InferenceResult> await_resume();
 
  private:
   ModelRunner& runner_;

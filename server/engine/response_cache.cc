@@ -98,6 +98,7 @@ std::optional<CachedResponse> ResponseCache::Lookup(const RequestKey& key) {
       stored = entry->stored;
     }
   }
+  (outputs != nullptr ? hits_ : misses_).fetch_add(1, std::memory_order_relaxed);
   observer_.OnLookup(outputs != nullptr);
   if (outputs == nullptr) return std::nullopt;
   return CachedResponse{*outputs, clock_.Now() - stored};

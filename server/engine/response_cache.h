@@ -1,6 +1,7 @@
 #ifndef PREDICTD_SERVER_ENGINE_RESPONSE_CACHE_H_
 #define PREDICTD_SERVER_ENGINE_RESPONSE_CACHE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -59,6 +60,10 @@ class ResponseCache {
   ResponseCache(const ResponseCache&) = delete;
   ResponseCache& operator=(const ResponseCache&) = delete;
 
+  // How many lookups found an answer, and how many found none.
+  int64_t hits() const { return hits_.load(std::memory_order_relaxed); }
+  int64_t misses() const { return misses_.load(std::memory_order_relaxed); }
+
   // The answer, if there is one, which becomes the most recently used.
   std::optional<CachedResponse> Lookup(const RequestKey& key);
 
@@ -87,6 +92,9 @@ class ResponseCache {
   const Options options_;
   ResponseCacheObserver& observer_;
   const Clock& clock_;
+
+  std::atomic<int64_t> hits_{0};
+  std::atomic<int64_t> misses_{0};
 
   Mutex mutex_;
   // The most recently used entry is in front.

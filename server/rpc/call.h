@@ -46,6 +46,9 @@ class Call : public CallLink {
   StopSource& stop() { return stop_; }
   // The caller's deadline, within the server's limits, less the time that the answer needs to arrive before it.
   TimePoint deadline() const { return deadline_; }
+  // `co_await call.EndBy(when)` makes the deadline earlier if it is later than that, and continues on the loop.
+  struct Hurry;
+  Hurry EndBy(TimePoint when);
 
   EventLoop& loop() { return loop_; }
 
@@ -212,6 +215,25 @@ class Call::Sending final : public Operation<Start> {
 template <class Start>
 Call::Sending<Start> Call::Send(int64_t bytes, Start start) {
   return Sending<Start>(*this, bytes, std::move(start));
+}
+
+// The awaitable of Call::EndBy. The timer belongs to the loop, and the coroutine may be on a worker.
+struct Call::Hurry {
+  Call& call;
+  const TimePoint when;
+  bool await_ready() const noexcept { return call.deadline_ <= when; }
+  void await_suspend(std::coroutine_handle<> waiter) {
+    call.loop_.Post([this, waiter] {
+      call.deadline_ = when;
+      call.Look();
+      waiter.resume();
+    });
+  }
+  void await_resume() const noexcept {}
+};
+
+inline Call::Hurry Call::EndBy(TimePoint when) {
+  return {*this, when};
 }
 
 struct Call::Ending {

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "server/async/step_queue.h"
 #include "server/rpc/connection_table.h"
+#include "server/rpc/health_registry.h"
 #include "server/rpc/memory_budget.h"
 #include "server/rpc/peer_watch.h"
 #include "server/rpc/rpc_metrics.h"
@@ -62,6 +63,7 @@ struct RpcEnvironment {
   // New calls are refused once this is set.
   std::atomic<bool> draining{false};
   MemoryBudget memory;
+  HealthRegistry health;
 };
 
 }  // namespace predictd

@@ -127,7 +127,6 @@ class Closer {
 
 struct RpcServer::Impl {
   RpcEnvironment& environment;
-  HealthRegistry health;
   MethodTable methods;
   grpc::AsyncGenericService service;
   // The services that reflection lists.
@@ -163,12 +162,13 @@ RpcServer::Impl::Impl(const Options& options, RpcEnvironment& environment, Metho
 }
 
 void RpcServer::Impl::AddHealth() {
-  methods.Add(
-      {.service = kHealthName, .name = "Check", .max_request_bytes = kSmallRequest, .while_draining = true},
-      UnaryHandler([this](Call& call, grpc::ByteBuffer& request) { return HandleHealthCheck(call, request, health); }));
+  methods.Add({.service = kHealthName, .name = "Check", .max_request_bytes = kSmallRequest, .while_draining = true},
+              UnaryHandler([this](Call& call, grpc::ByteBuffer& request) {
+                return HandleHealthCheck(call, request, environment.health);
+              }));
   methods.Add({.service = kHealthName, .name = "Watch", .max_request_bytes = kSmallRequest, .endless = true},
               StreamHandler([this](Call& call, grpc::ByteBuffer& request, StreamWriter& writer) {
-                return HandleHealthWatch(call, request, writer, health);
+                return HandleHealthWatch(call, request, writer, environment.health);
               }));
 }
 
@@ -298,7 +298,7 @@ int RpcServer::port() const {
 }
 
 HealthRegistry& RpcServer::health() {
-  return impl_->health;
+  return impl_->environment.health;
 }
 
 // Waits until no call has come for a moment, or for so long that it makes no difference.

@@ -21,30 +21,32 @@ constexpr size_t kMaxStopBytes = 256;
 constexpr int kMaxStopTokens = 64;
 // Each answer looks at all biases before each token.
 constexpr int kMaxBiases = 1024;
-// The fields of a GenerationRequest have the same names in generation/ and in the protocol, where this comes before
-// them.
-constexpr absl::string_view kGeneration = "generation.";
-
 uint64_t RandomSeed() {
   thread_local std::mt19937_64 generator{std::random_device{}()};
   return generator();
 }
 
-// Adds an error that names its field, as "field: expected ..., got ...".
-void AddNamed(const absl::Status& error, absl::string_view path, FieldErrors& errors) {
-  const std::pair<absl::string_view, absl::string_view> parts =
-      absl::StrSplit(error.message(), absl::MaxSplits(": ", 1));
-  errors.Add(absl::StrCat(path, parts.first), parts.second);
+// The fields of a GenerationRequest have the same names in generation/ and in the protocol.
+std::string PathOf(absl::string_view field, const GenerationPaths& paths) {
+  const bool is_prompt = field == "text" || field == "prompt";
+  return is_prompt && !paths.prompt.empty() ? std::string(paths.prompt) : absl::StrCat(paths.generation, field);
 }
 
-// Reads the generation of one PredictRequest. Field paths begin with `prefix`.
+// Adds an error that names its field, as "field: expected ..., got ...".
+void AddNamed(const absl::Status& error, const GenerationPaths& paths, FieldErrors& errors) {
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(error.message(), absl::MaxSplits(": ", 1));
+  errors.Add(PathOf(parts.first, paths), parts.second);
+}
+
+// Reads the generation of one PredictRequest.
 class GenerationReader {
  public:
-  GenerationReader(const v1::PredictRequest& request, absl::string_view prefix,
+  GenerationReader(const v1::PredictRequest& request, const GenerationPaths& paths,
                    std::shared_ptr<const ServedVersion> target)
       : request_(request),
         generation_(request.generation()),
-        prefix_(prefix),
+        paths_(paths),
         generator_(*target->generator()),
         vocabulary_(generator_.config().vocabulary_size) {
     decoded_.version = std::move(target);
@@ -52,7 +54,7 @@ class GenerationReader {
   }
 
   absl::StatusOr<DecodedGeneration> Read() {
-    decoded_.request_id = ReadRequestId(request_, prefix_, errors_);
+    decoded_.request_id = ReadRequestId(request_.request_id(), absl::StrCat(paths_.request, "request_id"), errors_);
     ReadParameters();
     ReadSampling();
     ReadEnds();
@@ -66,7 +68,7 @@ class GenerationReader {
   }
 
  private:
-  std::string Path(absl::string_view field) const { return absl::StrCat(prefix_, kGeneration, field); }
+  std::string Path(absl::string_view field) const { return PathOf(field, paths_); }
 
   template <class T>
   void CheckRange(absl::string_view field, T value, T least, T most) {
@@ -83,7 +85,7 @@ class GenerationReader {
   void ReadParameters() {
     for (const auto& [name, parameter] : request_.parameters()) {
       if (errors_.full()) return;
-      const std::string path = absl::StrCat(prefix_, "parameters[\"", name, "\"]");
+      const std::string path = absl::StrCat(paths_.request, "parameters[\"", name, "\"]");
       if (name == "priority") {
         decoded_.generation.priority = ReadPriority(parameter, path, errors_);
       } else if (name == "cache") {
@@ -123,7 +125,7 @@ class GenerationReader {
     if (!errors_.empty()) return;
     sampling.top_logprobs = generation_.logprobs();
     const absl::Status valid = sampling.Validate(vocabulary_);
-    if (!valid.ok()) AddNamed(valid, Path(""), errors_);
+    if (!valid.ok()) AddNamed(valid, paths_, errors_);
   }
 
   void ReadEnds() {
@@ -158,7 +160,7 @@ class GenerationReader {
 
   const v1::PredictRequest& request_;
   const v1::GenerationRequest& generation_;
-  const std::string prefix_;
+  const GenerationPaths paths_;
   const Generator& generator_;
   const int64_t vocabulary_;
   FieldErrors errors_;
@@ -203,15 +205,15 @@ void FillUsage(const DecodedGeneration& request, const GenerationTimings& timing
 
 }  // namespace
 
-absl::StatusOr<DecodedGeneration> DecodeGeneration(const v1::PredictRequest& request, absl::string_view prefix,
+absl::StatusOr<DecodedGeneration> DecodeGeneration(const v1::PredictRequest& request, const GenerationPaths& paths,
                                                    std::shared_ptr<const ServedVersion> target) {
-  return GenerationReader(request, prefix, std::move(target)).Read();
+  return GenerationReader(request, paths, std::move(target)).Read();
 }
 
-absl::Status GenerationError(const absl::Status& refused, absl::string_view prefix) {
+absl::Status GenerationError(const absl::Status& refused, const GenerationPaths& paths) {
   if (!absl::IsInvalidArgument(refused)) return refused;
   FieldErrors errors;
-  AddNamed(refused, absl::StrCat(prefix, kGeneration), errors);
+  AddNamed(refused, paths, errors);
   return errors.ToStatus();
 }
 

@@ -27,15 +27,26 @@ struct DecodedGeneration {
   std::string request_id;
 };
 
+// What errors call the fields of a request, which depends on how it came.
+struct GenerationPaths {
+  // Stands before the fields of a PredictRequest, and before those of its generation.
+  absl::string_view request;
+  absl::string_view generation;
+  // The field that has the text to continue, if there is only that kind of prompt.
+  absl::string_view prompt = "";
+};
+inline constexpr GenerationPaths kPredictPaths = {"", "generation."};
+inline constexpr GenerationPaths kStreamPaths = {"predict.", "predict.generation."};
+
 // Validates everything in the request that needs no tokens; the deadline is left to the caller of this function.
-// INVALID_ARGUMENT with a BadRequest whose paths begin with `prefix`; FAILED_PRECONDITION for a chat if the model has
-// no template. Takes about the time that ScanRequest allows for it. The message must outlive the prompt.
-absl::StatusOr<DecodedGeneration> DecodeGeneration(const v1::PredictRequest& request, absl::string_view prefix,
+// INVALID_ARGUMENT with a BadRequest; FAILED_PRECONDITION for a chat if the model has no template. Takes about the time
+// that ScanRequest allows for it. The message must outlive the prompt, and the texts of `paths` everything.
+absl::StatusOr<DecodedGeneration> DecodeGeneration(const v1::PredictRequest& request, const GenerationPaths& paths,
                                                    std::shared_ptr<const ServedVersion> target);
 
 // The status of a request that the generator refused, for its caller: an INVALID_ARGUMENT gets a BadRequest with the
 // path of the field.
-absl::Status GenerationError(const absl::Status& refused, absl::string_view prefix);
+absl::Status GenerationError(const absl::Status& refused, const GenerationPaths& paths);
 
 // The additional check of a stream, which must not set the options for rows.
 absl::Status CheckGenerationStream(const v1::PredictStreamRequest& request);

@@ -5,14 +5,28 @@
 #include <predictd/v1/prediction_service.pb.h>
 
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/async/task.h"
 #include "server/rpc/call.h"
 #include "server/rpc/stream_writer.h"
+#include "server/services/generation_codec.h"
 #include "server/services/request_target.h"
 
 namespace predictd {
+
+// A generation that has ended, with its whole answers.
+struct FinishedGeneration {
+  DecodedGeneration request;
+  std::vector<AnswerPiece> answers;
+  GenerationTimings timings;
+};
+
+// Generates whole answers to a request, whatever protocol it came by. `paths` outlives the task.
+Task<absl::StatusOr<FinishedGeneration>> Generate(Call& call, std::shared_ptr<const v1::PredictRequest> request,
+                                                  std::shared_ptr<const ServedVersion> target,
+                                                  const GenerationPaths& paths);
 
 // PredictionService.Predict for a generator: returns whole answers.
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleGeneration(Call& call, std::shared_ptr<const v1::PredictRequest> request,

@@ -1,5 +1,6 @@
 #include "server/services/methods.h"
 
+#include "server/services/infer_service.h"
 #include "server/services/model_handler.h"
 #include "server/services/predict_handler.h"
 
@@ -41,6 +42,7 @@ void AddServices(const Catalog& catalog, const ServiceOptions& options, MethodTa
               UnaryHandler([&catalog, large](Call& call, grpc::ByteBuffer& request) {
                 return HandleGetModel(call, request, catalog, large);
               }));
+  AddInferenceService(catalog, options, methods);
 }
 
 }  // namespace predictd

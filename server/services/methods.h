@@ -11,18 +11,22 @@
 
 namespace predictd {
 
-// What the methods of predictd.v1 need besides a call.
+// What the methods need besides a call.
 struct ServiceOptions {
   // The most bytes of one message from a caller.
   int64_t max_message_bytes = 0;
   // How many chunks of a PredictStream may be queued, running or waiting for the reader.
   int stream_window = 1;
+  // How many batches may run at once.
+  int workers = 1;
+  // The server's version, which clients may ask for.
+  std::string server_version;
 };
 
 // The subject of calls that are about a model, with the series of its first call.
 std::shared_ptr<CallSubject> MakeModelSubject(CallMetrics& metrics, const std::string& model);
 
-// Adds PredictionService and ModelService. The catalog must outlive the table.
+// Adds the services of predictd.v1, and that of the Open Inference Protocol. The catalog must outlive the table.
 void AddServices(const Catalog& catalog, const ServiceOptions& options, MethodTable& methods);
 
 }  // namespace predictd

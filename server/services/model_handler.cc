@@ -16,8 +16,8 @@
 #include "server/rpc/duration_field.h"
 #include "server/rpc/message_bytes.h"
 #include "server/services/field_errors.h"
+#include "server/services/named_version.h"
 #include "server/services/tensor_codec.h"
-#include "server/text/utf8.h"
 
 namespace predictd {
 namespace {
@@ -146,17 +146,11 @@ void FillGenerator(const Generator* generator, const GeneratorConfig& config, v1
   message.mutable_template_arguments()->Add(chat->arguments().begin(), chat->arguments().end());
 }
 
-// A reason may contain file names, which may not be valid UTF-8.
-std::string Reason(std::string_view reason) {
-  constexpr size_t kMaxReason = 1024;
-  return ToUtf8(reason, kMaxReason);
-}
-
 void FillVersion(const ServedVersion& version, v1::ModelVersion& message) {
   const VersionState state = version.state();
   message.set_version(version.number());
   message.set_state(ToProto(state));
-  if (state == VersionState::kFailed) message.set_reason(Reason(version.reason()));
+  if (state == VersionState::kFailed) message.set_reason(ShownReason(version.reason()));
   if (version.entry().status.ok()) message.set_backend(version.entry().backend->name);
   if (state == VersionState::kReady) message.set_device("cpu");
 }
@@ -168,7 +162,7 @@ void FillModel(const ServedModel& model, const ServedVersion* version, const Ser
     // What is wrong with a folder concerns whoever wrote it: it is the operator's configuration and no secret.
     v1::ModelVersion& failed = *message.add_versions();
     failed.set_state(v1::MODEL_STATE_FAILED);
-    failed.set_reason(Reason(FailureReason(model.status().message())));
+    failed.set_reason(ShownReason(FailureReason(model.status().message())));
     // What was served before the folder went wrong goes on.
     if (model.versions().empty()) return;
   }

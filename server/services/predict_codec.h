@@ -5,29 +5,13 @@
 #include <predictd/v1/prediction_service.pb.h>
 
 #include <memory>
-#include <string>
-#include <vector>
 
-#include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
-#include "server/engine/inference.h"
 #include "server/engine/row_stream.h"
+#include "server/services/request_builder.h"
 #include "server/services/request_target.h"
-#include "server/services/tensor_codec.h"
 
 namespace predictd {
-
-// A decoded PredictRequest: which version runs which inputs, and how the answer is to be encoded.
-struct DecodedPredict {
-  std::shared_ptr<const ServedVersion> version;
-  // That of the version; null if it has none, or if the caller does not want it.
-  ResponseCache* cache = nullptr;
-  InferenceRequest inference;
-  // Indices into the signature's outputs.
-  absl::InlinedVector<int, 8> outputs;
-  Encoding encoding = Encoding::kTyped;
-  std::string request_id;
-};
 
 struct DecodedPredictStream {
   DecodedPredict predict;

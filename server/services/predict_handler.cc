@@ -2,7 +2,6 @@
 
 #include <exception>
 #include <optional>
-#include <string_view>
 #include <utility>
 
 #include "server/async/work_status.h"
@@ -11,6 +10,7 @@
 #include "server/services/generation_handler.h"
 #include "server/services/predict_codec.h"
 #include "server/services/read_request.h"
+#include "server/services/tensor_call.h"
 #include "server/services/work_report.h"
 
 namespace predictd {
@@ -18,34 +18,24 @@ namespace {
 
 using std::chrono::steady_clock;
 
-// Finds the version that runs the request, and records it in the call's report. If there is none, decoding ends here.
-absl::StatusOr<std::shared_ptr<const ServedVersion>> ChooseTarget(Call& call, TimePoint started,
-                                                                  const v1::PredictRequest& request,
-                                                                  absl::string_view prefix,
-                                                                  const CatalogSnapshot& models) {
-  RequestSubject subject;
-  absl::StatusOr<std::shared_ptr<const ServedVersion>> target = FindTarget(request, prefix, models, subject);
-  if (subject.model != nullptr) call.report().SetModel(subject.model->subject(), subject.version);
-  call.report().SetRequestId(std::move(subject.request_id));
-  if (!target.ok()) ReportDecoding(call.report(), started, steady_clock::now());
-  return target;
-}
+struct PredictProtocol {
+  using Request = v1::PredictRequest;
 
-// The answer from the response cache, if it is there. Sets `key` to the key under which the answer belongs there,
-// unless the inputs are too large for the cache.
-std::optional<CachedResponse> FindCached(Call& call, const DecodedPredict& request, std::optional<RequestKey>& key) {
-  const TimePoint started = steady_clock::now();
-  key = MakeRequestKey(request.version->number(), request.inference.inputs);
-  std::optional<CachedResponse> found;
-  if (key.has_value()) found = request.cache->Lookup(*key);
-  if (found.has_value()) {
-    call.context().AddTrailingMetadata("age",
-                                       absl::StrCat(std::chrono::floor<std::chrono::seconds>(found->age).count()));
+  static TargetVersion FindTarget(const Request& request, const CatalogSnapshot& models, RequestSubject& subject) {
+    return predictd::FindTarget(request, "", models, subject);
   }
-  const std::string_view outcome = found.has_value() ? "hit" : key.has_value() ? "miss" : "bypass";
-  ReportCacheLookup(call.report(), outcome, started, steady_clock::now());
-  return found;
-}
+  static Task<absl::StatusOr<grpc::ByteBuffer>> Generate(Call& call, std::shared_ptr<const Request> request,
+                                                         std::shared_ptr<const ServedVersion> target) {
+    return HandleGeneration(call, std::move(request), std::move(target));
+  }
+  static absl::StatusOr<DecodedPredict> Decode(const std::shared_ptr<const Request>& request,
+                                               std::shared_ptr<const ServedVersion> target) {
+    return DecodePredict(request, std::move(target));
+  }
+  static absl::StatusOr<grpc::ByteBuffer> Encode(const DecodedPredict& request, absl::Span<const Tensor> outputs) {
+    return EncodePredict(request, outputs);
+  }
+};
 
 // Sends the chunks. Returns the status with which the stream ends.
 Task<absl::Status> SendRows(Call& call, const DecodedPredictStream& request, RowStream& rows, StreamWriter& writer) {
@@ -77,42 +67,7 @@ Task<absl::Status> SendRows(Call& call, const DecodedPredictStream& request, Row
 }  // namespace
 
 Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffer& request, const Catalog& catalog) {
-  TimePoint started = steady_clock::now();
-  // Let go once the version is found, so that no call keeps others alive.
-  std::shared_ptr<const CatalogSnapshot> models = catalog.snapshot();
-  absl::StatusOr<std::shared_ptr<const v1::PredictRequest>> message;
-  if (request.Length() <= kSmallMessageBytes) {
-    message = ParseMessage<v1::PredictRequest>(request);
-  } else {
-    Task<absl::StatusOr<std::shared_ptr<const v1::PredictRequest>>> read = ReadPredict(call, request, *models, started);
-    message = co_await read;
-  }
-  if (!message.ok()) co_return message.status();
-  absl::StatusOr<std::shared_ptr<const ServedVersion>> target = ChooseTarget(call, started, **message, "", *models);
-  models.reset();
-  if (!target.ok()) co_return target.status();
-  if ((*target)->config().generator.has_value()) {
-    Task<absl::StatusOr<grpc::ByteBuffer>> generation = HandleGeneration(call, *std::move(message), *std::move(target));
-    co_return co_await generation;
-  }
-  absl::StatusOr<DecodedPredict> decoded = DecodePredict(*message, *std::move(target));
-  ReportDecoding(call.report(), started, steady_clock::now());
-  if (!decoded.ok()) co_return decoded.status();
-
-  std::optional<RequestKey> key;
-  if (decoded->cache != nullptr) {
-    std::optional<CachedResponse> cached = FindCached(call, *decoded, key);
-    if (cached.has_value()) co_return EncodePredict(*decoded, cached->outputs);
-  }
-
-  decoded->inference.deadline = call.deadline();
-  ModelRunner::Inference inference = decoded->version->runner()->Infer(std::move(decoded->inference), call.stop());
-  absl::StatusOr<InferenceResult> result = co_await inference;
-  if (!result.ok()) co_return result.status();
-
-  ReportInference(call.report(), result->timings);
-  if (key.has_value()) decoded->cache->Store(*key, result->outputs);
-  co_return EncodePredict(*decoded, result->outputs);
+  return AnswerRequest<PredictProtocol>(call, request, catalog);
 }
 
 Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, StreamWriter& writer,
@@ -125,12 +80,13 @@ Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, St
     message = ParseMessage<v1::PredictStreamRequest>(request);
   } else {
     Task<absl::StatusOr<std::shared_ptr<const v1::PredictStreamRequest>>> read =
-        ReadPredictStream(call, request, *models, started);
+        ReadRequest<v1::PredictStreamRequest>(call, request, *models, started);
     message = co_await read;
   }
   if (!message.ok()) co_return message.status();
-  absl::StatusOr<std::shared_ptr<const ServedVersion>> target =
-      ChooseTarget(call, started, (*message)->predict(), "predict.", *models);
+  RequestSubject subject;
+  TargetVersion target = FindTarget((*message)->predict(), "predict.", *models, subject);
+  ReportTarget(call, started, std::move(subject), target);
   models.reset();
   if (!target.ok()) co_return target.status();
   if ((*target)->config().generator.has_value()) {

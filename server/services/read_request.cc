@@ -1,5 +1,8 @@
 #include "server/services/read_request.h"
 
+#include <inference/grpc_service.pb.h>
+#include <predictd/v1/prediction_service.pb.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -36,16 +39,30 @@ Task<absl::Status> GoToWorker(Call& call) {
   co_return absl::OkStatus();
 }
 
-v1::PredictRequest& PredictOf(v1::PredictRequest& message) {
-  return message;
+// What of each kind of request is prepared for parsing.
+PredictCall KindOf(const v1::PredictRequest& /*message*/) {
+  return PredictCall::kPredict;
 }
-v1::PredictRequest& PredictOf(v1::PredictStreamRequest& message) {
-  return *message.mutable_predict();
+PredictCall KindOf(const v1::PredictStreamRequest& /*message*/) {
+  return PredictCall::kPredictStream;
 }
+PredictCall KindOf(const inference::ModelInferRequest& /*message*/) {
+  return PredictCall::kModelInfer;
+}
+void Prepare(const RequestScan& scan, v1::PredictRequest& message) {
+  ReserveElements(scan, message);
+}
+void Prepare(const RequestScan& scan, v1::PredictStreamRequest& message) {
+  ReserveElements(scan, *message.mutable_predict());
+}
+void Prepare(const RequestScan& /*scan*/, inference::ModelInferRequest& /*message*/) {}
+
+}  // namespace
 
 template <class Message>
-Task<absl::StatusOr<std::shared_ptr<const Message>>> Read(Call& call, grpc::ByteBuffer& bytes, PredictCall kind,
-                                                          const CatalogSnapshot& models, TimePoint& started) {
+Task<absl::StatusOr<std::shared_ptr<const Message>>> ReadRequest(Call& call, grpc::ByteBuffer& bytes,
+                                                                 const CatalogSnapshot& models, TimePoint& started) {
+  const PredictCall kind = KindOf(Message::default_instance());
   absl::StatusOr<RequestScan> scan = ScanRequest(bytes, kind, models, kMaxOnLoop);
   if (!scan.ok()) co_return scan.status();
   if (scan->time > kMaxOnLoop) {
@@ -58,23 +75,17 @@ Task<absl::StatusOr<std::shared_ptr<const Message>>> Read(Call& call, grpc::Byte
   // The call already holds memory for the bytes, which are freed once the message has been parsed.
   const int64_t more = scan->memory - static_cast<int64_t>(bytes.Length());
   if (absl::Status status = call.Hold(std::max<int64_t>(0, more)); !status.ok()) co_return status;
-  const auto prepare = [&scan](Message& message) { ReserveElements(*scan, PredictOf(message)); };
+  const auto prepare = [&scan](Message& message) { Prepare(*scan, message); };
   co_return ParseMessage<Message>(bytes, std::numeric_limits<size_t>::max(), prepare);
 }
 
-}  // namespace
-
-Task<absl::StatusOr<std::shared_ptr<const v1::PredictRequest>>> ReadPredict(Call& call, grpc::ByteBuffer& bytes,
-                                                                            const CatalogSnapshot& models,
-                                                                            TimePoint& started) {
-  return Read<v1::PredictRequest>(call, bytes, PredictCall::kPredict, models, started);
-}
-
-Task<absl::StatusOr<std::shared_ptr<const v1::PredictStreamRequest>>> ReadPredictStream(Call& call,
-                                                                                        grpc::ByteBuffer& bytes,
-                                                                                        const CatalogSnapshot& models,
-                                                                                        TimePoint& started) {
-  return Read<v1::PredictStreamRequest>(call, bytes, PredictCall::kPredictStream, models, started);
-}
+template Task<absl::StatusOr<std::shared_ptr<const v1::PredictRequest>>> ReadRequest(Call& call,
+                                                                                     grpc::ByteBuffer& bytes,
+                                                                                     const CatalogSnapshot& models,
+                                                                                     TimePoint& started);
+template Task<absl::StatusOr<std::shared_ptr<const v1::PredictStreamRequest>>> ReadRequest(
+    Call& call, grpc::ByteBuffer& bytes, const CatalogSnapshot& models, TimePoint& started);
+template Task<absl::StatusOr<std::shared_ptr<const inference::ModelInferRequest>>> ReadRequest(
+    Call& call, grpc::ByteBuffer& bytes, const CatalogSnapshot& models, TimePoint& started);
 
 }  // namespace predictd

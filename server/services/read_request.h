@@ -2,7 +2,6 @@
 #define PREDICTD_SERVER_SERVICES_READ_REQUEST_H_
 
 #include <grpcpp/grpcpp.h>
-#include <predictd/v1/prediction_service.pb.h>
 
 #include <memory>
 
@@ -15,14 +14,11 @@
 namespace predictd {
 
 // Parses a request that is not small, after scanning its bytes. If parsing or decoding takes long, the coroutine
-// continues on a worker, and `started` becomes the time at which it did.
-Task<absl::StatusOr<std::shared_ptr<const v1::PredictRequest>>> ReadPredict(Call& call, grpc::ByteBuffer& bytes,
-                                                                            const CatalogSnapshot& models,
-                                                                            TimePoint& started);
-Task<absl::StatusOr<std::shared_ptr<const v1::PredictStreamRequest>>> ReadPredictStream(Call& call,
-                                                                                        grpc::ByteBuffer& bytes,
-                                                                                        const CatalogSnapshot& models,
-                                                                                        TimePoint& started);
+// continues on a worker, and `started` becomes the time at which it did. A message is a v1::PredictRequest, a
+// v1::PredictStreamRequest or an inference::ModelInferRequest.
+template <class Message>
+Task<absl::StatusOr<std::shared_ptr<const Message>>> ReadRequest(Call& call, grpc::ByteBuffer& bytes,
+                                                                 const CatalogSnapshot& models, TimePoint& started);
 
 }  // namespace predictd
 

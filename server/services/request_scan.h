@@ -14,7 +14,7 @@
 namespace predictd {
 
 // Which call a request belongs to.
-enum class PredictCall { kPredict, kPredictStream };
+enum class PredictCall { kPredict, kPredictStream, kModelInfer };
 
 struct RequestScan {
   // About how long parsing and decoding will take.
@@ -22,7 +22,7 @@ struct RequestScan {
   // About how many bytes the request will take once it is parsed.
   int64_t memory = 0;
   // How many elements a field has: the field is given by its input (an index) and its number. Only fields with many
-  // elements are listed.
+  // elements are listed, and none of a ModelInferRequest.
   struct Elements {
     int input = 0;
     int field = 0;

@@ -29,10 +29,22 @@ absl::Status CheckKind(const v1::PredictRequest& request, const ServedVersion& v
 
 }  // namespace
 
+absl::StatusOr<std::shared_ptr<const ServedVersion>> FindVersion(absl::string_view model, int64_t version,
+                                                                 absl::string_view label, const CatalogSnapshot& models,
+                                                                 RequestSubject& subject) {
+  absl::StatusOr<std::shared_ptr<const ServedModel>> found = models.Find(model);
+  if (!found.ok()) return found.status();
+  subject.model = *std::move(found);
+  absl::StatusOr<std::shared_ptr<const ServedVersion>> chosen =
+      label.empty() ? subject.model->Choose(version) : subject.model->Choose(label);
+  if (chosen.ok()) subject.version = (*chosen)->number();
+  return chosen;
+}
+
 absl::StatusOr<std::shared_ptr<const ServedVersion>> FindTarget(const v1::PredictRequest& request,
                                                                 absl::string_view prefix, const CatalogSnapshot& models,
                                                                 RequestSubject& subject) {
-  subject.request_id = ToUtf8(request.request_id(), kMaxRequestId);
+  subject.request_id = ShownRequestId(request.request_id());
   FieldErrors errors;
   if (request.model_name().empty()) {
     errors.Add(absl::StrCat(prefix, "model_name"), "expected the name of a model, got none");
@@ -45,24 +57,22 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> FindTarget(const v1::Predic
     errors.Add(absl::StrCat(prefix, "model_label"), "expected none beside a model_version");
   }
   if (!errors.empty()) return errors.ToStatus();
-  absl::StatusOr<std::shared_ptr<const ServedModel>> model = models.Find(request.model_name());
-  if (!model.ok()) return model.status();
-  subject.model = *std::move(model);
-  absl::StatusOr<std::shared_ptr<const ServedVersion>> version = request.model_label().empty()
-                                                                     ? subject.model->Choose(request.model_version())
-                                                                     : subject.model->Choose(request.model_label());
+  absl::StatusOr<std::shared_ptr<const ServedVersion>> version =
+      FindVersion(request.model_name(), request.model_version(), request.model_label(), models, subject);
   if (!version.ok()) return version.status();
-  subject.version = (*version)->number();
   if (absl::Status status = CheckKind(request, **version); !status.ok()) return status;
   return version;
 }
 
-std::string ReadRequestId(const v1::PredictRequest& request, absl::string_view prefix, FieldErrors& errors) {
-  if (request.request_id().size() > kMaxRequestId) {
-    errors.Add(absl::StrCat(prefix, "request_id"),
-               absl::StrCat("expected at most ", kMaxRequestId, " bytes, got ", request.request_id().size()));
+std::string ShownRequestId(const std::string& id) {
+  return ToUtf8(id, kMaxRequestId);
+}
+
+std::string ReadRequestId(const std::string& id, absl::string_view path, FieldErrors& errors) {
+  if (id.size() > kMaxRequestId) {
+    errors.Add(path, absl::StrCat("expected at most ", kMaxRequestId, " bytes, got ", id.size()));
   }
-  return request.request_id();
+  return id;
 }
 
 int64_t ReadPriority(const v1::Parameter& parameter, const std::string& path, FieldErrors& errors) {

@@ -20,6 +20,12 @@ struct RequestSubject {
   std::string request_id;
 };
 
+// Finds a version of a model by its label, or if that is empty by its number, where 0 stands for the newest that is
+// ready, and fills `subject` as far as it can. NOT_FOUND or UNAVAILABLE as the catalog says.
+absl::StatusOr<std::shared_ptr<const ServedVersion>> FindVersion(absl::string_view model, int64_t version,
+                                                                 absl::string_view label, const CatalogSnapshot& models,
+                                                                 RequestSubject& subject);
+
 // Finds the version that a request is for, and fills `subject` even if the request is refused. INVALID_ARGUMENT for the
 // fields that name the model, whose paths are `prefix` and their names; NOT_FOUND or UNAVAILABLE as the catalog says;
 // FAILED_PRECONDITION if the request does not suit the kind of the model.
@@ -27,8 +33,11 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> FindTarget(const v1::Predic
                                                                 absl::string_view prefix, const CatalogSnapshot& models,
                                                                 RequestSubject& subject);
 
-// Checks and returns the request id, which all kinds of requests have.
-std::string ReadRequestId(const v1::PredictRequest& request, absl::string_view prefix, FieldErrors& errors);
+// What reports show of a request's id, before it is checked.
+std::string ShownRequestId(const std::string& id);
+
+// Checks and returns the request id, which all kinds of requests have, in the field `path`.
+std::string ReadRequestId(const std::string& id, absl::string_view path, FieldErrors& errors);
 
 // The value of the parameter `priority`.
 int64_t ReadPriority(const v1::Parameter& parameter, const std::string& path, FieldErrors& errors);

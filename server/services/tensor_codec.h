@@ -14,14 +14,12 @@
 
 namespace predictd {
 
-// The most strings that a request may have: an empty one takes 2 bytes of a message, but dozens of bytes in memory.
-constexpr int64_t kMaxStrings = int64_t{1} << 20;
-
 // The tensor in a message, checked against its spec before anything is allocated. Elements that lie in the message in
 // the layout that the model wants are not copied: `owner` keeps the message alive. Errors go into `errors`, with field
 // paths that begin with `path`.
-std::optional<Tensor> DecodeTensor(const v1::Tensor& message, const TensorSpec& spec, std::shared_ptr<const void> owner,
-                                   const std::string& path, FieldErrors& errors);
+std::optional<Tensor> DecodeTensor(const v1::Tensor& message, const TensorSpec& spec,
+                                   const std::shared_ptr<const void>& owner, const std::string& path,
+                                   FieldErrors& errors);
 
 }  // namespace predictd
 

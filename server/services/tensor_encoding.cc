@@ -18,7 +18,7 @@ namespace {
 
 template <class Type>
 void AddNumbers(const Tensor& tensor, v1::Tensor& m) {
-  auto& field = FieldFor<typename Type::Number>().MutableOf(m);
+  auto& field = FieldFor<v1::Tensor, typename Type::Number>().MutableOf(m);
   const auto* values = reinterpret_cast<const typename Type::Stored*>(tensor.data());
   field.Reserve(static_cast<int>(tensor.elements()));
   for (int64_t i = 0; i < tensor.elements(); ++i) field.AddAlreadyReserved(Type::Read(values[i]));
@@ -78,18 +78,6 @@ int64_t StringsBytes(const Tensor& tensor, int64_t length) {
   return bytes;
 }
 
-void EncodeRaw(const Tensor& tensor, std::string& raw) {
-  if (tensor.dtype() != DType::kBytes) {
-    raw.assign(reinterpret_cast<const char*>(tensor.data()), tensor.byte_size());
-    return;
-  }
-  for (const std::string& string : tensor.strings()) {
-    const auto length = static_cast<uint32_t>(string.size());
-    raw.append(reinterpret_cast<const char*>(&length), sizeof(length));
-    raw.append(string);
-  }
-}
-
 }  // namespace
 
 v1::DataType ToProto(DType dtype) {
@@ -105,6 +93,18 @@ int64_t EncodedBytes(const Tensor& tensor, Encoding encoding) {
   constexpr int64_t kFew = int64_t{1} << 24;
   const bool decides = tensor.elements() > kFew && tensor.elements() <= INT_MAX;
   return decides ? TypedBytes(tensor) : tensor.elements();
+}
+
+void EncodeRaw(const Tensor& tensor, std::string& raw) {
+  if (tensor.dtype() != DType::kBytes) {
+    raw.assign(reinterpret_cast<const char*>(tensor.data()), tensor.byte_size());
+    return;
+  }
+  for (const std::string& string : tensor.strings()) {
+    const auto length = static_cast<uint32_t>(string.size());
+    raw.append(reinterpret_cast<const char*>(&length), sizeof(length));
+    raw.append(string);
+  }
 }
 
 void EncodeTensor(const Tensor& tensor, const std::string& name, Encoding encoding, v1::Tensor& message) {

@@ -24,6 +24,9 @@ inline Encoding EncodingOf(const v1::Tensor& message) {
 // than a message can hold.
 int64_t EncodedBytes(const Tensor& tensor, Encoding encoding);
 
+// The elements as little-endian bytes, into an empty string.
+void EncodeRaw(const Tensor& tensor, std::string& raw);
+
 void EncodeTensor(const Tensor& tensor, const std::string& name, Encoding encoding, v1::Tensor& message);
 
 v1::DataType ToProto(DType dtype);

@@ -46,10 +46,7 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(int64_t
     }
   }
   if (!found && !versions().empty()) return NoVersion(version);
-  if (!status().ok()) {
-    return WithoutRetry(absl::UnavailableError(
-        absl::StrCat("model '", name(), "' has no valid configuration: GetModel says what is wrong")));
-  }
+  if (absl::Status valid = CheckConfigured(); !valid.ok()) return valid;
   if (!found) return NoVersion(version);
   if (awaited) {
     return WithRetryAfter(absl::UnavailableError(absl::StrCat("model '", name(), "' is still loading")),
@@ -73,6 +70,12 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(absl::s
     }));
   }
   return absl::NotFoundError(message);
+}
+
+absl::Status ServedModel::CheckConfigured() const {
+  if (status().ok()) return absl::OkStatus();
+  return WithoutRetry(absl::UnavailableError(
+      absl::StrCat("model '", name(), "' has no valid configuration: GetModel says what is wrong")));
 }
 
 const ServedVersion* ServedModel::Find(int64_t version) const {

@@ -51,6 +51,9 @@ class ServedModel {
   // The same for the version with that label. NOT_FOUND lists the labels.
   absl::StatusOr<std::shared_ptr<const ServedVersion>> Choose(absl::string_view label) const;
 
+  // UNAVAILABLE if the model's folder is wrong, so that there is no configuration.
+  absl::Status CheckConfigured() const;
+
   // Null if there is no such version. While a version is being replaced, there are two of that number; this is the one
   // that is ready.
   const ServedVersion* Find(int64_t version) const;

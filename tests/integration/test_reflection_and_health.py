@@ -43,9 +43,16 @@ SERVICES = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
+    "inference.GRPCInferenceService",
     "predictd.v1.ModelService",
     "predictd.v1.PredictionService",
 ]
+INFERENCE_METHODS = sorted(
+    "ServerLive ServerReady ModelReady ServerMetadata ModelMetadata ModelInfer ModelStreamInfer ModelConfig "
+    "ModelStatistics RepositoryIndex RepositoryModelLoad RepositoryModelUnload SystemSharedMemoryStatus "
+    "SystemSharedMemoryRegister SystemSharedMemoryUnregister CudaSharedMemoryStatus CudaSharedMemoryRegister "
+    "CudaSharedMemoryUnregister TraceSetting LogSettings".split()
+)
 REFLECTIONS = ["v1", "v1alpha"]
 FIXED = {
     "model_name": "fixed",
@@ -175,6 +182,7 @@ def test_buf_lists_every_service_and_method(server: PredictdProcess, reflection:
         "grpc.health.v1.Health/Watch",
         "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        *(f"inference.GRPCInferenceService/{name}" for name in INFERENCE_METHODS),
         "predictd.v1.ModelService/GetModel",
         "predictd.v1.ModelService/ListModels",
         "predictd.v1.PredictionService/Predict",

@@ -2,6 +2,7 @@
 // it is given back, and std::bad_alloc is all that happens.
 
 #include <gtest/gtest.h>
+#include <inference/grpc_service.pb.h>
 #include <predictd/v1/prediction_service.pb.h>
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "server/rpc/message_bytes.h"
+#include "server/services/infer_codec.h"
 #include "server/services/predict_codec.h"
 #include "server/services/request_scan.h"
 #include "tests/fakes/failing_allocations.h"
@@ -73,14 +75,47 @@ class CodecAllocationTest : public testing::Test {
     return EncodePredict(*decoded, outputs_).status();
   }
 
+  static inference::ModelInferRequest InferRequest() {
+    inference::ModelInferRequest request;
+    request.set_model_name("m");
+    request.set_id("a request id that is too long to lie in its object");
+    for (const char* name : {"x", "text"}) request.add_inputs()->set_name(name);
+    request.mutable_inputs(0)->add_shape(2);
+    request.mutable_inputs(0)->add_shape(3);
+    request.add_raw_input_contents("abcdef");
+    request.add_raw_input_contents(std::string("\1\0\0\0a\1\0\0\0b", 10));
+    (*request.mutable_parameters())["a name of a parameter that has no effect"].set_int64_param(1);
+    return request;
+  }
+
+  // The same for the Open Inference Protocol.
+  absl::Status ServeInfer(grpc::ByteBuffer& bytes) const {
+    const auto scan = ScanRequest(bytes, PredictCall::kModelInfer, *models_, Duration::max());
+    if (!scan.ok()) return scan.status();
+    const auto message = ParseMessage<inference::ModelInferRequest>(bytes);
+    if (!message.ok()) return message.status();
+    RequestSubject subject;
+    absl::StatusOr<std::shared_ptr<const ServedVersion>> target = FindInferTarget(**message, *models_, subject);
+    if (!target.ok()) return target.status();
+    const absl::StatusOr<DecodedPredict> decoded = DecodeInfer(*message, *std::move(target));
+    if (!decoded.ok()) return decoded.status();
+    return EncodeInfer(*decoded, outputs_).status();
+  }
+
   // Serves the request again and again, while one allocation after the other fails, until none does. What it ends with.
   absl::Status Sweep(const v1::PredictRequest& request) const {
-    const std::string text = request.SerializeAsString();
+    return Sweep(request.SerializeAsString(), [this](grpc::ByteBuffer& bytes) { return Serve(bytes); });
+  }
+  absl::Status Sweep(const inference::ModelInferRequest& request) const {
+    return Sweep(request.SerializeAsString(), [this](grpc::ByteBuffer& bytes) { return ServeInfer(bytes); });
+  }
+  template <class Handler>
+  absl::Status Sweep(const std::string& text, Handler serve) const {
     const grpc::Slice slice(text);
     {
       // Whatever is only made once.
       grpc::ByteBuffer bytes(&slice, 1);
-      static_cast<void>(Serve(bytes));
+      static_cast<void>(serve(bytes));
     }
     absl::Status status;
     for (int64_t n = 0;; ++n) {
@@ -90,7 +125,7 @@ class CodecAllocationTest : public testing::Test {
         grpc::ByteBuffer bytes(&slice, 1);
         const FailingAllocations failing(n);
         try {
-          status = Serve(bytes);
+          status = serve(bytes);
         } catch (const std::bad_alloc&) {
           failed = true;
         }
@@ -129,6 +164,15 @@ TEST_F(CodecAllocationTest, OfAWrongRequestGivesEverythingBack) {
   request.add_outputs("none");
   (*request.mutable_parameters())["unknown"].set_bool_value(true);
   EXPECT_EQ(Sweep(request).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(CodecAllocationTest, OfARequestOfTheOpenInferenceProtocolGivesEverythingBack) {
+  EXPECT_TRUE(Sweep(InferRequest()).ok());
+  inference::ModelInferRequest wrong = InferRequest();
+  wrong.mutable_inputs(0)->set_shape(1, 4);
+  (*wrong.mutable_parameters())["sequence_id"].set_int64_param(1);
+  wrong.add_outputs()->set_name("none");
+  EXPECT_EQ(Sweep(wrong).code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

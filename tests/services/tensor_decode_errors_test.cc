@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/services/tensor_codec.h"
+#include "server/services/tensor_elements.h"
 
 namespace predictd {
 namespace {

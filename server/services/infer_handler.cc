@@ -1,0 +1,40 @@
+#include "server/services/infer_handler.h"
+
+#include <inference/grpc_service.pb.h>
+
+#include <memory>
+#include <utility>
+
+#include "server/services/infer_codec.h"
+#include "server/services/infer_generation.h"
+#include "server/services/tensor_call.h"
+
+namespace predictd {
+namespace {
+
+struct InferProtocol {
+  using Request = inference::ModelInferRequest;
+
+  static TargetVersion FindTarget(const Request& request, const CatalogSnapshot& models, RequestSubject& subject) {
+    return FindInferTarget(request, models, subject);
+  }
+  static Task<absl::StatusOr<grpc::ByteBuffer>> Generate(Call& call, std::shared_ptr<const Request> request,
+                                                         std::shared_ptr<const ServedVersion> target) {
+    return HandleInferGeneration(call, std::move(request), std::move(target));
+  }
+  static absl::StatusOr<DecodedPredict> Decode(const std::shared_ptr<const Request>& request,
+                                               std::shared_ptr<const ServedVersion> target) {
+    return DecodeInfer(request, std::move(target));
+  }
+  static absl::StatusOr<grpc::ByteBuffer> Encode(const DecodedPredict& request, absl::Span<const Tensor> outputs) {
+    return EncodeInfer(request, outputs);
+  }
+};
+
+}  // namespace
+
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelInfer(Call& call, grpc::ByteBuffer& request, const Catalog& catalog) {
+  return AnswerRequest<InferProtocol>(call, request, catalog);
+}
+
+}  // namespace predictd

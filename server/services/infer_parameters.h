@@ -1,0 +1,48 @@
+#ifndef PREDICTD_SERVER_SERVICES_INFER_PARAMETERS_H_
+#define PREDICTD_SERVER_SERVICES_INFER_PARAMETERS_H_
+
+#include <google/protobuf/map.h>
+#include <inference/grpc_service.pb.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "server/async/clock.h"
+#include "server/model/waiting_order.h"
+#include "server/services/field_errors.h"
+
+namespace predictd {
+
+using InferParameterMap = google::protobuf::Map<std::string, inference::InferParameter>;
+
+// The parameters of a ModelInferRequest that mean the same for all models.
+struct InferParameters {
+  int64_t priority = kDefaultPriority;
+  // Not set if the call's own deadline is all.
+  std::optional<Duration> timeout = {};
+  bool cache = true;
+  // The names of the others, sorted.
+  std::vector<std::string> others = {};
+};
+
+// Reads the parameters of the request itself. Those that ask for an answer that the server does not give are errors.
+InferParameters ReadInferParameters(const inference::ModelInferRequest& request, FieldErrors& errors);
+
+// Does the same for those of an input or output at `path`, of which none has an effect. Adds the names of those that
+// are no error to `ignored`.
+void CheckTensorParameters(const InferParameterMap& parameters, absl::string_view path,
+                           std::vector<std::string>& ignored, FieldErrors& errors);
+
+// The path of a parameter: parameters["name"].
+std::string ParameterPath(absl::string_view name);
+
+// The number of a version, as the Open Inference Protocol writes it: 0 if `text` is empty. Adds an error for the field
+// `path` if it is no number of a version.
+int64_t ReadVersion(const std::string& text, absl::string_view path, FieldErrors& errors);
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_SERVICES_INFER_PARAMETERS_H_

@@ -1,0 +1,79 @@
+#include "server/services/infer_service.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "server/rpc/message_bytes.h"
+#include "server/services/infer_config.h"
+#include "server/services/infer_handler.h"
+#include "server/services/infer_models.h"
+#include "server/services/infer_statistics.h"
+
+namespace predictd {
+namespace {
+
+constexpr char kName[] = "inference.GRPCInferenceService";
+
+// Requests that hold only names are parsed without a scan.
+constexpr auto kNamesOnly = static_cast<int64_t>(kSmallMessageBytes);
+
+// The methods that are not served, and what to do instead.
+struct Unserved {
+  const char* name;
+  const char* instead;
+};
+constexpr char kLoading[] = "all models of the repository are loaded when the server starts, and unloaded when it ends";
+constexpr char kMemory[] = "send tensors in the request, and receive them in the answer";
+constexpr Unserved kUnserved[] = {
+    {"ModelStreamInfer",
+     "for a stream of answers use predictd.v1.PredictionService/PredictStream, and for one ModelInfer"},
+    {"RepositoryModelLoad", kLoading},
+    {"RepositoryModelUnload", kLoading},
+    {"SystemSharedMemoryStatus", kMemory},
+    {"SystemSharedMemoryRegister", kMemory},
+    {"SystemSharedMemoryUnregister", kMemory},
+    {"CudaSharedMemoryStatus", kMemory},
+    {"CudaSharedMemoryRegister", kMemory},
+    {"CudaSharedMemoryUnregister", kMemory},
+    {"TraceSetting", "--trace-exporter and the other options of the server say how calls are traced"},
+    {"LogSettings", "--log-level and the other options of the server say what is logged"},
+};
+
+Task<absl::Status> Refuse(Call& call, const char* instead) {
+  co_return absl::UnimplementedError(absl::StrCat(call.method().name(), " is not served: ", instead));
+}
+
+}  // namespace
+
+void AddInferenceService(const Catalog& catalog, const ServiceOptions& options, MethodTable& methods) {
+  const auto add = [&methods](const char* name, bool while_draining, UnaryHandler handler) {
+    methods.Add({.service = kName, .name = name, .max_request_bytes = kNamesOnly, .while_draining = while_draining},
+                std::move(handler));
+  };
+  add("ServerLive", true, [](Call& call, grpc::ByteBuffer& request) { return HandleServerLive(call, request); });
+  add("ServerReady", true, [](Call& call, grpc::ByteBuffer& request) { return HandleServerReady(call, request); });
+  add("ServerMetadata", false, [version = options.server_version](Call& call, grpc::ByteBuffer& request) {
+    return HandleServerMetadata(call, request, version);
+  });
+  add("ModelReady", false,
+      [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleModelReady(call, request, catalog); });
+  add("ModelMetadata", false,
+      [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleModelMetadata(call, request, catalog); });
+  add("ModelConfig", false, [&catalog, workers = options.workers](Call& call, grpc::ByteBuffer& request) {
+    return HandleModelConfig(call, request, catalog, workers);
+  });
+  add("ModelStatistics", false,
+      [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleModelStatistics(call, request, catalog); });
+  add("RepositoryIndex", false,
+      [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleRepositoryIndex(call, request, catalog); });
+  methods.Add({.service = kName, .name = "ModelInfer", .max_request_bytes = options.max_message_bytes},
+              UnaryHandler([&catalog](Call& call, grpc::ByteBuffer& request) {
+                return HandleModelInfer(call, request, catalog);
+              }));
+  for (const auto& [name, instead] : kUnserved) {
+    methods.Add(
+        {.service = kName, .name = name},
+        BidiHandler([instead = instead](Call& call, StreamWriter& /*writer*/) { return Refuse(call, instead); }));
+  }
+}
+
+}  // namespace predictd

@@ -1,0 +1,92 @@
+#ifndef PREDICTD_SERVER_SERVICES_TENSOR_CALL_H_
+#define PREDICTD_SERVER_SERVICES_TENSOR_CALL_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "server/async/task.h"
+#include "server/engine/request_key.h"
+#include "server/engine/response_cache.h"
+#include "server/rpc/call.h"
+#include "server/rpc/message_bytes.h"
+#include "server/services/read_request.h"
+#include "server/services/request_builder.h"
+#include "server/services/request_target.h"
+#include "server/services/work_report.h"
+#include "server/serving/catalog.h"
+
+namespace predictd {
+
+using TargetVersion = absl::StatusOr<std::shared_ptr<const ServedVersion>>;
+
+// Records in the call's report what the request is about. If there is no version to run it, decoding, which began at
+// `started`, ends here.
+void ReportTarget(Call& call, TimePoint started, RequestSubject subject, const TargetVersion& target);
+
+// The answer from the response cache, if it is there. Sets `key` to the key under which the answer belongs there,
+// unless the inputs are too large for the cache.
+std::optional<CachedResponse> FindCached(Call& call, const DecodedPredict& request, std::optional<RequestKey>& key);
+
+// Answers one request of any protocol with one message: decodes, looks into the response cache if the model has one,
+// infers, encodes. A call may answer several requests so, one after the other. What a protocol has is
+//   Request                                  the message
+//   FindTarget(request, models, subject)     the version that is to run it, or why there is none
+//   Generate(call, request, target)          the answer of a generator
+//   Decode(request, target)                  a DecodedPredict
+//   Encode(decoded, outputs)                 the answer's bytes
+template <class Protocol>
+Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffer& request, const Catalog& catalog) {
+  using std::chrono::steady_clock;
+  using Request = typename Protocol::Request;
+  TimePoint started = steady_clock::now();
+  // Let go once the version is found, so that no call keeps others alive.
+  std::shared_ptr<const CatalogSnapshot> models = catalog.snapshot();
+  absl::StatusOr<std::shared_ptr<const Request>> message;
+  if (request.Length() <= kSmallMessageBytes) {
+    message = ParseMessage<Request>(request);
+  } else {
+    Task<absl::StatusOr<std::shared_ptr<const Request>>> read = ReadRequest<Request>(call, request, *models, started);
+    message = co_await read;
+  }
+  if (!message.ok()) co_return message.status();
+  RequestSubject subject;
+  TargetVersion target = Protocol::FindTarget(**message, *models, subject);
+  ReportTarget(call, started, std::move(subject), target);
+  models.reset();
+  if (!target.ok()) co_return target.status();
+  if ((*target)->config().generator.has_value()) {
+    Task<absl::StatusOr<grpc::ByteBuffer>> answer = Protocol::Generate(call, *std::move(message), *std::move(target));
+    co_return co_await answer;
+  }
+  absl::StatusOr<DecodedPredict> decoded = Protocol::Decode(*message, *std::move(target));
+  ReportDecoding(call.report(), started, steady_clock::now());
+  if (!decoded.ok()) co_return decoded.status();
+
+  std::optional<RequestKey> key;
+  if (decoded->cache != nullptr) {
+    std::optional<CachedResponse> cached = FindCached(call, *decoded, key);
+    if (cached.has_value()) co_return Protocol::Encode(*decoded, cached->outputs);
+  }
+
+  if (decoded->timeout.has_value()) {
+    Call::Hurry hurry = call.EndBy(started + *decoded->timeout);
+    co_await hurry;
+  }
+  decoded->inference.deadline = call.deadline();
+  ModelRunner::Inference inference = decoded->version->runner()->Infer(std::move(decoded->inference), call.stop());
+  absl::StatusOr<InferenceResult> result = co_await inference;
+  if (!result.ok()) co_return result.status();
+
+  ReportInference(call.report(), result->timings);
+  if (key.has_value()) decoded->cache->Store(*key, result->outputs);
+  co_return Protocol::Encode(*decoded, result->outputs);
+}
+
+}  // namespace predictd
+
+#endif  // PREDICTD_SERVER_SERVICES_TENSOR_CALL_H_
