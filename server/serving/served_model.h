@@ -51,6 +51,9 @@ class ServedModel {
   // The same for the version with that label. NOT_FOUND lists the labels.
   absl::StatusOr<std::shared_ptr<const ServedVersion>> Choose(absl::string_view label) const;
 
+  // The number of the version with that label, whatever its state. NOT_FOUND lists the labels.
+  absl::StatusOr<int64_t> Labelled(absl::string_view label) const;
+
   // UNAVAILABLE if the model's folder is wrong, so that there is no configuration.
   absl::Status CheckConfigured() const;
 
