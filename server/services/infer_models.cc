@@ -42,7 +42,8 @@ void FillMetadata(const NamedVersion& named, inference::ModelMetadataResponse& m
   const ModelConfig& config = named.config();
   message.set_name(named.model->name());
   for (const auto& version : named.model->versions()) {
-    if (version->state() == VersionState::kReady) message.add_versions(absl::StrCat(version->number()));
+    if (named.model->Shows(*version) && version->state() == VersionState::kReady)
+      message.add_versions(absl::StrCat(version->number()));
   }
   message.set_platform(named.backend());
   auto& properties = *message.mutable_properties();
@@ -80,6 +81,7 @@ void FillIndex(const ServedModel& model, bool only_ready, inference::RepositoryI
     index.set_reason(ShownReason(FailureReason(model.status().message())));
   }
   for (const auto& version : model.versions()) {
+    if (!model.Shows(*version)) continue;
     const VersionState state = version->state();
     if (only_ready && state != VersionState::kReady) continue;
     auto& index = *message.add_models();

@@ -60,6 +60,8 @@ class ServedModel {
   // Null if there is no such version. While a version is being replaced, there are two of that number; this is the one
   // that is ready.
   const ServedVersion* Find(int64_t version) const;
+  // Whether the version is the one that Find returns for its number.
+  bool Shows(const ServedVersion& version) const { return Find(version.number()) == &version; }
   // NOT_FOUND, which lists the versions.
   absl::Status NoVersion(int64_t version) const;
 
