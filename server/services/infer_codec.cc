@@ -118,9 +118,9 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> FindInferTarget(const Model
   subject.request_id = ShownRequestId(request.id());
   FieldErrors errors;
   if (request.model_name().empty()) errors.Add("model_name", "expected the name of a model, got none");
-  const int64_t version = ReadVersion(request.model_version(), "model_version", errors);
+  const VersionName version = ReadVersion(request.model_version(), "model_version", errors);
   if (!errors.empty()) return errors.ToStatus();
-  return FindVersion(request.model_name(), version, "", models, subject);
+  return FindVersion(request.model_name(), version.number, version.label, models, subject);
 }
 
 void ReadInferTensors(const std::shared_ptr<const ModelInferRequest>& request, std::vector<std::string>& ignored,

@@ -120,7 +120,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelConfig(Call& call, grpc::ByteB
   const absl::StatusOr<NamedVersion> named =
       FindNamedVersion(call, (*message)->name(), (*message)->version(), *catalog.snapshot());
   if (!named.ok()) co_return named.status();
-  if (absl::Status valid = named->model->CheckConfigured(); !valid.ok()) co_return valid;
+  if (absl::Status valid = named->CheckConfigured(); !valid.ok()) co_return valid;
   CompactArena arena;
   auto* response = arena.Create<inference::ModelConfigResponse>();
   FillInferConfig(*named, workers, *response->mutable_config());

@@ -11,8 +11,8 @@
 
 namespace predictd {
 
-// How a version is run, in Triton's terms. `workers` is how many batches the server can run at once. The model's
-// status() must be OK.
+// How a version is run, in Triton's terms. `workers` is how many batches the server can run at once. Its
+// CheckConfigured() must be OK.
 void FillInferConfig(const NamedVersion& named, int workers, inference::ModelConfig& message);
 
 // GRPCInferenceService.ModelConfig: waits for nothing.

@@ -42,7 +42,8 @@ void FillMetadata(const NamedVersion& named, inference::ModelMetadataResponse& m
   const ModelConfig& config = named.config();
   message.set_name(named.model->name());
   for (const auto& version : named.model->versions()) {
-    if (version->state() == VersionState::kReady) message.add_versions(absl::StrCat(version->number()));
+    if (named.model->Shows(*version) && version->state() == VersionState::kReady)
+      message.add_versions(absl::StrCat(version->number()));
   }
   message.set_platform(named.backend());
   auto& properties = *message.mutable_properties();
@@ -80,6 +81,7 @@ void FillIndex(const ServedModel& model, bool only_ready, inference::RepositoryI
     index.set_reason(ShownReason(FailureReason(model.status().message())));
   }
   for (const auto& version : model.versions()) {
+    if (!model.Shows(*version)) continue;
     const VersionState state = version->state();
     if (only_ready && state != VersionState::kReady) continue;
     auto& index = *message.add_models();
@@ -140,7 +142,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelMetadata(Call& call, grpc::Byt
   const absl::StatusOr<NamedVersion> named =
       FindNamedVersion(call, (*message)->name(), (*message)->version(), *catalog.snapshot());
   if (!named.ok()) co_return named.status();
-  if (absl::Status valid = named->model->CheckConfigured(); !valid.ok()) co_return valid;
+  if (absl::Status valid = named->CheckConfigured(); !valid.ok()) co_return valid;
   CompactArena arena;
   auto* response = arena.Create<inference::ModelMetadataResponse>();
   FillMetadata(*named, *response);

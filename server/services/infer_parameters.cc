@@ -4,6 +4,7 @@
 #include <iterator>
 #include <limits>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -128,12 +129,13 @@ void CheckTensorParameters(const InferParameterMap& parameters, absl::string_vie
   }
 }
 
-int64_t ReadVersion(const std::string& text, absl::string_view path, FieldErrors& errors) {
-  if (text.empty()) return 0;
-  int64_t version = 0;
-  if (absl::SimpleAtoi(text, &version) && version > 0) return version;
-  errors.Add(path, absl::StrCat("expected \"\" or the number of a version, got '", text, "'"));
-  return 0;
+VersionName ReadVersion(const std::string& text, absl::string_view path, FieldErrors& errors) {
+  // No label is a number.
+  if (!std::all_of(text.begin(), text.end(), absl::ascii_isdigit)) return {.label = text};
+  VersionName name;
+  if (text.empty() || (absl::SimpleAtoi(text, &name.number) && name.number > 0)) return name;
+  errors.Add(path, absl::StrCat("expected \"\", the number of a version, or a label, got '", text, "'"));
+  return {};
 }
 
 }  // namespace predictd

@@ -39,9 +39,16 @@ void CheckTensorParameters(const InferParameterMap& parameters, absl::string_vie
 // The path of a parameter: parameters["name"].
 std::string ParameterPath(absl::string_view name);
 
-// The number of a version, as the Open Inference Protocol writes it: 0 if `text` is empty. Adds an error for the field
-// `path` if it is no number of a version.
-int64_t ReadVersion(const std::string& text, absl::string_view path, FieldErrors& errors);
+// What the Open Inference Protocol's text of a version names: a number, where 0 stands for none, or a label of
+// model.toml.
+struct VersionName {
+  int64_t number = 0;
+  // A part of the text; empty if that is a number.
+  absl::string_view label = "";
+};
+
+// Reads it. Adds an error for the field `path` if it is a number that no version has.
+VersionName ReadVersion(const std::string& text, absl::string_view path, FieldErrors& errors);
 
 }  // namespace predictd
 

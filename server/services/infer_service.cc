@@ -21,7 +21,8 @@ struct Unserved {
   const char* name;
   const char* instead;
 };
-constexpr char kLoading[] = "all models of the repository are loaded when the server starts, and unloaded when it ends";
+constexpr char kLoading[] =
+    "a model is loaded when its folder appears or changes, and unloaded when it is gone (--model-control)";
 constexpr char kMemory[] = "send tensors in the request, and receive them in the answer";
 constexpr Unserved kUnserved[] = {
     {"ModelStreamInfer",

@@ -55,7 +55,8 @@ void FillStatistics(const ServedVersion& version, inference::ModelStatistics& me
 
 void FillModel(const ServedModel& model, inference::ModelStatisticsResponse& message) {
   for (const auto& version : model.versions()) {
-    if (version->state() == VersionState::kReady) FillStatistics(*version, *message.add_model_stats());
+    if (model.Shows(*version) && version->state() == VersionState::kReady)
+      FillStatistics(*version, *message.add_model_stats());
   }
 }
 

@@ -12,10 +12,16 @@ absl::StatusOr<NamedVersion> FindNamedVersion(Call& call, const std::string& nam
                                               const CatalogSnapshot& models) {
   FieldErrors errors;
   if (name.empty()) errors.Add("name", "expected the name of a model, got none");
-  const int64_t number = ReadVersion(version, "version", errors);
+  const VersionName wanted = ReadVersion(version, "version", errors);
   if (!errors.empty()) return errors.ToStatus();
   absl::StatusOr<std::shared_ptr<const ServedModel>> model = models.Find(name);
   if (!model.ok()) return model.status();
+  int64_t number = wanted.number;
+  if (!wanted.label.empty()) {
+    const absl::StatusOr<int64_t> labelled = (*model)->Labelled(wanted.label);
+    if (!labelled.ok()) return labelled.status();
+    number = *labelled;
+  }
   call.report().SetModel((*model)->subject(), number);
   NamedVersion named = {.model = *std::move(model)};
   named.version = number == 0 ? named.model->NewestReady() : named.model->Find(number);

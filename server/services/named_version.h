@@ -18,8 +18,9 @@ struct NamedVersion {
   const ServedVersion* version = nullptr;
 
   bool ready() const { return version != nullptr && version->state() == VersionState::kReady; }
-  // These may be called only if the model's status() is OK: the version's if there is one, or else what model.toml
-  // says.
+  // UNAVAILABLE if there is neither a version nor a model.toml that says how to run one.
+  absl::Status CheckConfigured() const { return version == nullptr ? model->CheckConfigured() : absl::OkStatus(); }
+  // These may be called only if that is OK: the version's if there is one, or else what model.toml says.
   const ModelConfig& config() const { return version == nullptr ? model->config() : version->config(); }
   const Signature& signature() const { return ready() ? version->signature() : config().signature; }
   // The name of what runs the version, and that of its file; empty if there is no file that tells.

@@ -60,8 +60,14 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(int64_t
 }
 
 absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(absl::string_view label) const {
+  const absl::StatusOr<int64_t> version = Labelled(label);
+  if (!version.ok()) return version.status();
+  return Choose(*version);
+}
+
+absl::StatusOr<int64_t> ServedModel::Labelled(absl::string_view label) const {
   const auto found = labels().find(label);
-  if (found != labels().end()) return Choose(found->second);
+  if (found != labels().end()) return found->second;
   constexpr size_t kShown = 64;
   std::string message = absl::StrCat("model '", name(), "' has no label '", label.substr(0, kShown), "'");
   if (!labels().empty()) {

@@ -51,12 +51,17 @@ class ServedModel {
   // The same for the version with that label. NOT_FOUND lists the labels.
   absl::StatusOr<std::shared_ptr<const ServedVersion>> Choose(absl::string_view label) const;
 
+  // The number of the version with that label, whatever its state. NOT_FOUND lists the labels.
+  absl::StatusOr<int64_t> Labelled(absl::string_view label) const;
+
   // UNAVAILABLE if the model's folder is wrong, so that there is no configuration.
   absl::Status CheckConfigured() const;
 
   // Null if there is no such version. While a version is being replaced, there are two of that number; this is the one
   // that is ready.
   const ServedVersion* Find(int64_t version) const;
+  // Whether the version is the one that Find returns for its number.
+  bool Shows(const ServedVersion& version) const { return Find(version.number()) == &version; }
   // NOT_FOUND, which lists the versions.
   absl::Status NoVersion(int64_t version) const;
 

@@ -24,6 +24,7 @@ ROOMS = {
         "transport": "predictd's unary call against bare completion-queue echoes of the same messages",
         "instructions": "instructions, allocations and system calls of predictd's unary call against bare echoes",
         "streaming": "messages of PredictStream against bare completion-queue echoes of the same messages",
+        "oip": "the Open Inference Protocol's ModelInfer against Predict on the same server",
         "tracing": "what exporting traces costs in throughput",
     },
     "engine": {

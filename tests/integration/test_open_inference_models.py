@@ -148,11 +148,11 @@ def test_a_model_is_ready_or_not(triton: InferenceServerClient) -> None:
     assert triton.is_model_ready("linear")
     assert triton.is_model_ready("linear", "1")
     assert triton.is_model_ready("digits", "2")
-    for name, version in (("broken", ""), ("broken", "1"), ("nobody", ""), ("linear", "7")):
+    for name, version in (("broken", ""), ("broken", "1"), ("nobody", ""), ("linear", "7"), ("linear", "x")):
         assert not triton.is_model_ready(name, version), (name, version)
-    assert triton_error(lambda: triton.is_model_ready("linear", "x")) == (
+    assert triton_error(lambda: triton.is_model_ready("linear", "0")) == (
         "INVALID_ARGUMENT",
-        "version: expected \"\" or the number of a version, got 'x'",
+        "version: expected \"\", the number of a version, or a label, got '0'",
     )
     assert triton_error(lambda: triton.is_model_ready(""))[0] == "INVALID_ARGUMENT"
 

@@ -47,6 +47,7 @@ class InferCodecTest : public testing::Test {
     }
     add("pair", {{"x", DType::kFp32, {-1, 2}}, {"k", DType::kInt64, {-1}}}).inputs[1].optional = true;
     add("few", {{"x", DType::kUint8, {-1}}}).max_batch_size = 2;
+    entries.back().config.labels = {{"stable", 7}};
     add("fixed", {{"x", DType::kUint8, {2, 2}}, {"k", DType::kInt64, {}}}).batched = false;
     return entries;
   }
@@ -375,7 +376,7 @@ TEST_F(InferCodecTest, AnAnswerThatNoMessageHoldsIsRefusedBeforeItIsMade) {
       "the outputs take 2147483648 bytes, and a message can have 2147483647: ask for fewer rows or fewer outputs");
 }
 
-TEST_F(InferCodecTest, AVersionIsTheTextOfItsNumber) {
+TEST_F(InferCodecTest, AVersionIsTheTextOfItsNumberOrALabel) {
   const auto find = [this](const std::string& version) {
     RequestSubject subject;
     return FindInferTarget(*Parse(absl::StrCat("model_name: 'few' model_version: '", version, "'")),
@@ -384,9 +385,11 @@ TEST_F(InferCodecTest, AVersionIsTheTextOfItsNumber) {
   EXPECT_EQ((*find(""))->number(), 7);
   EXPECT_EQ((*find("7"))->number(), 7);
   EXPECT_EQ(find("8").status().code(), absl::StatusCode::kNotFound);
-  for (const char* version : {"0", "-1", "x", "7x", "99999999999999999999"}) {
+  EXPECT_EQ((*find("stable"))->number(), 7);
+  EXPECT_EQ(find("-1").status().message(), "model 'few' has no label '-1'; there is stable");
+  for (const char* version : {"0", "99999999999999999999"}) {
     EXPECT_EQ(find(version).status().message(),
-              absl::StrCat("model_version: expected \"\" or the number of a version, got '", version, "'"));
+              absl::StrCat("model_version: expected \"\", the number of a version, or a label, got '", version, "'"));
   }
   RequestSubject subject;
   EXPECT_EQ(FindInferTarget(*Parse("id: 'me'"), *catalog_.snapshot(), subject).status().code(),

@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 
 from bench.harness.failure import BenchFailure
-from bench.harness.messages import PREDICT, WIDTH, PredictMessages
+from bench.harness.messages import WIDTH, InferMessages, PredictMessages
 
 PAUSE_SECONDS = 0.1
 CALL_SECONDS = 10
@@ -22,14 +22,18 @@ class Checker:
     """
 
     def __init__(
-        self, name: str, address: str, messages: PredictMessages, expected: Callable[[np.ndarray], np.ndarray]
+        self,
+        name: str,
+        address: str,
+        messages: PredictMessages | InferMessages,
+        expected: Callable[[np.ndarray], np.ndarray],
     ) -> None:
         self._name = name
         self._messages = messages
         self._expected = expected
         self._random = np.random.default_rng(7)
         self._channel = grpc.insecure_channel(address)
-        self._call = self._channel.unary_unary(PREDICT)
+        self._call = self._channel.unary_unary(messages.path)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._failure: BenchFailure | None = None

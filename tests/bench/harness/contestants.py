@@ -17,7 +17,7 @@ from bench.harness.allocator import opponent_environment
 from bench.harness.checker import Checker
 from bench.harness.failure import BenchFailure
 from bench.harness.load import LoadClient, Point, Report
-from bench.harness.messages import MODEL, PREDICT, WIDTH, PredictMessages
+from bench.harness.messages import MODEL, PREDICT, WIDTH, InferMessages, PredictMessages
 from bench.harness.predictd import NAME, running_predictd
 from bench.harness.servers import ServerProcess
 
@@ -38,9 +38,10 @@ class Sample:
 class Contestant:
     """A running server with the clients that load and check it. Ends with the `contestants` block it came from."""
 
-    def __init__(self, server: ServerProcess, load: LoadClient, checker: Checker) -> None:
+    def __init__(self, server: ServerProcess, load: LoadClient, checker: Checker, name: str | None = None) -> None:
+        """`name` is another one than the server's."""
         self.server = server
-        self.name = server.name
+        self.name = name or server.name
         self._load = load
         self._checker = checker
         self.answer_bytes = checker.check_one()
@@ -160,6 +161,15 @@ class Stage:
         checker = Checker(server.name, server.address, self.messages, expected)
         (stack or self._stack).enter_context(closing(checker))
         return Contestant(server, self._load, checker)
+
+    def contest_by_infer(
+        self, server: ServerProcess, name: str, expected: Callable[[np.ndarray], np.ndarray]
+    ) -> Contestant:
+        """The same server under the same rows by the Open Inference Protocol."""
+        messages = InferMessages(self._options.root, self.folder)
+        request = messages.request(np.random.default_rng(1).standard_normal(WIDTH, dtype=np.float32))
+        checker = self._stack.enter_context(closing(Checker(name, server.address, messages, expected)))
+        return Contestant(server, self.load_client("infer", request, messages.path), checker, name)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Messages of predictd.v1 for Python, made from the .proto files at run time: no generated code to keep in step."""
+"""Messages of both protocols for Python, made from the .proto files at run time: no generated code to keep in step."""
 
 import subprocess
 import sysconfig
@@ -12,24 +12,62 @@ from bench.harness.failure import BenchFailure
 
 PREDICT = "/predictd.v1.PredictionService/Predict"
 PREDICT_STREAM = "/predictd.v1.PredictionService/PredictStream"
+MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"
 MODEL = "linear"
 WIDTH = 64
 # Name, dtype as model.toml spells it, and values.
 NamedTensor = tuple[str, str, np.ndarray]
 
 
+def load_protocol(root: Path, folder: Path, file: str) -> descriptor_pool.DescriptorPool:
+    """What one of the protocol's files declares. A file of `folder` has the descriptors."""
+    descriptors = folder / f"{Path(file).stem}.binpb"
+    command = ["protoc", f"-I{root / 'proto'}", f"-I{sysconfig.get_paths()['purelib']}", "--include_imports"]
+    command += [f"--descriptor_set_out={descriptors}", file]
+    if subprocess.run(command, check=False).returncode != 0:
+        raise BenchFailure("protoc failed (see above)")
+    pool = descriptor_pool.DescriptorPool()
+    for declared in descriptor_pb2.FileDescriptorSet.FromString(descriptors.read_bytes()).file:
+        pool.Add(declared)
+    return pool
+
+
+class InferMessages:
+    """What PredictMessages is for Predict, for the Open Inference Protocol's ModelInfer: the same row, raw."""
+
+    path = MODEL_INFER
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        pool = load_protocol(root, folder, "inference/grpc_service.proto")
+
+        def message(name: str) -> Any:
+            return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"inference.{name}"))
+
+        self._request, self._response = message("ModelInferRequest"), message("ModelInferResponse")
+
+    def request(self, row: np.ndarray) -> bytes:
+        message = self._request(model_name=MODEL, raw_input_contents=[row.astype("<f4").tobytes()])
+        message.inputs.add(name="x", datatype="FP32", shape=[1, WIDTH])
+        return message.SerializeToString()
+
+    def answer(self, data: bytes) -> np.ndarray:
+        """The row in an answer. Raises when anything else about it is not as it must be."""
+        message = self._response.FromString(data)
+        outputs = [(y.name, y.datatype, list(y.shape)) for y in message.outputs]
+        found = (message.model_name, outputs, [len(raw) for raw in message.raw_output_contents])
+        expected = (MODEL, [("y", "FP32", [1, WIDTH])], [4 * WIDTH])
+        if found != expected:
+            raise BenchFailure(f"an answer was {found}, not {expected}")
+        return np.frombuffer(message.raw_output_contents[0], "<f4")
+
+
 class PredictMessages:
     """Builds requests for the `linear` test model (x FP32 [-1, 64] to y FP32 [-1, 64]) and reads its answers."""
 
+    path = PREDICT
+
     def __init__(self, root: Path, folder: Path) -> None:
-        descriptors = folder / "predictd.binpb"
-        command = ["protoc", f"-I{root / 'proto'}", f"-I{sysconfig.get_paths()['purelib']}", "--include_imports"]
-        command += [f"--descriptor_set_out={descriptors}", "predictd/v1/prediction_service.proto"]
-        if subprocess.run(command, check=False).returncode != 0:
-            raise BenchFailure("protoc failed (see above)")
-        pool = descriptor_pool.DescriptorPool()
-        for file in descriptor_pb2.FileDescriptorSet.FromString(descriptors.read_bytes()).file:
-            pool.Add(file)
+        pool = load_protocol(root, folder, "predictd/v1/prediction_service.proto")
         self._dtypes = pool.FindEnumTypeByName("predictd.v1.DataType").values_by_name
         self._fp32 = self._dtypes["DATA_TYPE_FP32"].number
 
