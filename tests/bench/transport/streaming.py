@@ -22,7 +22,7 @@ from bench.harness.contestants import ECHOES, Stage
 from bench.harness.failure import BenchFailure
 from bench.harness.load import LoadClient, Point
 from bench.harness.machine import Watch, machine
-from bench.harness.messages import PREDICT_STREAM, WIDTH
+from bench.harness.messages import PREDICT_STREAM, WIDTH, PredictMessages
 from bench.harness.predictd import add_flags_argument
 from bench.harness.rounds import Worst, print_last_line, turn
 from bench.harness.servers import ServerProcess
@@ -67,7 +67,7 @@ def parse_points(text: str) -> list[Point]:
     return points if HEADLINE in points else [*points, HEADLINE]
 
 
-class StreamChecker(Checker):
+class StreamChecker(Checker[PredictMessages]):
     """Checks streams of a few rows instead of single answers."""
 
     def check_one(self) -> int:
