@@ -94,7 +94,8 @@ void ReadInputs(const std::shared_ptr<const ModelInferRequest>& request, std::ve
   for (int i = 0; i < request->inputs_size() && !builder.errors.full(); ++i) {
     const ModelInferRequest::InferInputTensor& input = request->inputs(i);
     builder.AddInput(input.name(), [&](const TensorSpec& spec, const std::string& path) {
-      CheckTensorParameters(input.parameters(), path, ignored, builder.errors);
+      const auto raw_bytes = raw == 0 ? std::nullopt : std::optional(request->raw_input_contents(i).size());
+      CheckTensorParameters(input.parameters(), path, raw_bytes, ignored, builder.errors);
       return DecodeInput(*request, i, spec, request, path, builder.errors);
     });
   }
@@ -105,7 +106,7 @@ void ReadOutputs(const ModelInferRequest& request, std::vector<std::string>& ign
   for (int i = 0; i < request.outputs_size() && !builder.errors.full(); ++i) {
     const std::string path = absl::StrCat("outputs[", i, "]");
     builder.AddOutput(request.outputs(i).name(), path + ".name");
-    CheckTensorParameters(request.outputs(i).parameters(), path, ignored, builder.errors);
+    CheckTensorParameters(request.outputs(i).parameters(), path, std::nullopt, ignored, builder.errors);
   }
   builder.EndOutputs();
 }

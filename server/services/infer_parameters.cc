@@ -17,22 +17,22 @@ using inference::InferParameter;
 // The protocol counts the levels of priority from the most urgent one, 1; 0 is the default.
 constexpr int64_t kLevels = kMaxPriority + 1;
 
-// What nobody else does, and so must not be taken as if it was done. The names of shared memory and of HTTP's binary
-// data are those of whole groups.
+// What would change the answer if it was done, and so must not be taken as if it was. Shared memory has several names
+// that begin alike.
 struct Refused {
   absl::string_view name;
   absl::string_view instead;
 };
+constexpr char kNoSequence[] = "no sequence: each request is served by itself";
 constexpr Refused kRefused[] = {
-    {"sequence_id", "no sequence: each request is served by itself"},
-    {"sequence_start", "no sequence: each request is served by itself"},
-    {"sequence_end", "no sequence: each request is served by itself"},
+    {"sequence_id", kNoSequence},
+    {"sequence_start", kNoSequence},
+    {"sequence_end", kNoSequence},
     {"classification", "no classification: the server returns the model's own outputs"},
 };
-constexpr Refused kRefusedGroups[] = {
-    {"shared_memory_", "no shared memory: send and receive elements in the messages"},
-    {"binary_data", "no binary data as over HTTP: use raw_input_contents, and read raw_output_contents"},
-};
+constexpr Refused kSharedMemory = {"shared_memory_", "no shared memory: send and receive elements in the messages"};
+// How HTTP says where the bytes of a tensor are. Some clients send it by gRPC, too.
+constexpr absl::string_view kBinarySize = "binary_data_size";
 
 // Whether the parameter is there only to say that nothing is wanted.
 bool IsNothing(const InferParameter& parameter) {
@@ -54,27 +54,25 @@ bool IsNothing(const InferParameter& parameter) {
 
 // Why a parameter is refused; null if it is not.
 const Refused* FindRefused(const std::string& name) {
-  const auto* const one = std::find_if(std::begin(kRefused), std::end(kRefused),
-                                       [&](const Refused& refused) { return refused.name == name; });
-  if (one != std::end(kRefused)) return one;
-  const auto* const group = std::find_if(std::begin(kRefusedGroups), std::end(kRefusedGroups),
-                                         [&](const Refused& refused) { return absl::StartsWith(name, refused.name); });
-  return group == std::end(kRefusedGroups) ? nullptr : group;
+  if (absl::StartsWith(name, kSharedMemory.name)) return &kSharedMemory;
+  const auto* const found = std::find_if(std::begin(kRefused), std::end(kRefused),
+                                         [&](const Refused& refused) { return refused.name == name; });
+  return found == std::end(kRefused) ? nullptr : found;
 }
 
 // Returns whether there is such a rule for the parameter.
 bool Refuse(const std::string& name, const InferParameter& parameter, absl::string_view path, FieldErrors& errors) {
   const Refused* const refused = FindRefused(name);
   if (refused == nullptr) return false;
-  // Binary data of size 0 is still binary data.
-  const bool nothing = IsNothing(parameter) && !absl::StartsWith(name, "binary_data");
-  if (!nothing) errors.Add(path, absl::StrCat("expected ", refused->instead));
+  if (!IsNothing(parameter)) errors.Add(path, absl::StrCat("expected ", refused->instead));
   return true;
 }
 
-// What the protocol reserves for the server that it was written for.
+// What the protocol reserves for the server that it was written for, and how HTTP says whether an answer is binary or
+// JSON.
 bool IsReserved(absl::string_view name) {
-  return name == "headers" || absl::StartsWith(name, "triton_");
+  return name == "headers" || name == "binary_data" || name == "binary_data_output" ||
+         absl::StartsWith(name, "triton_");
 }
 
 // An integer of either kind from 0 to `most`.
@@ -119,13 +117,21 @@ InferParameters ReadInferParameters(const inference::ModelInferRequest& request,
   return read;
 }
 
-void CheckTensorParameters(const InferParameterMap& parameters, absl::string_view path,
+void CheckTensorParameters(const InferParameterMap& parameters, absl::string_view path, std::optional<size_t> raw_bytes,
                            std::vector<std::string>& ignored, FieldErrors& errors) {
   for (const auto& [name, parameter] : parameters) {
     if (errors.full()) return;
     std::string whole = absl::StrCat(path, ".", ParameterPath(name));
-    if (Refuse(name, parameter, whole, errors) || IsReserved(name)) continue;
-    ignored.push_back(std::move(whole));
+    if (name == kBinarySize) {
+      const auto bytes = static_cast<int64_t>(raw_bytes.value_or(0));
+      const bool is_signed = parameter.parameter_choice_case() == InferParameter::kInt64Param;
+      const bool is_unsigned = parameter.parameter_choice_case() == InferParameter::kUint64Param;
+      if (is_signed && parameter.int64_param() == bytes) continue;
+      if (is_unsigned && parameter.uint64_param() == static_cast<uint64_t>(bytes)) continue;
+      errors.Add(whole, absl::StrCat("expected ", bytes, ", the size of its raw_input_contents"));
+    } else if (!Refuse(name, parameter, whole, errors) && !IsReserved(name)) {
+      ignored.push_back(std::move(whole));
+    }
   }
 }
 

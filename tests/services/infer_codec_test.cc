@@ -311,15 +311,15 @@ TEST_F(InferParametersTest, TimeoutIsInMicroseconds) {
 TEST_F(InferParametersTest, WhatWouldChangeTheAnswerIsRefused) {
   const std::string one = "int64_param: 1";
   for (const char* name : {"sequence_id", "sequence_start", "sequence_end", "shared_memory_region",
-                           "shared_memory_byte_size", "shared_memory_offset", "binary_data_output", "classification"}) {
+                           "shared_memory_byte_size", "shared_memory_offset", "classification"}) {
     EXPECT_THAT(std::string(With(Parameter(name, one)).status().message()),
                 testing::StartsWith(absl::StrCat("parameters[\"", name, "\"]: expected no ")));
   }
   const std::string input = "inputs { name: 'x' shape: 1 contents { fp32_contents: 1 } ";
   EXPECT_THAT(Error("FP32", input + Parameter("shared_memory_region", "string_param: 'r'") + "}"),
               testing::StartsWith("inputs[0].parameters[\"shared_memory_region\"]: expected no shared memory"));
-  EXPECT_THAT(Error("FP32", input + Parameter("binary_data_size", "int64_param: 0") + "}"),
-              testing::StartsWith("inputs[0].parameters[\"binary_data_size\"]: expected no binary data"));
+  EXPECT_EQ(Error("FP32", input + Parameter("binary_data_size", "int64_param: 4") + "}"),
+            "inputs[0].parameters[\"binary_data_size\"]: expected 0, the size of its raw_input_contents");
   EXPECT_THAT(Error("FP32", kInput + ("outputs { name: 'y' " + Parameter("classification", one) + "}")),
               testing::StartsWith("outputs[0].parameters[\"classification\"]: expected no classification"));
 }
@@ -330,6 +330,18 @@ TEST_F(InferParametersTest, WhatAsksForNothingIsNoError) {
            Parameter("sequence_end", "bool_param: false"));
   ASSERT_TRUE(decoded.ok()) << decoded.status();
   EXPECT_EQ(decoded->ignored_parameters, "");
+}
+
+// The KServe SDK says by gRPC, too, what HTTP needs.
+TEST_F(InferParametersTest, WhereTheBytesAreMayBeSaidTwice) {
+  const std::string input = "raw_input_contents: 'abcd' outputs { name: 'y' " +
+                            Parameter("binary_data", "bool_param: true") + "} " +
+                            Parameter("binary_data_output", "bool_param: true") + " inputs { name: 'x' shape: 1 ";
+  const auto decoded = Decode("FP32", input + Parameter("binary_data_size", "int64_param: 4") + "}");
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(decoded->ignored_parameters, "");
+  EXPECT_EQ(Error("FP32", input + Parameter("binary_data_size", "int64_param: 8") + "}"),
+            "inputs[0].parameters[\"binary_data_size\"]: expected 4, the size of its raw_input_contents");
 }
 
 TEST_F(InferParametersTest, WhatHasNoEffectIsListedInTheAnswer) {

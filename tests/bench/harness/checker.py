@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import grpc
 import numpy as np
@@ -14,7 +14,10 @@ PAUSE_SECONDS = 0.1
 CALL_SECONDS = 10
 
 
-class Checker:
+Messages = TypeVar("Messages", PredictMessages, InferMessages)
+
+
+class Checker(Generic[Messages]):
     """Checks one server's answers against `expected`. Made and used by one thread; its own thread calls meanwhile.
 
     `with checker:` calls while the block runs, at a pace too slow to disturb it, and raises at its end if any call
@@ -25,11 +28,11 @@ class Checker:
         self,
         name: str,
         address: str,
-        messages: PredictMessages | InferMessages,
+        messages: Messages,
         expected: Callable[[np.ndarray], np.ndarray],
     ) -> None:
         self._name = name
-        self._messages = messages
+        self._messages: Messages = messages
         self._expected = expected
         self._random = np.random.default_rng(7)
         self._channel = grpc.insecure_channel(address)

@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Sample:
 class Contestant:
     """A running server with the clients that load and check it. Ends with the `contestants` block it came from."""
 
-    def __init__(self, server: ServerProcess, load: LoadClient, checker: Checker, name: str | None = None) -> None:
+    def __init__(self, server: ServerProcess, load: LoadClient, checker: Checker[Any], name: str | None = None) -> None:
         """`name` is another one than the server's."""
         self.server = server
         self.name = name or server.name

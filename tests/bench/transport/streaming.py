@@ -67,7 +67,7 @@ def parse_points(text: str) -> list[Point]:
     return points if HEADLINE in points else [*points, HEADLINE]
 
 
-class StreamChecker(Checker):
+class StreamChecker(Checker[PredictMessages]):
     """Checks streams of a few rows instead of single answers."""
 
     def __init__(
