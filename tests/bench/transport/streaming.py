@@ -70,19 +70,13 @@ def parse_points(text: str) -> list[Point]:
 class StreamChecker(Checker[PredictMessages]):
     """Checks streams of a few rows instead of single answers."""
 
-    def __init__(
-        self, name: str, address: str, messages: PredictMessages, expected: Callable[[np.ndarray], np.ndarray]
-    ) -> None:
-        super().__init__(name, address, messages, expected)
-        self._streams = messages
-
     def check_one(self) -> int:
         return self.check_rows(CHECKED_ROWS)
 
     def check_rows(self, count: int) -> int:
         """One stream of `count` rows, now. Returns the size of its messages in bytes. Raises when it is not right."""
         rows = self._random.standard_normal((count, WIDTH), dtype=np.float32)
-        request = self._streams.stream_request(rows, chunk_rows=1)
+        request = self._messages.stream_request(rows, chunk_rows=1)
         try:
             call = self._channel.unary_stream(PREDICT_STREAM)
             answers = list(call(request, timeout=CALL_SECONDS, wait_for_ready=True))
@@ -90,7 +84,7 @@ class StreamChecker(Checker[PredictMessages]):
             raise BenchFailure(f"{self._name} answered {error.code().name}: {error.details()}") from error
         if len(answers) != count + FRAME_MESSAGES:
             raise BenchFailure(f"{self._name} answered a stream of {count} rows with {len(answers)} messages")
-        self.require_close(self._streams.stream_answer(answers), np.array([self._expected(row) for row in rows]))
+        self.require_close(self._messages.stream_answer(answers), np.array([self._expected(row) for row in rows]))
         self.checked += 1
         return sum(map(len, answers))
 
