@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import numpy
 import pytest
 from google.protobuf import descriptor_pb2
 from tritonclient.grpc import InferenceServerClient, model_config_pb2, service_pb2
@@ -21,7 +23,7 @@ from open_inference import (
     triton_error,
     triton_input,
 )
-from predictd_process import TEST_MODELS, PredictdProcess
+from predictd_process import TEST_MODELS, PredictdProcess, has
 from protocol import (
     ROOT,
     float_tensor,
@@ -142,6 +144,18 @@ def test_a_server_that_loads_is_live_and_not_ready() -> None:
         server.wait_for_health()
         assert client.is_server_ready()
         assert client.is_model_ready("heavy_load")
+
+
+def test_a_server_that_drains_is_live_and_not_ready() -> None:
+    with PredictdProcess(["linear"], ["--drain-delay=2s"]) as server, triton_client(server) as client:
+        assert client.is_server_ready()
+        server.send_signal(signal.SIGTERM)
+        server.wait_for_log(has("msg", "draining"))
+        assert client.is_server_live()
+        assert not client.is_server_ready()
+        # Until the delay is over, calls are served.
+        assert client.infer("linear", [triton_input("x", numpy.ones((1, 64)))]).as_numpy("y").shape == (1, 64)
+        assert server.wait() == 0
 
 
 def test_a_model_is_ready_or_not(triton: InferenceServerClient) -> None:
