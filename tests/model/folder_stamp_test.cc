@@ -22,6 +22,7 @@ class FolderStampTest : public testing::Test {
     folder_.Write("m/model.toml", "x = 1");
     folder_.Write("m/1/model.pt", "model");
     folder_.Write("m/1/extra/deep/file", "deep");
+    stamp_ = StampFolder(model());
   }
 
   fs::path model() const { return folder_.path() / "m"; }
@@ -32,7 +33,7 @@ class FolderStampTest : public testing::Test {
   }
 
   const TempFolder folder_;
-  uint64_t stamp_ = StampFolder(folder_.path() / "m");
+  uint64_t stamp_ = 0;
 };
 
 TEST_F(FolderStampTest, StaysWhenNothingChanges) {
