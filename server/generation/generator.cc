@@ -358,27 +358,30 @@ void Generator::ReportSlots() {
   observer_.OnSlotsUsed(slots, cached_tokens);
 }
 
-absl::Status Generator::WarmUp(const std::atomic<bool>& stopping) {
+absl::Status Generator::WarmUp(const RunThere& run, const std::atomic<bool>& stopping) {
   const GeneratorConfig& config = options_.config;
   const int64_t prompt = std::min(kWarmUpPrompt, config.max_length - 1);
   const int64_t slots = std::min(kWarmUpSlots, config.slots);
-  const std::vector<int32_t> tokens(static_cast<size_t>(prompt), 0);
+  // One token in each of so many slots, or so many in the first one. Few positions, because each one takes memory.
+  const auto forward = [&](int64_t tokens, int64_t used) {
+    absl::Status status = absl::CancelledError("the server shuts down");
+    if (stopping) return status;
+    run([&] {
+      const std::vector<int32_t> ids(static_cast<size_t>(tokens), 0);
+      const std::vector<int64_t> positions(static_cast<size_t>(used), 0);
+      const TimePoint before = clock_.Now();
+      status = model_->Forward(ids, positions, 0).status();
+      if (used < tokens) cost_.RecordPrefill(tokens, clock_.Now() - before);
+    });
+    return status;
+  };
   for (int round = 0; round < kWarmUpRounds; ++round) {
-    if (stopping) return absl::CancelledError("the server shuts down");
-    const TimePoint before = clock_.Now();
-    const auto computed = model_->Forward(tokens, {0}, 0);
-    if (!computed.ok()) return computed.status();
-    cost_.RecordPrefill(prompt, clock_.Now() - before);
+    if (absl::Status status = forward(prompt, 1); !status.ok()) return status;
     for (int64_t rows = 1; rows <= slots; ++rows) {
-      if (stopping) return absl::CancelledError("the server shuts down");
-      const std::vector<int32_t> next(static_cast<size_t>(rows), 0);
-      // Few positions, because each one takes memory.
-      const std::vector<int64_t> positions(static_cast<size_t>(rows), 0);
-      const auto logits = model_->Forward(next, positions, 0);
-      if (!logits.ok()) return logits.status();
+      if (absl::Status status = forward(rows, rows); !status.ok()) return status;
     }
   }
-  model_->ReleaseSlots(0, config.slots);
+  run([&] { model_->ReleaseSlots(0, config.slots); });
   return absl::OkStatus();
 }
 

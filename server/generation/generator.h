@@ -2,6 +2,7 @@
 #define PREDICTD_SERVER_GENERATION_GENERATOR_H_
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -75,10 +76,12 @@ class Generator final : public WorkSource, public std::enable_shared_from_this<G
   Task<absl::StatusOr<RunningAnswers>> Start(GenerationRequest request, StopSource& stop,
                                              EncodingTime* encoding = nullptr);
 
-  // Computes a prompt in one slot, and then one token each in one slot and in two, on this thread; then gives back the
-  // memory of these slots. Must be called before the first Start. CANCELLED soon after `stopping` has become true,
-  // which is checked between runs.
-  absl::Status WarmUp(const std::atomic<bool>& stopping);
+  // Calls a function on the thread that is to be warm, and returns once it has run.
+  using RunThere = std::function<void(const std::function<void()>& function)>;
+  // Computes a prompt in one slot, and then one token each in one slot and in two, some times; then gives back the
+  // memory of these slots. Each run of the model is given to `run`. Must be called before the first Start. CANCELLED
+  // soon after `stopping` has become true, which is checked between runs.
+  absl::Status WarmUp(const RunThere& run, const std::atomic<bool>& stopping);
 
   void RunStep() override;
   Duration StepCost() const override;

@@ -1,6 +1,7 @@
 #include "server/serving/generator_loading.h"
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,7 +59,9 @@ absl::Status Admit(const ServedVersion& version, MemoryPlan::Claim& memory, int6
 absl::Status WarmUp(Generator& generator, const ServedVersion& version, const GeneratorResources& resources,
                     const std::atomic<bool>& stopping) {
   const TimePoint started = resources.clock.Now();
-  absl::Status status = RunOnWorker(resources.pool, 0, [&] { return generator.WarmUp(stopping); });
+  // Between two runs the worker serves others.
+  const auto run = [&](const std::function<void()>& function) { RunOnWorker(resources.pool, 0, function); };
+  absl::Status status = generator.WarmUp(run, stopping);
   if (absl::IsCancelled(status)) return status;
   if (!status.ok()) {
     return absl::Status(status.code(),

@@ -270,7 +270,7 @@ TEST_F(GeneratorTest, FirstTokenIsCountedFromTheArrival) {
 
 TEST_F(GeneratorTest, WarmUpRunsFewSequencesAndLeavesNoMemoryTaken) {
   Make({.slots = 6});
-  ASSERT_TRUE(generator_->WarmUp(std::atomic<bool>(false)).ok());
+  ASSERT_TRUE(generator_->WarmUp([](const auto& function) { function(); }, std::atomic<bool>(false)).ok());
   std::set<int64_t> rows;
   for (const auto& step : record_.steps) rows.insert(step.rows);
   EXPECT_EQ(rows, (std::set<int64_t>{1, 2}));
@@ -278,6 +278,19 @@ TEST_F(GeneratorTest, WarmUpRunsFewSequencesAndLeavesNoMemoryTaken) {
   const auto reader = Start(Greedy("hello", 12));
   scheduler_.Finish();
   EXPECT_EQ(reader->text(), Expected("hello", 12));
+}
+
+TEST_F(GeneratorTest, WarmUpStopsBetweenTwoRuns) {
+  Make({.slots = 6});
+  std::atomic<bool> stopping{false};
+  int runs = 0;
+  const auto run = [&](const auto& function) {
+    function();
+    stopping = ++runs == 2;
+  };
+  EXPECT_EQ(generator_->WarmUp(run, stopping).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(record_.steps.size(), 2U) << "one run of the model each";
 }
 
 }  // namespace
