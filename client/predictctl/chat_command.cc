@@ -44,7 +44,7 @@ class ChatSession {
     if (input_.is_terminal) {
       if (const std::optional<int> failed = Greet()) return *failed;
     }
-    AimAtNothing();
+    ExpectLateInterrupts();
     std::string line;
     while (context_.out) {
       const absl::Status read = ReadLine(line);
@@ -74,21 +74,21 @@ class ChatSession {
   absl::Status ReadLine(std::string& line) {
     if (!input_.is_terminal) return lines_.Read(line);
     context_.err << kPrompt << std::flush;
-    interrupts_.AimAtPrompt([this] {
+    interrupts_.DropPromptOnInterrupt([this] {
       lines_.Drop();
       context_.err << "\n" << kPrompt << std::flush;
     });
     absl::Status read = lines_.Read(line);
-    AimAtNothing();
+    ExpectLateInterrupts();
     return read;
   }
 
   // A person who interrupts an answer too late does not want to leave.
-  void AimAtNothing() {
+  void ExpectLateInterrupts() {
     if (input_.is_terminal) {
-      interrupts_.AimAtPrompt([] {});
+      interrupts_.DropPromptOnInterrupt([] {});
     } else {
-      interrupts_.Aim(nullptr);
+      interrupts_.CancelOnInterrupt(nullptr);
     }
   }
 
@@ -125,7 +125,7 @@ class ChatSession {
     v1::PredictStreamRequest request = GenerationRequestOf(arguments_.generation);
     Conversation kept = conversation_;
     std::string note;
-    interrupts_.Aim(control);
+    interrupts_.CancelOnInterrupt(control);
     GenerationOutcome outcome;
     for (int dropped = 0;;) {
       *request.mutable_predict()->mutable_generation()->mutable_chat() = kept.Ask(question);
@@ -135,7 +135,7 @@ class ChatSession {
       note = absl::StrCat("predictctl: the conversation is too long for the model: forgot the oldest ", dropped,
                           dropped == 1 ? " question and its answer\n" : " questions and their answers\n");
     }
-    AimAtNothing();
+    ExpectLateInterrupts();
     if (!outcome.text.empty()) {
       kept.Add(question, outcome.text);
       conversation_ = std::move(kept);

@@ -4,13 +4,13 @@
 
 namespace predictd {
 
-void Interrupts::Aim(std::shared_ptr<CallControl> control) {
+void Interrupts::CancelOnInterrupt(std::shared_ptr<CallControl> control) {
   absl::MutexLock lock(&mutex_);
   control_ = std::move(control);
   clear_ = nullptr;
 }
 
-void Interrupts::AimAtPrompt(std::function<void()> clear) {
+void Interrupts::DropPromptOnInterrupt(std::function<void()> clear) {
   absl::MutexLock lock(&mutex_);
   control_ = nullptr;
   clear_ = std::move(clear);

@@ -11,17 +11,18 @@
 
 namespace predictd {
 
-// Directs interrupts to the calls that they are meant for. Owned by main; the command aims them, InterruptWatcher's
-// thread interrupts, and so may any other thread.
+// Directs interrupts to the calls that they are meant for. Owned by main; the command says what they are for,
+// InterruptWatcher's thread interrupts, and so may any other thread.
 class Interrupts {
  public:
   // From now on interrupts cancel these calls. If null, as at first, there is nothing to cancel, and an interrupt ends
   // the process.
-  void Aim(std::shared_ptr<CallControl> control);
+  void CancelOnInterrupt(std::shared_ptr<CallControl> control);
 
   // From now on an interrupt calls `clear`, on the thread that interrupts, and ends nothing: what a person has typed at
-  // a prompt is dropped. `clear` must not call this object; it is no longer running when the next Aim returns.
-  void AimAtPrompt(std::function<void()> clear);
+  // a prompt is dropped. `clear` must not call this object; it is no longer running when the next call of these two
+  // returns.
+  void DropPromptOnInterrupt(std::function<void()> clear);
 
   // Call this on Ctrl-C. False if there is nothing to cancel or it has already been cancelled: then the process is to
   // end at once.

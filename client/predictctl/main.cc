@@ -87,7 +87,7 @@ int Run(const CommandLine& line) {
   if (!material.ok()) return Complain(material.status());
   const auto control = std::make_shared<CallControl>();
   Interrupts interrupts;
-  interrupts.Aim(control);
+  interrupts.CancelOnInterrupt(control);
   const InterruptWatcher watcher(interrupts);
   const absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> credentials = CredentialsOf(line.common.tls);
   if (!credentials.ok()) return Complain(credentials.status());

@@ -64,7 +64,7 @@ bool ModelRunner::Inference::await_suspend(std::coroutine_handle<> waiter) {
   job->waiter.Prepare(waiter);
   on_stop_.emplace(stop_, [this] { runner_.OnStop(*job_, stop_.reason()); });
   Enqueue(runner_.shared_from_this(), job, stop_, admission_);
-  return job->waiter.Suspended();
+  return job->waiter.TrySuspend();
 }
 
 absl::StatusOr<InferenceResult> ModelRunner::Inference::await_resume() {

@@ -189,7 +189,7 @@ void Generator::Decode() {
       continue;
     }
     sequence.AddComputed(1);
-    step_ended_[i] = !Take(sequence, logits->Row(static_cast<int64_t>(i)));
+    step_ended_[i] = !ChooseToken(sequence, logits->Row(static_cast<int64_t>(i)));
   }
   for (const auto& sequence : decoding_) sequence->stream().Flush();
   for (size_t i = decoding_.size(); i-- > 0;) {
@@ -198,10 +198,10 @@ void Generator::Decode() {
   ReportSlots();
 }
 
-bool Generator::Take(Sequence& sequence, absl::Span<float> logits) {
+bool Generator::ChooseToken(Sequence& sequence, absl::Span<float> logits) {
   const TimePoint last = sequence.last_token();
   const TimePoint now = clock_.Now();
-  const bool goes_on = Contain(sequence.stream(), [&] { return sequence.Take(logits, workspace_, now); });
+  const bool goes_on = Contain(sequence.stream(), [&] { return sequence.ChooseToken(logits, workspace_, now); });
   if (last == TimePoint()) {
     observer_.OnFirstToken(now - sequence.stream().timings().enqueued);
   } else {
@@ -297,7 +297,7 @@ int64_t Generator::Prefill(int64_t allowed) {
   sequence.AddComputed(count);
   if (count < left) return count;
 
-  const bool goes_on = Take(sequence, logits->Row(0));
+  const bool goes_on = ChooseToken(sequence, logits->Row(0));
   sequence.stream().Flush();
   const auto slot = static_cast<int64_t>(decoding_.size());
   if (!goes_on) {

@@ -115,8 +115,8 @@ class Generator final : public WorkSource, public std::enable_shared_from_this<G
   void Retire(size_t index);
   // Whether the copy worked; if it did not, the request has failed. Never throws.
   bool Copy(Sequence& sequence, int64_t from, int64_t to, int64_t begin, int64_t end);
-  // Gives the logits to a sequence. Returns whether its answer goes on.
-  bool Take(Sequence& sequence, absl::Span<float> logits);
+  // Lets a sequence choose its next token from the logits. Returns whether its answer goes on.
+  bool ChooseToken(Sequence& sequence, absl::Span<float> logits);
   void ReportSlots();
   // The number of slots from the first one to the last one in use.
   int64_t SlotsInUse() const;

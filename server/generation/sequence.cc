@@ -15,7 +15,7 @@ Sequence::Sequence(std::shared_ptr<const EncodedRequest> request, int index, std
       text_(tokenizer, request_->options.stop, request_->prompt),
       tokens_(request_->prompt) {}
 
-bool Sequence::Take(absl::Span<float> logits, SamplingWorkspace& workspace, TimePoint now) {
+bool Sequence::ChooseToken(absl::Span<float> logits, SamplingWorkspace& workspace, TimePoint now) {
   absl::StatusOr<SampledToken> token = sampler_.Next(logits, workspace);
   if (!token.ok()) {
     stream_->Stop(token.status());

@@ -33,7 +33,7 @@ class Sequence {
   void AddComputed(int64_t tokens) { computed_ += tokens; }
 
   // Chooses the next token and puts what follows from it into the stream. Returns whether the answer goes on.
-  bool Take(absl::Span<float> logits, SamplingWorkspace& workspace, TimePoint now);
+  bool ChooseToken(absl::Span<float> logits, SamplingWorkspace& workspace, TimePoint now);
   // When the previous token was chosen; the clock's epoch if there was none.
   TimePoint last_token() const { return last_token_; }
 

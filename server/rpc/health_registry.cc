@@ -75,7 +75,7 @@ bool HealthRegistry::Change::await_suspend(std::coroutine_handle<> waiter) {
     if (!missed && !mine->claimed()) registry_.watchers_.insert(mine);
   }
   if (missed) ResumeIfFirst(*mine);
-  return mine->Suspended();
+  return mine->TrySuspend();
 }
 
 }  // namespace predictd

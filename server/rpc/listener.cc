@@ -108,7 +108,7 @@ void Listener::AcceptAll(int listening_socket) {
   while (!stop_ && !out_of_resources_) {
     FileDescriptor socket(accept4(listening_socket, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket.valid()) {
-      Take(listening_socket, std::move(socket));
+      HandOver(listening_socket, std::move(socket));
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       return;
     } else {
@@ -118,7 +118,7 @@ void Listener::AcceptAll(int listening_socket) {
   }
 }
 
-void Listener::Take(int listening_socket, FileDescriptor socket) {
+void Listener::HandOver(int listening_socket, FileDescriptor socket) {
   const std::string peer = PeerName(socket.get());
   if (peer.empty()) return;
   Refusal refusal = Refusal::kNone;

@@ -38,7 +38,7 @@ class Listener {
   void Run();
   void WaitAndAccept();
   void AcceptAll(int listening_socket);
-  void Take(int listening_socket, FileDescriptor socket);
+  void HandOver(int listening_socket, FileDescriptor socket);
   void Refuse(std::string_view reason);
   // Accepts and closes one connection with the descriptor that is kept for this. Returns false if even that fails.
   bool ShedOne(int listening_socket);

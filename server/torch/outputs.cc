@@ -173,7 +173,7 @@ absl::StatusOr<OutputPlan> OutputPlan::Create(TypePtr returned, const Signature&
   return plan;
 }
 
-absl::StatusOr<std::vector<Tensor>> OutputPlan::Take(c10::IValue value, bool unshare) const {
+absl::StatusOr<std::vector<Tensor>> OutputPlan::Convert(c10::IValue value, bool unshare) const {
   std::vector<c10::IValue> values;
   values.reserve(outputs_.size());
   if (places_.has_value()) {

@@ -32,7 +32,7 @@ class OutputPlan {
 
   // The outputs in the signature's order. With `unshare` they share no memory with anything that lives longer than
   // `value`. INTERNAL says which output cannot be served, and why.
-  absl::StatusOr<std::vector<Tensor>> Take(c10::IValue value, bool unshare) const;
+  absl::StatusOr<std::vector<Tensor>> Convert(c10::IValue value, bool unshare) const;
 
  private:
   OutputPlan(c10::TypePtr returned, std::vector<TensorSpec> outputs)

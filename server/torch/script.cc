@@ -83,9 +83,9 @@ class TorchScriptModel final : public Model {
     return CatchAll([&]() -> absl::StatusOr<std::vector<Tensor>> {
       const c10::InferenceMode inference_mode(parts_.inference_mode);
       std::vector<c10::IValue> arguments = parts_.arguments.Make(inputs, parts_.effects.writes_arguments);
-      if (!one_at_a_time_) return parts_.outputs.Take(Call(std::move(arguments)), /*unshare=*/false);
+      if (!one_at_a_time_) return parts_.outputs.Convert(Call(std::move(arguments)), /*unshare=*/false);
       MutexLock lock(state_mutex_);
-      return parts_.outputs.Take(Call(std::move(arguments)), /*unshare=*/true);
+      return parts_.outputs.Convert(Call(std::move(arguments)), /*unshare=*/true);
     });
   }
   bool cost_depends_on_shapes_only() const override { return cost_depends_on_shapes_only_ && !one_at_a_time_; }

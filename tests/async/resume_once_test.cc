@@ -23,7 +23,7 @@ struct Suspend {
   bool await_suspend(std::coroutine_handle<> waiter) {
     once.Prepare(waiter);
     publish();
-    return once.Suspended();
+    return once.TrySuspend();
   }
   void await_resume() const noexcept {}
 };

@@ -104,7 +104,7 @@ TEST_F(ChatCommandTest, AnInterruptedAnswerStaysAsFarAsItWasShown) {
 }
 
 TEST_F(ChatCommandTest, InterruptsBetweenAnswersAreForTheProcess) {
-  interrupts_.Aim(control_);
+  interrupts_.CancelOnInterrupt(control_);
   EXPECT_EQ(Chat("a\n"), 0);
   EXPECT_FALSE(interrupts_.Interrupt());
   EXPECT_FALSE(control_->cancelled());

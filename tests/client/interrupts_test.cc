@@ -14,7 +14,7 @@ TEST(InterruptsTest, WithoutACallTheyAreForTheProcess) {
 TEST(InterruptsTest, TheFirstCancelsTheSecondDoesNotWait) {
   Interrupts interrupts;
   const auto control = std::make_shared<CallControl>();
-  interrupts.Aim(control);
+  interrupts.CancelOnInterrupt(control);
   EXPECT_TRUE(interrupts.Interrupt());
   EXPECT_TRUE(control->cancelled());
   EXPECT_FALSE(interrupts.Interrupt());
@@ -24,24 +24,24 @@ TEST(InterruptsTest, OnlyTheCallsThatTheyAreAimedAtAreCancelled) {
   Interrupts interrupts;
   const auto first = std::make_shared<CallControl>();
   const auto second = std::make_shared<CallControl>();
-  interrupts.Aim(first);
-  interrupts.Aim(second);
+  interrupts.CancelOnInterrupt(first);
+  interrupts.CancelOnInterrupt(second);
   EXPECT_TRUE(interrupts.Interrupt());
   EXPECT_FALSE(first->cancelled());
   EXPECT_TRUE(second->cancelled());
-  interrupts.Aim(nullptr);
+  interrupts.CancelOnInterrupt(nullptr);
   EXPECT_FALSE(interrupts.Interrupt());
 }
 
 TEST(InterruptsTest, AtAPromptTheyClearTheLine) {
   Interrupts interrupts;
   int cleared = 0;
-  interrupts.AimAtPrompt([&cleared] { ++cleared; });
+  interrupts.DropPromptOnInterrupt([&cleared] { ++cleared; });
   EXPECT_TRUE(interrupts.Interrupt());
   EXPECT_TRUE(interrupts.Interrupt());
   EXPECT_EQ(cleared, 2);
   EXPECT_FALSE(interrupts.Terminate()) << "a prompt has nothing to wait for";
-  interrupts.Aim(nullptr);
+  interrupts.CancelOnInterrupt(nullptr);
   EXPECT_FALSE(interrupts.Interrupt());
   EXPECT_EQ(cleared, 2);
 }
@@ -49,10 +49,10 @@ TEST(InterruptsTest, AtAPromptTheyClearTheLine) {
 TEST(InterruptsTest, TerminateIsRemembered) {
   Interrupts interrupts;
   const auto control = std::make_shared<CallControl>();
-  interrupts.Aim(control);
+  interrupts.CancelOnInterrupt(control);
   EXPECT_TRUE(interrupts.Terminate());
   EXPECT_TRUE(control->cancelled());
-  interrupts.Aim(nullptr);
+  interrupts.CancelOnInterrupt(nullptr);
   EXPECT_TRUE(interrupts.terminated());
 }
 
