@@ -52,6 +52,18 @@ TEST(GenerationCostTest, PartsAreNeitherTinyNorHuge) {
   EXPECT_EQ(cost.PrefillTokens(0, 1), 512);
 }
 
+TEST(GenerationCostTest, OneSlowStepDoesNotUpsetTheAverageAndSeveralMoveIt) {
+  GenerationCost cost;
+  cost.RecordPrefill(20, milliseconds(20));
+  EXPECT_EQ(cost.PrefillTokens(0, 1), 96);
+  cost.RecordPrefill(20, milliseconds(100));
+  EXPECT_EQ(cost.PrefillTokens(0, 1), 48);
+  for (int i = 0; i < 20; ++i) cost.RecordPrefill(20, milliseconds(20));
+  EXPECT_EQ(cost.PrefillTokens(0, 1), 96);
+  for (int i = 0; i < 20; ++i) cost.RecordPrefill(20, milliseconds(100));
+  EXPECT_EQ(cost.PrefillTokens(0, 1), 16);
+}
+
 TEST(GenerationCostTest, SmallRestIsNotLeftForAnotherStep) {
   EXPECT_EQ(GenerationCost::Part(/*left=*/60, /*allowed=*/48), 60);
   EXPECT_EQ(GenerationCost::Part(61, 48), 48);

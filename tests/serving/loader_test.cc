@@ -133,6 +133,31 @@ TEST_F(LoaderTest, FailureIsReportedWithItsCauseOfWhichCallersSeeNoPaths) {
   EXPECT_EQ(told_["a/1"].first, VersionState::kReady) << "the next one is loaded nevertheless";
 }
 
+TEST_F(LoaderTest, NextOneFindsTheMemoryOfThoseThatHaveGone) {
+  struct Slow {
+    explicit Slow(std::atomic<bool>& gone) : gone(gone) {}
+    ~Slow() {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      gone = true;
+    }
+    std::atomic<bool>& gone;
+  };
+  std::atomic<bool> gone{false};
+  std::atomic<bool> seen{false};
+  load_ = [&](const VersionEntry& version) -> absl::StatusOr<std::unique_ptr<Model>> {
+    if (version.version == 1) {
+      seen = gone.load();
+      return model_.Make();
+    }
+    (void)reaper_->Own(std::make_unique<Slow>(gone));
+    return absl::InternalError("it fails");
+  };
+  Start({Entry("a", {2, 1})});
+  AwaitTold(2);
+  EXPECT_TRUE(seen);
+  End();
+}
+
 TEST_F(LoaderTest, ReadsWithoutTakingTheProcessorFromCalls) {
   std::atomic<int> niceness{0};
   load_ = [&](const VersionEntry&) {
