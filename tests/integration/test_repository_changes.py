@@ -302,9 +302,11 @@ def test_versions_change_under_load_and_no_call_fails(server: PredictdProcess, r
     with callers(server) as answers:
         change(2, 40)
         resident = server.resident_bytes()
-        files = used()
+        files, threads = used()
         change(41, 200)
         await_states(server, lambda found: found == [(200, "READY", "")])
         assert server.resident_bytes() - resident < 24 << 20
-        assert used() == files
+        eventually(lambda: used()[0] <= files, 20, lambda: f"files to be closed, {used()[0]} of {files}")
+        # gRPC starts some more when it has much to do.
+        assert used()[1] <= threads + 8
     assert len(answers) >= 190
