@@ -1,22 +1,11 @@
 #include "server/rpc/loop_probe.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <chrono>
 #include <exception>
 #include <utility>
 
 namespace predictd {
-namespace {
-
-Duration ProcessCpuTime() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
-}  // namespace
 
 LoopProbe::LoopProbe(const std::vector<std::unique_ptr<EventLoop>>& loops) {
   for (const auto& loop : loops) sent_.push_back(std::make_unique<Sent>(*loop));
@@ -54,15 +43,15 @@ Duration LoopProbe::held_up() const {
 
 bool LoopProbe::Saturated(TimePoint now) {
   const Duration elapsed = now - std::exchange(asked_at_, now);
-  const Duration used_time = ProcessCpuTime();
-  const Duration used = used_time - std::exchange(used_time_, used_time);
   bool saturated = false;
   for (auto& sent : sent_) {
+    const Duration used_time = sent->loop.CpuTime();
     const Duration runnable_time = sent->loop.RunnableTime();
+    const Duration used = used_time - std::exchange(sent->used_time, used_time);
     const Duration runnable = runnable_time - std::exchange(sent->runnable_time, runnable_time);
-    if (runnable >= elapsed * 9 / 10) saturated = true;
+    if (runnable >= elapsed * 9 / 10 && used >= elapsed / 2) saturated = true;
   }
-  return saturated && used >= elapsed / 2;
+  return saturated;
 }
 
 }  // namespace predictd

@@ -25,9 +25,8 @@ class LoopProbe {
   // The most processor time that a loop has used since then without coming back. Time in which the loop was not running
   // does not count, because no peer is to blame for it.
   Duration held_up() const;
-  // Returns whether, since this was last asked, a loop always had something to do, and the process at least half a
-  // processor to do it with. If it gets less, the loop is behind because of other processes, not because of what it is
-  // sent. The loop's own time would not tell: other loops, and gRPC's threads, may share its processor.
+  // Returns whether, since this was last asked, a loop always had something to do, and at least half a processor to do
+  // it with. A loop that gets less processor time is behind because of others, not because of what it is sent.
   bool Saturated(TimePoint now);
 
  private:
@@ -35,15 +34,14 @@ class LoopProbe {
     explicit Sent(EventLoop& loop) : loop(loop) {}
     EventLoop& loop;
     Duration cpu_time{};
-    // From when Saturated was last asked.
+    // Both are from when Saturated was last asked.
+    Duration used_time{};
     Duration runnable_time{};
     std::atomic<bool> back{true};
   };
   std::vector<std::unique_ptr<Sent>> sent_;
   std::atomic<size_t> left_{0};
-  // Both are from when Saturated was last asked.
   TimePoint asked_at_;
-  Duration used_time_{};
 };
 
 }  // namespace predictd

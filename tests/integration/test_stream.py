@@ -269,7 +269,7 @@ def test_the_callers_deadline_ends_a_stream(server: PredictdProcess) -> None:
     received = []
 
     def read() -> None:
-        received.extend(server.client.predict_stream(slow_stream(1000, 20, request_id="in time"), timeout=2))
+        received.extend(server.client.predict_stream(slow_stream(1000, 20, request_id="in time"), timeout=0.3))
 
     error = rpc_error(read)
     assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
