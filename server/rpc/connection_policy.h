@@ -32,6 +32,9 @@ struct ConnectionPolicy {
   // When an event loop has too much to do, a connection is to blame for it from this many recent cancelled calls on,
   // counted beyond its calls that were not cancelled.
   double resets = 1000;
+  // So many are too many in any case: calls that have not been accepted yet wait inside gRPC, before everybody else's,
+  // and with several loops that is not to be seen in what one of them does.
+  double most_resets = 10'000;
 };
 
 enum class Verdict {

@@ -45,6 +45,8 @@ constexpr int64_t kGreedyBytesLong = 256 << 10;
 // A loop that is saturated for so many of these periods in a row has too much to do.
 constexpr Duration kUsagePeriod = milliseconds(50);
 constexpr int kSaturatedPeriods = 3;
+// Otherwise each so many periods are enough to find those who cancel far too much.
+constexpr int kCalmPeriods = 4;
 // How often in a row a connection is held back, without an answered call in between, before it is shut down.
 constexpr int kStrikes = 8;
 // How long ended calls take to be gone, and for how long after its calls were ended a connection is closed instead of
@@ -175,7 +177,11 @@ void ConnectionWatch::Tick(TimePoint now) {
   if (now - usage_at_ >= kUsagePeriod) {
     usage_at_ = now;
     saturated_ = probe_.Saturated(now) ? saturated_ + 1 : 0;
-    if (saturated_ >= kSaturatedPeriods) CloseResetters(now);
+    if (saturated_ >= kSaturatedPeriods) {
+      CloseResetters(now, options_.policy.resets);
+    } else if (++periods_ % kCalmPeriods == 0) {
+      CloseResetters(now, options_.policy.most_resets);
+    }
   }
   if (probing_ && probe_.back()) {
     probing_ = false;
@@ -260,12 +266,12 @@ void ConnectionWatch::ShedLargest(TimePoint now) {
   }
 }
 
-void ConnectionWatch::CloseResetters(TimePoint now) {
+void ConnectionWatch::CloseResetters(TimePoint now, double limit) {
   std::vector<double> resets;
   for (auto& watched : watched_) resets.push_back(watched->Resets(now));
   const double most = resets.empty() ? 0 : *std::max_element(resets.begin(), resets.end());
   // Closing them one after the other would take as many times as long.
-  const double least = std::max(options_.policy.resets, most / 2);
+  const double least = std::max(limit, most / 2);
   for (size_t i = 0; i < resets.size(); ++i) {
     if (resets[i] >= least) Close(*watched_[i], "resets");
   }

@@ -31,7 +31,9 @@ namespace predictd {
 //   - When an event loop does not come back, because gRPC reads on and on from a connection that sends faster than it
 //     can be read, that connection is held back for a moment. A connection that was held back many times without a call
 //     being answered is shut down.
-//   - When a loop has too much to do, connections that cancel their calls by the thousand are shut down.
+//   - When a loop has too much to do, connections that cancel their calls by the thousand are shut down; those that do
+//   it
+//     by the ten thousand are in any case.
 //   - When half-sent messages together take too much, the calls of the connection with the most are ended; if that does
 //     not help, it is shut down.
 class ConnectionWatch {
@@ -72,7 +74,8 @@ class ConnectionWatch {
   void Doubt(WatchedConnection& watched, Verdict verdict, TimePoint now);
   void Confirm(WatchedConnection& watched, Verdict verdict);
   void ShedLargest(TimePoint now);
-  void CloseResetters(TimePoint now);
+  // Closes the connections with the most recent cancelled calls, if they have more than the limit.
+  void CloseResetters(TimePoint now, double limit);
   void HoldBackGreedy(TimePoint now);
   void LetGo(TimePoint now);
   void Close(WatchedConnection& watched, std::string_view reason);
@@ -102,6 +105,7 @@ class ConnectionWatch {
   TimePoint probed_at_;
   TimePoint usage_at_;
   int saturated_ = 0;
+  int periods_ = 0;
   std::thread thread_;
 };
 

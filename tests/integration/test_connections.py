@@ -267,7 +267,8 @@ def test_a_call_that_is_reset_at_once_ends_as_cancelled_and_nobody_else_does() -
         assert server.metric("predictd_requests_in_flight") == 0
 
 
-def test_rapid_resets_are_cut_off_when_they_are_too_much() -> None:
+@pytest.mark.parametrize("loops", [1, 4])
+def test_rapid_resets_are_cut_off_when_they_are_too_much(loops: int) -> None:
     def storm(server: PredictdProcess) -> None:
         with RawHttp2(server.address) as connection:
             # Whoever does not take the answers is soon not read from any more.
@@ -287,7 +288,7 @@ def test_rapid_resets_are_cut_off_when_they_are_too_much() -> None:
     # has one that does not get the processor.
     processors = sorted(os.sched_getaffinity(0))
     before = ["taskset", "--cpu-list", str(processors[0])]
-    with PredictdProcess(["linear"], flags=["--log-requests=none"], before=before) as server:
+    with PredictdProcess(["linear"], flags=["--log-requests=none", f"--loops={loops}"], before=before) as server:
         server.client.predict(LINEAR)
         os.sched_setaffinity(0, processors[-1:])
         try:
