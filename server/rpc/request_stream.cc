@@ -46,7 +46,7 @@ Task<absl::Status> RequestStream::Read() {
     if (!co_await reading) co_return call_.ReadingEnded();
     grpc::ByteBuffer message;
     message.Swap(&call_.message());
-    requests_.Start(Serve(*this, std::move(message)));
+    requests_.Start(Serve(*this, message));
     TaskGroup::Wait fewer = requests_.FewerThan(max_running_);
     co_await fewer;
     // A request may have ended on a worker.
@@ -91,11 +91,7 @@ absl::Status RequestStream::failure() {
 }  // namespace
 
 StreamedRequest::StreamedRequest(Call& call, grpc::ByteBuffer message)
-    : call_(call),
-      message_(std::move(message)),
-      memory_(call.MemoryForMessage()),
-      deadline_(call.deadline()),
-      stop_(call.stop()) {
+    : call_(call), message_(message), memory_(call.MemoryForMessage()), deadline_(call.deadline()), stop_(call.stop()) {
   const auto bytes = static_cast<int64_t>(message_.Length());
   admitted_ = call.CheckMessageSize(bytes);
   if (admitted_.ok()) admitted_ = call.HoldMessage(bytes, memory_);

@@ -1,7 +1,5 @@
 #include "server/rpc/shared_stream_writer.h"
 
-#include <utility>
-
 namespace predictd {
 
 SharedStreamWriter::SharedStreamWriter(Call& call, StreamWriter& writer, const SendWindow& window)
@@ -16,7 +14,7 @@ SharedStreamWriter::Writing SharedStreamWriter::Write(grpc::ByteBuffer message) 
   // Others may hear of the stop before this writer does.
   if (Stopped()) queue_.Abort();
   const auto bytes = static_cast<int64_t>(message.Length());
-  return queue_.Write(std::move(message), bytes);
+  return queue_.Write(message, bytes);
 }
 
 // A stream that ends its own work may still send what that has left.

@@ -105,7 +105,7 @@ TEST(SendQueueThreadsTest, WritersOnManyThreadsKeepTheirOrder) {
   Detach(JoinAndClose(group, queue, closed));
   closed.wait();
   threads.clear();
-  ASSERT_EQ(channel.sent().size(), size_t{kWriters * kMessages});
+  ASSERT_EQ(channel.sent().size(), size_t{kWriters} * kMessages);
   std::vector<int> next(kWriters);
   for (const int message : channel.sent()) {
     const int writer = message / kMessages;

@@ -374,7 +374,7 @@ TEST_F(StreamTest, ManyStreamsOfAllEndsLeaveNothing) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(complete, kThreads * kStreams / 4);
-  EXPECT_TRUE(AllOver(kThreads * kStreams));
+  EXPECT_TRUE(AllOver(int64_t{kThreads} * kStreams));
 }
 
 }  // namespace
