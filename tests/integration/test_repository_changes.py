@@ -194,6 +194,7 @@ def test_labels_name_versions(server: PredictdProcess, repository: Repository) -
         )
 
     repository.add("scale", 2)
+    await_version(server, 2)
     repository.configure("scale", "labels = { stable = 1, canary = 2 }" + CONFIG)
     eventually(lambda: server.client.get_model("scale").model.labels, 20, "labels")
     assert dict(server.client.get_model("scale").model.labels) == {"stable": 1, "canary": 2}
