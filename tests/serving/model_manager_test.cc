@@ -135,7 +135,8 @@ class ModelManagerTest : public testing::Test {
   // The versions that the catalog shows, as "2 ready, 1 draining".
   std::string Shown() const {
     std::string shown;
-    for (const auto& version : catalog_->snapshot()->models().at("m")->versions()) {
+    const std::shared_ptr<const CatalogSnapshot> models = catalog_->snapshot();
+    for (const auto& version : models->models().at("m")->versions()) {
       const char* const kStates[] = {"loading", "ready", "draining", "unloaded", "failed"};
       absl::StrAppend(&shown, shown.empty() ? "" : ", ", version->number(), " ",
                       kStates[static_cast<int>(version->state())]);
