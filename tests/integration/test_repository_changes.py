@@ -196,7 +196,8 @@ def test_labels_name_versions(server: PredictdProcess, repository: Repository) -
     repository.add("scale", 2)
     await_version(server, 2)
     repository.configure("scale", "labels = { stable = 1, canary = 2 }" + CONFIG)
-    eventually(lambda: server.client.get_model("scale").model.labels, 20, "labels")
+    # Version 1 had gone, and is loaded again.
+    await_states(server, lambda found: found == [(2, "READY", ""), (1, "READY", "")])
     assert dict(server.client.get_model("scale").model.labels) == {"stable": 1, "canary": 2}
     assert (version_of("stable"), version_of("canary"), served(server)) == (1, 2, 2)
     x = raw_tensor("x", ROWS)
