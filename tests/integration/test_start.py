@@ -64,7 +64,7 @@ class Started:
 
         eventually(is_over, 30, lambda: f"{message}; there is {self.records()}")
         found = find()
-        assert found is not None, f"ended with {self.process.returncode}: {self.records()}"
+        assert found is not None, f"ended with {self.process.returncode}: {Path(self._log.name).read_text(errors='replace')}"
         return found
 
     def terminate(self, within: float) -> int:
