@@ -64,7 +64,8 @@ class Started:
 
         eventually(is_over, 30, lambda: f"{message}; there is {self.records()}")
         found = find()
-        assert found is not None, f"ended with {self.process.returncode}: {Path(self._log.name).read_text(errors='replace')}"
+        said = Path(self._log.name).read_text(errors="replace")
+        assert found is not None, f"ended with {self.process.returncode}: {said}"
         return found
 
     def terminate(self, within: float) -> int:
