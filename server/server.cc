@@ -51,9 +51,9 @@ namespace {
 // and come back, and the most that it adds to the loops' lag.
 constexpr Duration kMaxInlineCost = std::chrono::microseconds(200);
 
-// The threads of gRPC, which starts them as it likes, and those of the server that no option counts: loader, reaper,
-// metrics and spans.
-constexpr int kFurtherThreads = 17;
+// The threads of gRPC, which starts them as it likes, and those of the server that no option counts: model manager,
+// loader, reaper, metrics and spans.
+constexpr int kFurtherThreads = 18;
 
 // Logs what thread counts and models are sized by.
 void LogMachine(const CpuLimit& cpus, int64_t memory) {
