@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "server/model/failure_reason.h"
 #include "server/model/memory_plan.h"
@@ -80,7 +81,10 @@ LoadReport::LoadReport(const Catalog& catalog, ReadyCondition ready, std::string
       health_(health),
       loads_(metrics.AddCounter("predictd_model_loads_total",
                                 "Versions that became ready or failed, and folders that were refused as wrong.",
-                                {"model", "result"})) {
+                                {"model", "result"})),
+      rollbacks_(metrics.AddCounter("predictd_model_rollbacks_total",
+                                    "Times that the rule of a traffic split gave everything to the stable version.",
+                                    {"model"})) {
   const auto models = catalog_.snapshot();
   for (const auto& [name, model] : models->models()) {
     health_.Set(name, false);
@@ -119,6 +123,30 @@ void LoadReport::OnChanged(const ServedModel& model) {
 
 void LoadReport::OnRetired(const ServedVersion& version) {
   Log(LogLevel::kInfo, "a version takes no more calls", {{"model", version.model()}, {"version", version.number()}});
+}
+
+void LoadReport::OnUnloaded(const ServedModel& model) {
+  health_.Set(model.name(), false);
+  const auto models = catalog_.snapshot();
+  const bool ended = SetHealth(*models);
+  Log(LogLevel::kInfo, "a model has been unloaded", {{"model", model.name()}});
+  if (ended) LogEnd(*models);
+}
+
+void LoadReport::OnTraffic(const ServedModel& model, const std::string& why) {
+  std::string shares = "none";
+  if (model.traffic() != nullptr) {
+    shares = absl::StrJoin(model.traffic()->split().shares, ", ", [](std::string* out, const TrafficShare& share) {
+      absl::StrAppend(out, share.version, "=", share.weight);
+    });
+  }
+  if (why.empty()) {
+    Log(LogLevel::kInfo, "the traffic split has changed", {{"model", model.name()}, {"traffic", shares}});
+  } else {
+    rollbacks_.With({model.name()}).Increment();
+    Log(LogLevel::kError, "rolled back: one version gets all traffic",
+        {{"model", model.name()}, {"traffic", shares}, {"cause", why}});
+  }
 }
 
 void LoadReport::OnRemoved(const std::string& model) {
@@ -167,7 +195,7 @@ void LoadReport::LogEnd(const CatalogSnapshot& models) const {
   }
   std::vector<std::string> failed;
   for (const auto& [name, model] : models.models()) {
-    if (!model->ready()) failed.push_back(name);
+    if (model->loaded() && !model->ready()) failed.push_back(name);
   }
   Log(LogLevel::kError, "all models are loaded or have failed: not serving, as --ready asks for more",
       {{"ready", ready_text_}, {"failed", absl::StrJoin(failed, ", ")}});

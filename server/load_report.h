@@ -30,6 +30,8 @@ class LoadReport final : public ModelObserver {
   void OnLoaded(const ServedVersion& version, const absl::Status& status, const LoadFindings& findings) override;
   void OnChanged(const ServedModel& model) override;
   void OnRetired(const ServedVersion& version) override;
+  void OnUnloaded(const ServedModel& model) override;
+  void OnTraffic(const ServedModel& model, const std::string& why) override;
   void OnRemoved(const std::string& model) override;
   void OnRepository(const absl::Status& status) override;
 
@@ -44,6 +46,7 @@ class LoadReport final : public ModelObserver {
   const std::string ready_text_;
   HealthRegistry& health_;
   MetricFamily<Counter>& loads_;
+  MetricFamily<Counter>& rollbacks_;
   // Their series, until the model is removed.
   std::map<std::string, std::map<std::string, std::shared_ptr<Counter>>> counters_;
   bool serving_ = false;

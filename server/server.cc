@@ -3,27 +3,34 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "server/async/reaper.h"
 #include "server/async/step_queue.h"
 #include "server/async/worker_pool.h"
 #include "server/backends.h"
 #include "server/config/cpu_limit.h"
+#include "server/config/listen_address.h"
 #include "server/config/memory_limit.h"
-#include "server/files/atomic_file.h"
+#include "server/control_server.h"
 #include "server/files/private_folder.h"
 #include "server/kernels/kernel_set.h"
 #include "server/load_report.h"
 #include "server/model/memory_plan.h"
 #include "server/model/repository.h"
+#include "server/port_file.h"
 #include "server/process/thread_limit.h"
 #include "server/rpc/rpc_server.h"
 #include "server/services/methods.h"
@@ -54,6 +61,8 @@ constexpr Duration kMaxInlineCost = std::chrono::microseconds(200);
 // The threads of gRPC, which starts them as it likes, and those of the server that no option counts: model manager,
 // loader, reaper, metrics and spans.
 constexpr int kFurtherThreads = 18;
+// Those of a second gRPC server.
+constexpr int kControlThreads = 8;
 
 // Logs what thread counts and models are sized by.
 void LogMachine(const CpuLimit& cpus, int64_t memory) {
@@ -102,11 +111,6 @@ LogRequests ParseLogRequests(const std::string& name) {
   return name == "none" ? LogRequests::kNone : LogRequests::kErrors;
 }
 
-absl::Status WritePort(const std::string& file, int port) {
-  if (file.empty()) return absl::OkStatus();
-  return WriteFileAtomically(file, absl::StrCat(port, "\n"));
-}
-
 // Returns the folder in which packages are unpacked, after removing what killed servers left there.
 std::string UnpackDir(const ServerConfig& config) {
   const char* const temporary = std::getenv("TMPDIR");
@@ -144,6 +148,47 @@ absl::StatusOr<std::unique_ptr<Model>> LoadModel(const ServedVersion& version, i
   return entry.backend->load(entry.file, version.config(), {.runners = runners, .unpack_dir = unpack_dir});
 }
 
+// Which models are to serve from the start.
+std::function<bool(const std::string&)> LoadedFromStart(const ServerConfig& config) {
+  if (config.model_control != "explicit" || config.load_model == "*") return nullptr;
+  std::set<std::string> names;
+  for (const absl::string_view name : absl::StrSplit(config.load_model, ',', absl::SkipWhitespace())) {
+    names.emplace(absl::StripAsciiWhitespace(name));
+  }
+  return [names = std::move(names)](const std::string& model) { return names.contains(model); };
+}
+
+absl::Status CheckLoadModel(const ServerConfig& config, const ModelRepository& repository) {
+  if (config.load_model == "*") return absl::OkStatus();
+  for (absl::string_view name : absl::StrSplit(config.load_model, ',', absl::SkipWhitespace())) {
+    name = absl::StripAsciiWhitespace(name);
+    const bool known = std::any_of(repository.models.begin(), repository.models.end(),
+                                   [name](const ModelEntry& model) { return model.name == name; });
+    if (!known) {
+      return absl::InvalidArgumentError(absl::StrCat("--load-model: there is no model '", name, "' in the repository"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+ModelControl ControlOf(const ServerConfig& config) {
+  if (config.model_control == "explicit") return ModelControl::kCommands;
+  return config.model_control == "poll" ? ModelControl::kRepository : ModelControl::kFixed;
+}
+
+// Where calls are let in that change what is served.
+enum class ControlPlace { kNowhere, kEverywhere, kOwnAddress };
+
+ControlPlace ControlPlaceOf(const ServerConfig& config) {
+  if (!config.control_listen.empty()) {
+    // Two free ports are not the same.
+    const absl::StatusOr<ListenAddress> address = ParseListenAddress(config.listen);
+    const bool one_port = address.ok() && (address->kind == ListenAddress::Kind::kUnix || address->port != 0);
+    return one_port && config.control_listen == config.listen ? ControlPlace::kEverywhere : ControlPlace::kOwnAddress;
+  }
+  return config.model_control == "explicit" ? ControlPlace::kEverywhere : ControlPlace::kNowhere;
+}
+
 // How long a run whose calls have all ended may take to end by itself.
 constexpr absl::Duration kLastRun = absl::Seconds(1);
 
@@ -175,6 +220,7 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   if (!repository.ok()) return repository.status();
   std::erase_if(repository->models, IsUnspeakable);
   LogRepository(config.model_repository, *repository);
+  if (absl::Status status = CheckLoadModel(config, *repository); !status.ok()) return status;
 
   // They stand in the order in which they depend on each other, and are destroyed in the opposite order.
   MetricsRegistry registry;
@@ -202,7 +248,10 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   const int workers = config.workers > 0 ? config.workers : std::max(1, cpus.cores / config.intra_op_threads);
   const auto init_thread = [threads = config.intra_op_threads] { InitTorchThread(threads); };
   const int loops = config.loops > 0 ? config.loops : std::max(1, cpus.cores / 2);
-  if (absl::Status status = CheckThreadLimit(workers + loops + kFurtherThreads); !status.ok()) return status;
+  const ControlPlace control_place = ControlPlaceOf(config);
+  const int control_threads = control_place == ControlPlace::kOwnAddress ? kControlThreads : 0;
+  if (absl::Status status = CheckThreadLimit(workers + loops + kFurtherThreads + control_threads); !status.ok())
+    return status;
   WorkerPool pool({.workers = workers,
                    .on_start = init_thread,
                    .max_inline_cost = kMaxInlineCost,
@@ -216,7 +265,8 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
       repository->models, reaper,
       {.subject = [&](const std::string& model) { return MakeModelSubject(rpc_metrics.calls(), model); },
        .cache = [&](const std::string& model, const ModelConfig& config,
-                    int64_t version) { return MakeCache(cache_metrics.ForVersion(model, version), config, clock); }});
+                    int64_t version) { return MakeCache(cache_metrics.ForVersion(model, version), config, clock); },
+       .loaded = LoadedFromStart(config)});
   absl::StatusOr<ReadyCondition> ready = ReadyCondition::Create(config.ready, *catalog.snapshot());
   if (!ready.ok()) return absl::InvalidArgumentError(absl::StrCat("--ready: ", ready.status().message()));
 
@@ -233,13 +283,20 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   environment.tracer = tracer->get();
   environment.metrics = &rpc_metrics;
   environment.decoding = std::make_shared<StepQueue>(StepQueue::Options{}, pool);
+  ModelCommands commands;
   MethodTable methods(rpc_metrics);
-  AddServices(catalog,
-              {.max_message_bytes = config.max_message_bytes,
-               .stream_window = config.stream_window,
-               .workers = workers,
-               .server_version = PREDICTD_VERSION},
-              methods);
+  ServiceOptions service_options = {.commands = control_place == ControlPlace::kEverywhere ? &commands : nullptr,
+                                    .max_message_bytes = config.max_message_bytes,
+                                    .stream_window = config.stream_window,
+                                    .workers = workers,
+                                    .server_version = PREDICTD_VERSION};
+  AddServices(catalog, service_options, methods);
+  std::optional<ControlServer> control;
+  if (control_place == ControlPlace::kOwnAddress) {
+    control.emplace(config, environment, rpc_metrics);
+    service_options.commands = &commands;
+    AddModelService(catalog, service_options, control->methods());
+  }
   signals.BeginServing();
   absl::StatusOr<std::unique_ptr<RpcServer>> started =
       RpcServer::Start({.listen = config.listen,
@@ -255,6 +312,9 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
                        environment, std::move(methods), pool, init_thread);
   if (!started.ok()) return started.status();
   RpcServer& rpc = **started;
+  if (control.has_value()) {
+    if (absl::Status status = control->Start(pool, init_thread); !status.ok()) return status;
+  }
   LoadReport report(catalog, *std::move(ready), config.ready, rpc.health(), registry);
   if (absl::Status status = WritePort(config.port_file, rpc.port()); !status.ok()) return status;
   Log(LogLevel::kInfo, "listening",
@@ -294,7 +354,8 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
     ModelManager manager(
         {.repository = config.model_repository,
          .backends = Backends(),
-         .watch = config.model_control == "poll",
+         .control = ControlOf(config),
+         .commands = control_place == ControlPlace::kNowhere ? nullptr : &commands,
          .interval = TimeLimit(config.repository_poll_interval),
          .settle = absl::ToChronoNanoseconds(config.repository_settle_time)},
         repository->models, catalog,
@@ -309,6 +370,7 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
 
     signals.WaitForStop();
     rpc.health().SetNotServing();
+    if (control.has_value()) control->Drain();
     Log(LogLevel::kInfo, "draining", {{"in_flight", environment.accepted - environment.ended}});
     absl::SleepFor(config.drain_delay);
     rpc.Drain(config.drain_grace);
@@ -317,6 +379,7 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   }
   pool.Stop();
   rpc.Stop();
+  if (control.has_value()) control->Stop();
   if (!(*tracer)->Shutdown(absl::Seconds(5)).ok()) Log(LogLevel::kWarning, "some spans could not be exported");
   Log(LogLevel::kInfo, "stopped",
       {{"calls_accepted", environment.accepted.load()}, {"calls_ended", environment.ended.load()}});

@@ -44,11 +44,23 @@ std::string CheckMetricsAddress(const std::string& text) {
   return address->kind == ListenAddress::Kind::kUnix ? "expected an IP address or a host, and a port" : "";
 }
 
-std::string CheckReady(const std::string& text) {
+std::string CheckControlAddress(const std::string& text) {
+  return text.empty() ? "" : CheckAddress(text);
+}
+
+std::string CheckNames(const std::string& text, absl::string_view also) {
   const std::vector<std::string> names = absl::StrSplit(text, ',');
   const bool blank = std::any_of(names.begin(), names.end(),
                                  [](const std::string& name) { return absl::StripAsciiWhitespace(name).empty(); });
-  return blank ? absl::StrCat("expected any, all or names of models with commas between, got '", text, "'") : "";
+  return blank ? absl::StrCat("expected ", also, " or names of models with commas between, got '", text, "'") : "";
+}
+
+std::string CheckLoadModel(const std::string& text) {
+  return text.empty() ? "" : CheckNames(text, "*");
+}
+
+std::string CheckReady(const std::string& text) {
+  return CheckNames(text, "any, all");
 }
 
 std::string CheckPollInterval(const std::string& text) {
@@ -73,8 +85,12 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
               "Where .pt2 packages are unpacked to be loaded; default: $TMPDIR or /tmp");
   options.Add("ready", "NAMES", config.ready, "Healthy once these models are loaded: any, all or NAME,NAME,...")
       ->check(CheckReady);
-  options.AddChoice("model-control", config.model_control, {"none", "poll"},
-                    "Follow changes of the repository (poll) or not (none)");
+  options.AddChoice("model-control", config.model_control, {"none", "poll", "explicit"},
+                    "Serve what the repository has at the start (none) or at any time (poll), or what calls load");
+  options
+      .Add("load-model", "NAMES", config.load_model,
+           "With --model-control explicit: what to load at the start: NAME,NAME,... or *; default: nothing")
+      ->check(CheckLoadModel);
   options
       .AddDuration("repository-poll-interval", config.repository_poll_interval,
                    "How often to look for changes that the system does not tell of")
@@ -85,6 +101,12 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
   options.Group("Network");
   options.Add("listen", "ADDRESS", config.listen, "Where gRPC listens, without transport security; port 0: a free one")
       ->check(CheckAddress);
+  options
+      .Add("control-listen", "ADDRESS", config.control_listen,
+           "Where calls that change what is served are let in; the same as --listen: there; default: nowhere, or with "
+           "--model-control explicit the same")
+      ->check(CheckControlAddress);
+  options.Add("control-port-file", "FILE", config.control_port_file, "File to write the port of --control-listen to");
   options.Add("port-file", "FILE", config.port_file, "File to write the gRPC port to, once it is bound");
   options.Add("metrics-listen", "ADDRESS", config.metrics_listen, "Where Prometheus finds /metrics; empty: nowhere")
       ->check(CheckMetricsAddress);
@@ -202,6 +224,9 @@ std::optional<ServerConfig> ParseServerConfig(int argc, const char* const* argv,
     if (config.model_repository.empty() && config.check_model.empty()) throw CLI::RequiredError("--model-repository");
     if (config.trace_exporter == "file" && config.trace_file.empty()) {
       throw CLI::RequiredError("--trace-file (for --trace-exporter file)");
+    }
+    if (!config.load_model.empty() && config.model_control != "explicit") {
+      throw CLI::RequiredError("--model-control explicit (for --load-model)");
     }
   } catch (const CLI::ParseError& error) {
     // CLI11 prints the help for --help, and one line for an error.

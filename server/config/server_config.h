@@ -25,8 +25,10 @@ struct ServerConfig {
   // Which models must be ready for the server to be healthy: any, all, or names separated by commas.
   std::string ready = "any";
   // "poll": models that are added, changed or removed in the repository are served as they are there from then on.
-  // "none": what was there at the start is served.
+  // "none": what was there at the start is served. "explicit": what calls load is served.
   std::string model_control = "poll";
+  // With "explicit": the models to load at the start, NAME,NAME,... or *.
+  std::string load_model;
   // How often the repository is looked at, beside what the system tells of changes, and how long a folder must have
   // been still to be read.
   absl::Duration repository_poll_interval = absl::Seconds(5);
@@ -34,6 +36,9 @@ struct ServerConfig {
 
   std::string listen = "127.0.0.1:8500";
   std::string port_file;
+  // Where the calls are let in that change what is served. Empty: nowhere, or with "explicit" the same as `listen`.
+  std::string control_listen;
+  std::string control_port_file;
   std::string metrics_listen = "127.0.0.1:8501";
   std::string metrics_port_file;
   // The most connections at a time. 0 means as many as the limit of open files allows, with two files for each.

@@ -73,7 +73,8 @@ absl::StatusOr<InferenceResult> ModelRunner::Inference::await_resume() {
     runner_.statistics_.OnAnswered(result->timings);
   } else {
     const bool was_queued = job_->queued.at != kNever;
-    runner_.statistics_.OnFailed(was_queued ? runner_.clock_.Now() - job_->queued.at : Duration::zero());
+    runner_.statistics_.OnFailed(was_queued ? runner_.clock_.Now() - job_->queued.at : Duration::zero(),
+                                 absl::IsInternal(result.status()));
   }
   return result;
 }

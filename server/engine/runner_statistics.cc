@@ -31,8 +31,9 @@ void RunnerStatistics::OnAnswered(const InferenceTimings& timings) {
   computed_nanos_.fetch_add((timings.ended - timings.started).count(), std::memory_order_relaxed);
 }
 
-void RunnerStatistics::OnFailed(Duration took) {
+void RunnerStatistics::OnFailed(Duration took, bool broken) {
   failed_.Add(took);
+  if (broken) broken_.fetch_add(1, std::memory_order_relaxed);
 }
 
 RunnerStatistics::Snapshot RunnerStatistics::Read() const {
@@ -40,6 +41,7 @@ RunnerStatistics::Snapshot RunnerStatistics::Read() const {
                        .queued = Duration(queued_nanos_.load(std::memory_order_relaxed)),
                        .computed = Duration(computed_nanos_.load(std::memory_order_relaxed)),
                        .failed = failed_.Read(),
+                       .broken = broken_.load(std::memory_order_relaxed),
                        .batches = batches_.load(std::memory_order_relaxed),
                        .rows = rows_.load(std::memory_order_relaxed),
                        .last = last_.load(std::memory_order_relaxed),

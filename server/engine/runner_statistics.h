@@ -34,6 +34,8 @@ class RunnerStatistics {
     Duration computed{};
     // Requests that ended otherwise, from when they were queued. Those that were refused took no time.
     Sum failed;
+    // Those of them that the model itself failed.
+    int64_t broken = 0;
     // Batches that did not fail, and their rows.
     int64_t batches = 0;
     int64_t rows = 0;
@@ -50,7 +52,8 @@ class RunnerStatistics {
 
   void OnBatch(int64_t rows, TimePoint started, TimePoint ended);
   void OnAnswered(const InferenceTimings& timings);
-  void OnFailed(Duration took);
+  // `broken` says whether it was the model that failed.
+  void OnFailed(Duration took, bool broken);
 
   Snapshot Read() const;
 
@@ -70,6 +73,7 @@ class RunnerStatistics {
   std::atomic<int64_t> queued_nanos_{0};
   std::atomic<int64_t> computed_nanos_{0};
   AtomicSum failed_;
+  std::atomic<int64_t> broken_{0};
   std::atomic<int64_t> batches_{0};
   std::atomic<int64_t> rows_{0};
   std::atomic<TimePoint> last_{TimePoint()};

@@ -14,6 +14,7 @@
 #include "server/files/toml_file.h"
 #include "server/model/generator_reader.h"
 #include "server/model/signature_config.h"
+#include "server/model/traffic_reader.h"
 
 namespace predictd {
 namespace {
@@ -70,6 +71,7 @@ void ReadLabels(TableReader& reader, ModelConfig& config) {
 uint64_t Fingerprint(toml::table root) {
   root.erase("version_policy");
   root.erase("labels");
+  root.erase("traffic");
   std::ostringstream text;
   text << root;
   return absl::HashOf(text.str());
@@ -153,6 +155,10 @@ absl::StatusOr<ModelConfig> ParseTable(const toml::table& root) {
     read.ok() ? void(config.version_policy = *read) : reader.Fail(read.status());
   }
   ReadLabels(reader, config);
+  if (const toml::node* traffic = reader.Find("traffic")) {
+    absl::StatusOr<TrafficSplit> read = ReadTraffic(*traffic, config.labels);
+    read.ok() ? void(config.traffic = *std::move(read)) : reader.Fail(read.status());
+  }
   config.fingerprint = Fingerprint(root);
   if (kind == "tensor") {
     ReadTensorModel(reader, config);
@@ -160,6 +166,10 @@ absl::StatusOr<ModelConfig> ParseTable(const toml::table& root) {
     config.generator = *std::move(generator);
   } else {
     reader.Fail(generator.status());
+  }
+  if (config.generator.has_value() && config.traffic.has_value()) {
+    if (!config.traffic->shadow.empty()) reader.Fail("traffic.shadow", "none, as kind = \"generator\"");
+    if (config.traffic->rollback.has_value()) reader.Fail("traffic.rollback", "none, as kind = \"generator\"");
   }
   if (absl::Status status = reader.Finish(); !status.ok()) return status;
   return config;
@@ -193,13 +203,21 @@ absl::StatusOr<std::vector<int64_t>> VersionPolicy::Choose(std::vector<int64_t> 
 absl::StatusOr<std::vector<int64_t>> ModelConfig::Choose(const std::vector<int64_t>& existing) const {
   absl::StatusOr<std::vector<int64_t>> chosen = version_policy.Choose(existing);
   if (!chosen.ok()) return chosen.status();
-  for (const auto& [label, version] : labels) {
+  absl::Status missing;
+  const auto add = [&](int64_t version, absl::string_view by) {
     if (std::find(existing.begin(), existing.end(), version) == existing.end()) {
-      return absl::NotFoundError(
-          absl::StrCat("labels.", label, " stands for version ", version, ", which has no folder"));
+      missing.Update(absl::NotFoundError(absl::StrCat(by, " stands for version ", version, ", which has no folder")));
+    } else if (std::find(chosen->begin(), chosen->end(), version) == chosen->end()) {
+      chosen->push_back(version);
     }
-    if (std::find(chosen->begin(), chosen->end(), version) == chosen->end()) chosen->push_back(version);
+  };
+  for (const auto& [label, version] : labels) add(version, absl::StrCat("labels.", label));
+  if (traffic.has_value()) {
+    traffic->ForEachVersion([&](const std::string& name) {
+      if (const std::optional<int64_t> version = VersionNamed(name, labels)) add(*version, "traffic");
+    });
   }
+  if (!missing.ok()) return missing;
   std::sort(chosen->begin(), chosen->end(), std::greater<>());
   return chosen;
 }

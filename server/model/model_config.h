@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "absl/time/time.h"
 #include "server/model/generator_config.h"
 #include "server/model/signature.h"
+#include "server/model/traffic_split.h"
 
 namespace predictd {
 
@@ -27,9 +27,6 @@ struct VersionPolicy {
   absl::StatusOr<std::vector<int64_t>> Choose(std::vector<int64_t> existing) const;
 };
 
-// Names for versions.
-using VersionLabels = std::map<std::string, int64_t, std::less<>>;
-
 // One model's `model.toml`.
 struct ModelConfig {
   std::string description;
@@ -40,6 +37,8 @@ struct ModelConfig {
   VersionPolicy version_policy;
   // Names for versions, which are served whatever the policy says.
   VersionLabels labels;
+  // Which versions get the requests that name none; not set: the newest. They are served whatever the policy says.
+  std::optional<TrafficSplit> traffic = {};
   // For each version, the most requests that may wait and the most bytes of their inputs.
   int64_t queue_capacity = 1024;
   int64_t queue_bytes = int64_t{256} << 20;
@@ -61,11 +60,11 @@ struct ModelConfig {
   std::optional<bool> inference_mode = {};
   // Whether to serve a compiled package whose checks may fail on threads of its own, which ends the process.
   bool allow_parallel_regions = false;
-  // Changes with all that a version is loaded by, which is everything but the policy and the labels.
+  // Changes with all that a version is loaded by, which is everything but the policy, the labels and the traffic.
   uint64_t fingerprint = 0;
 
-  // The versions to serve out of `existing`, newest first: those of the policy and those with a label. NOT_FOUND if
-  // none exists, or not one that is listed or has a label.
+  // The versions to serve out of `existing`, newest first: those of the policy, and those with a label or traffic.
+  // NOT_FOUND if none exists, or not one that is listed, has a label or traffic.
   absl::StatusOr<std::vector<int64_t>> Choose(const std::vector<int64_t>& existing) const;
 
   // INVALID_ARGUMENT names the key that is unknown, missing or has a bad value.

@@ -2,6 +2,7 @@
 
 #include <grpc/health/v1/health.pb.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -33,12 +34,12 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleHealthCheck(Call& /*call*/, grpc::B
   auto message = ParseMessage<HealthCheckRequest>(request);
   if (!message.ok()) co_return message.status();
   const std::string& service = (*message)->service();
-  const HealthRegistry::Snapshot snapshot = health.Read(service);
-  if (!snapshot.serving.has_value()) {
+  const std::optional<bool> serving = health.Serving(service);
+  if (!serving.has_value()) {
     co_return absl::NotFoundError(
         absl::StrCat("there is no service '", service, "'; \"\" is the server, others are models"));
   }
-  co_return Encode(ToProto(snapshot.serving));
+  co_return Encode(ToProto(serving));
 }
 
 Task<absl::Status> HandleHealthWatch(Call& call, grpc::ByteBuffer& request, StreamWriter& writer,
@@ -50,8 +51,8 @@ Task<absl::Status> HandleHealthWatch(Call& call, grpc::ByteBuffer& request, Stre
     // The stop is read first and acted on last, so that a client that watches a draining server is told of it before
     // the stream ends.
     const bool stopped = call.stop().stopped();
-    const HealthRegistry::Snapshot snapshot = health.Read((*message)->service());
-    const HealthCheckResponse::ServingStatus status = ToProto(snapshot.serving);
+    const uint64_t seen = health.changes().count();
+    const HealthCheckResponse::ServingStatus status = ToProto(health.Serving((*message)->service()));
     if (sent != status) {
       absl::StatusOr<grpc::ByteBuffer> bytes = Encode(status);
       if (!bytes.ok()) co_return bytes.status();
@@ -59,7 +60,7 @@ Task<absl::Status> HandleHealthWatch(Call& call, grpc::ByteBuffer& request, Stre
       sent = status;
     }
     if (stopped) co_return StopStatus(call.stop().reason(), "the stream");
-    HealthRegistry::Change change(health, snapshot.changes, call.stop());
+    ChangeSignal::Change change(health.changes(), seen, call.stop());
     co_await change;
   }
 }

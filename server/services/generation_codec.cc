@@ -90,8 +90,10 @@ class GenerationReader {
         decoded_.generation.priority = ReadPriority(parameter, path, errors_);
       } else if (name == "cache") {
         decoded_.generation.options.reuse_prefix = ReadFlag(parameter, path, errors_);
+      } else if (name == kTrafficKey) {
+        CheckTrafficKey(parameter, path, errors_);
       } else {
-        errors_.Add(path, "expected cache or priority, the parameters of a generator");
+        errors_.Add(path, "expected cache, priority or traffic_key, the parameters of a generator");
       }
     }
   }

@@ -121,7 +121,12 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> FindInferTarget(const Model
   if (request.model_name().empty()) errors.Add("model_name", "expected the name of a model, got none");
   const VersionName version = ReadVersion(request.model_version(), "model_version", errors);
   if (!errors.empty()) return errors.ToStatus();
-  return FindVersion(request.model_name(), version.number, version.label, models, subject);
+  WantedVersion wanted = {.model = request.model_name(), .number = version.number, .label = version.label};
+  if (!request.parameters().empty()) {
+    const auto key = request.parameters().find(kTrafficKey);
+    if (key != request.parameters().end()) wanted.traffic_key = key->second.string_param();
+  }
+  return FindVersion(wanted, models, subject);
 }
 
 void ReadInferTensors(const std::shared_ptr<const ModelInferRequest>& request, std::vector<std::string>& ignored,

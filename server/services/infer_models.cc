@@ -107,7 +107,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleServerReady(Call& call, grpc::ByteB
   auto message = ParseMessage<inference::ServerReadyRequest>(request);
   if (!message.ok()) co_return message.status();
   inference::ServerReadyResponse response;
-  response.set_ready(call.environment().health.Read("").serving.value_or(false));
+  response.set_ready(call.environment().health.Serving("").value_or(false));
   co_return SerializeMessage(response);
 }
 

@@ -109,6 +109,9 @@ InferParameters ReadInferParameters(const inference::ModelInferRequest& request,
     } else if (name == "cache") {
       if (parameter.parameter_choice_case() != InferParameter::kBoolParam) errors.Add(path, "expected a bool_param");
       read.cache = parameter.bool_param();
+    } else if (name == "traffic_key") {
+      if (parameter.parameter_choice_case() != InferParameter::kStringParam)
+        errors.Add(path, "expected a string_param");
     } else if (!Refuse(name, parameter, path, errors) && !IsReserved(name)) {
       read.others.push_back(name);
     }

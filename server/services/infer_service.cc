@@ -3,7 +3,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "server/rpc/message_bytes.h"
+#include "server/services/control_handler.h"
 #include "server/services/infer_config.h"
+#include "server/services/infer_control.h"
 #include "server/services/infer_handler.h"
 #include "server/services/infer_models.h"
 #include "server/services/infer_statistics.h"
@@ -21,14 +23,10 @@ struct Unserved {
   const char* name;
   const char* instead;
 };
-constexpr char kLoading[] =
-    "a model is loaded when its folder appears or changes, and unloaded when it is gone (--model-control)";
 constexpr char kMemory[] = "send tensors in the request, and receive them in the answer";
 constexpr Unserved kUnserved[] = {
     {"ModelStreamInfer",
      "for a stream of answers use predictd.v1.PredictionService/PredictStream, and for one ModelInfer"},
-    {"RepositoryModelLoad", kLoading},
-    {"RepositoryModelUnload", kLoading},
     {"SystemSharedMemoryStatus", kMemory},
     {"SystemSharedMemoryRegister", kMemory},
     {"SystemSharedMemoryUnregister", kMemory},
@@ -45,7 +43,7 @@ Task<absl::Status> Refuse(Call& call, const char* instead) {
 
 }  // namespace
 
-void AddInferenceService(const Catalog& catalog, const ServiceOptions& options, MethodTable& methods) {
+void AddInferenceService(Catalog& catalog, const ServiceOptions& options, MethodTable& methods) {
   const auto add = [&methods](const char* name, bool while_draining, UnaryHandler handler) {
     methods.Add({.service = kName, .name = name, .max_request_bytes = kNamesOnly, .while_draining = while_draining},
                 std::move(handler));
@@ -66,6 +64,16 @@ void AddInferenceService(const Catalog& catalog, const ServiceOptions& options, 
       [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleModelStatistics(call, request, catalog); });
   add("RepositoryIndex", false,
       [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleRepositoryIndex(call, request, catalog); });
+  if (options.commands == nullptr) {
+    for (const char* name : {"RepositoryModelLoad", "RepositoryModelUnload"}) add(name, false, RefuseControl);
+  } else {
+    add("RepositoryModelLoad", false, [&commands = *options.commands](Call& call, grpc::ByteBuffer& request) {
+      return HandleRepositoryModelLoad(call, request, commands);
+    });
+    add("RepositoryModelUnload", false, [&commands = *options.commands](Call& call, grpc::ByteBuffer& request) {
+      return HandleRepositoryModelUnload(call, request, commands);
+    });
+  }
   methods.Add({.service = kName, .name = "ModelInfer", .max_request_bytes = options.max_message_bytes},
               UnaryHandler([&catalog](Call& call, grpc::ByteBuffer& request) {
                 return HandleModelInfer(call, request, catalog);

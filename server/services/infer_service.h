@@ -8,7 +8,7 @@
 namespace predictd {
 
 // Adds the Open Inference Protocol's GRPCInferenceService. The catalog must outlive the table.
-void AddInferenceService(const Catalog& catalog, const ServiceOptions& options, MethodTable& methods);
+void AddInferenceService(Catalog& catalog, const ServiceOptions& options, MethodTable& methods);
 
 }  // namespace predictd
 

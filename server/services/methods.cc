@@ -1,8 +1,12 @@
 #include "server/services/methods.h"
 
+#include <utility>
+
+#include "server/services/control_handler.h"
 #include "server/services/infer_service.h"
 #include "server/services/model_handler.h"
 #include "server/services/predict_handler.h"
+#include "server/services/watch_handler.h"
 
 namespace predictd {
 namespace {
@@ -12,7 +16,7 @@ constexpr char kModelName[] = "predictd.v1.ModelService";
 constexpr char kPredict[] = "Predict";
 constexpr char kPredictStream[] = "PredictStream";
 
-// The largest request of ModelService, which holds only a name and a version.
+// The largest request of ModelService, which holds names and numbers.
 constexpr int64_t kSmallRequest = 4096;
 
 }  // namespace
@@ -24,7 +28,7 @@ std::shared_ptr<CallSubject> MakeModelSubject(CallMetrics& metrics, const std::s
   return subject;
 }
 
-void AddServices(const Catalog& catalog, const ServiceOptions& options, MethodTable& methods) {
+void AddServices(Catalog& catalog, const ServiceOptions& options, MethodTable& methods) {
   const int64_t large = options.max_message_bytes;
   methods.Add({.service = kPredictionName, .name = kPredict, .max_request_bytes = large},
               UnaryHandler(
@@ -34,15 +38,39 @@ void AddServices(const Catalog& catalog, const ServiceOptions& options, MethodTa
                                                                        StreamWriter& writer) {
                 return HandlePredictStream(call, request, writer, catalog, window);
               }));
-  methods.Add({.service = kModelName, .name = "ListModels", .max_request_bytes = kSmallRequest},
-              UnaryHandler([&catalog, large](Call& call, grpc::ByteBuffer& request) {
-                return HandleListModels(call, request, catalog, large);
-              }));
-  methods.Add({.service = kModelName, .name = "GetModel", .max_request_bytes = kSmallRequest},
-              UnaryHandler([&catalog, large](Call& call, grpc::ByteBuffer& request) {
-                return HandleGetModel(call, request, catalog, large);
-              }));
+  AddModelService(catalog, options, methods);
   AddInferenceService(catalog, options, methods);
+}
+
+void AddModelService(Catalog& catalog, const ServiceOptions& options, MethodTable& methods) {
+  const int64_t large = options.max_message_bytes;
+  const auto add = [&methods](const char* name, UnaryHandler handler) {
+    methods.Add({.service = kModelName, .name = name, .max_request_bytes = kSmallRequest}, std::move(handler));
+  };
+  add("ListModels", [&catalog, large](Call& call, grpc::ByteBuffer& request) {
+    return HandleListModels(call, request, catalog, large);
+  });
+  add("GetModel", [&catalog, large](Call& call, grpc::ByteBuffer& request) {
+    return HandleGetModel(call, request, catalog, large);
+  });
+  methods.Add({.service = kModelName, .name = "WatchModels", .max_request_bytes = kSmallRequest, .endless = true},
+              StreamHandler([&catalog, large](Call& call, grpc::ByteBuffer& request, StreamWriter& writer) {
+                return HandleWatchModels(call, request, writer, catalog, large);
+              }));
+  using Control =
+      Task<absl::StatusOr<grpc::ByteBuffer>> (*)(Call&, grpc::ByteBuffer& request, const ControlContext& context);
+  const std::pair<const char*, Control> controls[] = {{"LoadModel", HandleLoadModel},
+                                                      {"UnloadModel", HandleUnloadModel},
+                                                      {"ReloadModel", HandleReloadModel},
+                                                      {"SetTrafficSplit", HandleSetTrafficSplit}};
+  for (const auto& [name, handle] : controls) {
+    if (options.commands == nullptr) {
+      add(name, RefuseControl);
+    } else {
+      add(name, [handle = handle, context = ControlContext{catalog, *options.commands, large}](
+                    Call& call, grpc::ByteBuffer& request) { return handle(call, request, context); });
+    }
+  }
 }
 
 }  // namespace predictd

@@ -7,12 +7,15 @@
 
 #include "server/rpc/method_table.h"
 #include "server/serving/catalog.h"
+#include "server/serving/model_commands.h"
 #include "server/telemetry/call_metrics.h"
 
 namespace predictd {
 
 // What the methods need besides a call.
 struct ServiceOptions {
+  // Where the calls that change what is served put their commands; null: those calls are not let in.
+  ModelCommands* commands = nullptr;
   // The most bytes of one message from a caller.
   int64_t max_message_bytes = 0;
   // How many chunks of a PredictStream may be queued, running or waiting for the reader.
@@ -27,7 +30,10 @@ struct ServiceOptions {
 std::shared_ptr<CallSubject> MakeModelSubject(CallMetrics& metrics, const std::string& model);
 
 // Adds the services of predictd.v1, and that of the Open Inference Protocol. The catalog must outlive the table.
-void AddServices(const Catalog& catalog, const ServiceOptions& options, MethodTable& methods);
+void AddServices(Catalog& catalog, const ServiceOptions& options, MethodTable& methods);
+
+// Adds only those methods that say what is served and change it.
+void AddModelService(Catalog& catalog, const ServiceOptions& options, MethodTable& methods);
 
 }  // namespace predictd
 

@@ -41,8 +41,10 @@ void ReadParameters(const v1::PredictRequest& request, RequestBuilder& builder) 
       decoded.inference.priority = ReadPriority(parameter, path, builder.errors);
     } else if (name == "cache") {
       if (!ReadFlag(parameter, path, builder.errors)) decoded.cache = nullptr;
+    } else if (name == kTrafficKey) {
+      CheckTrafficKey(parameter, path, builder.errors);
     } else if (name != "output_encoding") {
-      builder.errors.Add(path, "expected cache, output_encoding or priority, the parameters of a tensor model");
+      builder.errors.Add(path, "expected cache, output_encoding, priority or traffic_key, those of a tensor model");
     } else if (parameter.string_value() == "typed") {
       decoded.encoding = Encoding::kTyped;
     } else if (parameter.string_value() == "text") {

@@ -84,7 +84,7 @@ Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, St
     message = co_await read;
   }
   if (!message.ok()) co_return message.status();
-  RequestSubject subject;
+  RequestSubject subject = {.metadata = &call.context().client_metadata()};
   TargetVersion target = FindTarget((*message)->predict(), "predict.", *models, subject);
   ReportTarget(call, started, std::move(subject), target);
   models.reset();

@@ -27,16 +27,30 @@ absl::Status CheckKind(const v1::PredictRequest& request, const ServedVersion& v
   return absl::OkStatus();
 }
 
+absl::string_view KeyInMetadata(const ClientMetadata* metadata) {
+  if (metadata == nullptr) return "";
+  const auto found = metadata->find(kTrafficKeyMetadata);
+  return found == metadata->end() ? absl::string_view() : absl::string_view(found->second.data(), found->second.size());
+}
+
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const ServedVersion>> FindVersion(absl::string_view model, int64_t version,
-                                                                 absl::string_view label, const CatalogSnapshot& models,
+absl::StatusOr<std::shared_ptr<const ServedVersion>> FindVersion(const WantedVersion& wanted,
+                                                                 const CatalogSnapshot& models,
                                                                  RequestSubject& subject) {
-  absl::StatusOr<std::shared_ptr<const ServedModel>> found = models.Find(model);
+  absl::StatusOr<std::shared_ptr<const ServedModel>> found = models.Find(wanted.model);
   if (!found.ok()) return found.status();
   subject.model = *std::move(found);
-  absl::StatusOr<std::shared_ptr<const ServedVersion>> chosen =
-      label.empty() ? subject.model->Choose(version) : subject.model->Choose(label);
+  subject.routed = wanted.label.empty() && wanted.number == 0;
+  absl::StatusOr<std::shared_ptr<const ServedVersion>> chosen;
+  if (!wanted.label.empty()) {
+    chosen = subject.model->Choose(wanted.label);
+  } else if (subject.routed && subject.model->traffic() != nullptr) {
+    const bool has_key = !wanted.traffic_key.empty();
+    chosen = subject.model->Route(has_key ? wanted.traffic_key : KeyInMetadata(subject.metadata));
+  } else {
+    chosen = subject.model->Choose(wanted.number);
+  }
   if (chosen.ok()) subject.version = (*chosen)->number();
   return chosen;
 }
@@ -57,8 +71,13 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> FindTarget(const v1::Predic
     errors.Add(absl::StrCat(prefix, "model_label"), "expected none beside a model_version");
   }
   if (!errors.empty()) return errors.ToStatus();
-  absl::StatusOr<std::shared_ptr<const ServedVersion>> version =
-      FindVersion(request.model_name(), request.model_version(), request.model_label(), models, subject);
+  WantedVersion wanted = {
+      .model = request.model_name(), .number = request.model_version(), .label = request.model_label()};
+  if (!request.parameters().empty()) {
+    const auto key = request.parameters().find(kTrafficKey);
+    if (key != request.parameters().end()) wanted.traffic_key = key->second.string_value();
+  }
+  absl::StatusOr<std::shared_ptr<const ServedVersion>> version = FindVersion(wanted, models, subject);
   if (!version.ok()) return version.status();
   if (absl::Status status = CheckKind(request, **version); !status.ok()) return status;
   return version;
@@ -81,6 +100,10 @@ int64_t ReadPriority(const v1::Parameter& parameter, const std::string& path, Fi
     errors.Add(path, absl::StrCat("expected an int64_value from 0 to ", kMaxPriority));
   }
   return priority;
+}
+
+void CheckTrafficKey(const v1::Parameter& parameter, const std::string& path, FieldErrors& errors) {
+  if (parameter.value_case() != v1::Parameter::kStringValue) errors.Add(path, "expected a string_value");
 }
 
 bool ReadFlag(const v1::Parameter& parameter, const std::string& path, FieldErrors& errors) {

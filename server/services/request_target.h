@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "server/rpc/environment.h"
 #include "server/services/field_errors.h"
 #include "server/serving/catalog.h"
 
@@ -15,15 +16,35 @@ namespace predictd {
 
 // What a request is about, for reports: as far as it is known even if the rest of the request is wrong.
 struct RequestSubject {
-  std::shared_ptr<const ServedModel> model;
+  // Set before: that of the call; null if there is none.
+  const ClientMetadata* metadata = nullptr;
+  std::shared_ptr<const ServedModel> model = nullptr;
   int64_t version = 0;
-  std::string request_id;
+  std::string request_id = {};
+  // Whether the request left the choice of the version to the server.
+  bool routed = false;
 };
 
-// Finds a version of a model by its label, or if that is empty by its number, where 0 stands for the newest that is
-// ready, and fills `subject` as far as it can. NOT_FOUND or UNAVAILABLE as the catalog says.
-absl::StatusOr<std::shared_ptr<const ServedVersion>> FindVersion(absl::string_view model, int64_t version,
-                                                                 absl::string_view label, const CatalogSnapshot& models,
+// What requests with the same key have in common that names no version: they get the same one. The string parameter
+// and, if that is not there, the metadata of these names.
+inline constexpr char kTrafficKey[] = "traffic_key";
+inline constexpr char kTrafficKeyMetadata[] = "x-traffic-key";
+
+// What a request says about the version that it wants.
+struct WantedVersion {
+  absl::string_view model;
+  // 0 if it names none.
+  int64_t number = 0;
+  // Empty if it has none.
+  absl::string_view label = "";
+  // The value of the parameter.
+  absl::string_view traffic_key = "";
+};
+
+// Finds a version of a model by its label or its number, or if it has neither by the model's traffic split, and fills
+// `subject` as far as it can. NOT_FOUND or UNAVAILABLE as the catalog says.
+absl::StatusOr<std::shared_ptr<const ServedVersion>> FindVersion(const WantedVersion& wanted,
+                                                                 const CatalogSnapshot& models,
                                                                  RequestSubject& subject);
 
 // Finds the version that a request is for, and fills `subject` even if the request is refused. INVALID_ARGUMENT for the
@@ -41,6 +62,8 @@ std::string ReadRequestId(const std::string& id, absl::string_view path, FieldEr
 
 // The value of the parameter `priority`.
 int64_t ReadPriority(const v1::Parameter& parameter, const std::string& path, FieldErrors& errors);
+// Checks the parameter kTrafficKey.
+void CheckTrafficKey(const v1::Parameter& parameter, const std::string& path, FieldErrors& errors);
 // The value of a boolean parameter.
 bool ReadFlag(const v1::Parameter& parameter, const std::string& path, FieldErrors& errors);
 

@@ -17,6 +17,7 @@
 #include "server/services/read_request.h"
 #include "server/services/request_builder.h"
 #include "server/services/request_target.h"
+#include "server/services/shadow.h"
 #include "server/services/work_report.h"
 #include "server/serving/catalog.h"
 
@@ -35,7 +36,7 @@ std::optional<CachedResponse> FindCached(Call& call, const DecodedPredict& reque
 // Answers one request of any protocol with one message: decodes, looks into the response cache if the model has one,
 // infers, encodes. A call may answer several requests so, one after the other. What a protocol has is
 //   Request                                  the message
-//   FindTarget(request, models, subject)     the version that is to run it, or why there is none
+//   FindTarget(request, models, subject)  the version that is to run it, or why there is none
 //   Generate(call, request, target)          the answer of a generator
 //   Decode(request, target)                  a DecodedPredict
 //   Encode(decoded, outputs)                 the answer's bytes
@@ -54,8 +55,11 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffe
     message = co_await read;
   }
   if (!message.ok()) co_return message.status();
-  RequestSubject subject;
+  RequestSubject subject = {.metadata = &call.context().client_metadata()};
   TargetVersion target = Protocol::FindTarget(**message, *models, subject);
+  // Null, as a rule.
+  std::shared_ptr<const ServedVersion> shadow = subject.routed && target.ok() ? subject.model->Shadow() : nullptr;
+  std::shared_ptr<const TrafficRouter> router = shadow == nullptr ? nullptr : subject.model->spec().traffic;
   ReportTarget(call, started, std::move(subject), target);
   models.reset();
   if (!target.ok()) co_return target.status();
@@ -66,6 +70,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffe
   absl::StatusOr<DecodedPredict> decoded = Protocol::Decode(*message, *std::move(target));
   ReportDecoding(call.report(), started, steady_clock::now());
   if (!decoded.ok()) co_return decoded.status();
+  if (shadow != nullptr) RunCopy(Protocol::Decode(*message, std::move(shadow)), std::move(router));
 
   std::optional<RequestKey> key;
   if (decoded->cache != nullptr) {

@@ -30,27 +30,43 @@ bool CatalogSnapshot::loading() const {
 Catalog::Catalog(const std::vector<ModelEntry>& entries, Reaper& reaper, CatalogParts parts)
     : reaper_(reaper), parts_(std::move(parts)) {
   CatalogSnapshot::Models models;
-  for (const ModelEntry& entry : entries) models.try_emplace(entry.name, MakeModel(entry));
+  for (const ModelEntry& entry : entries) {
+    const bool loaded = parts_.loaded == nullptr || parts_.loaded(entry.name);
+    models.try_emplace(entry.name, loaded ? MakeModel(entry) : MakeUnloaded(entry));
+  }
   const MutexLock writer(writer_);
   Publish(std::move(models));
 }
 
-std::shared_ptr<const ServedModel> Catalog::MakeModel(const ModelEntry& entry, const ServedModel* last) const {
+ServedModel::Spec Catalog::MakeSpec(const ModelEntry& entry, const ServedModel* last) const {
   ServedModel::Spec model = {.name = entry.name,
                              .status = entry.status,
                              .config = std::make_shared<const ModelConfig>(entry.config),
                              .subject = last != nullptr ? last->subject() : nullptr};
   if (last == nullptr && parts_.subject != nullptr) model.subject = parts_.subject(entry.name);
+  if (last != nullptr && last->traffic() != nullptr && !last->traffic()->configured()) {
+    model.traffic = last->spec().traffic;
+  } else if (entry.config.traffic.has_value()) {
+    model.traffic = std::make_shared<const TrafficRouter>(*entry.config.traffic, /*configured=*/true);
+  }
+  return model;
+}
+
+std::shared_ptr<const ServedModel> Catalog::MakeModel(const ModelEntry& entry, const ServedModel* last,
+                                                      bool anew) const {
+  ServedModel::Spec model = MakeSpec(entry, last);
   std::vector<std::shared_ptr<ServedVersion>> old;
   if (last != nullptr) old = last->versions();
   for (const VersionEntry& version : entry.versions) {
     model.wanted.push_back(version.version);
-    const auto same = std::find_if(old.begin(), old.end(), [&version](const auto& served) {
-      return served->number() == version.version && served->entry().stamp == version.stamp &&
+    const auto same = std::find_if(old.begin(), old.end(), [&](const auto& served) {
+      return !anew && served->number() == version.version && served->entry().stamp == version.stamp &&
              (served->state() == VersionState::kReady || served->state() == VersionState::kLoading);
     });
     if (same == old.end()) {
-      model.versions.push_back(MakeVersion(version, model));
+      auto made = std::make_unique<ServedVersion>(MakeVersion(version, model));
+      if (!version.status.ok()) made->SetFailed(FailureReason(version.status.message(), version.file));
+      model.versions.push_back(reaper_.Own(std::move(made)));
     } else {
       model.versions.push_back(std::move(*same));
       old.erase(same);
@@ -68,16 +84,25 @@ std::shared_ptr<const ServedModel> Catalog::MakeModel(const ModelEntry& entry, c
   return std::make_shared<const ServedModel>(std::move(model));
 }
 
-std::shared_ptr<ServedVersion> Catalog::MakeVersion(const VersionEntry& version, const ServedModel::Spec& model) const {
+std::shared_ptr<const ServedModel> Catalog::MakeUnloaded(const ModelEntry& entry) const {
+  ServedModel::Spec model = MakeSpec(entry, nullptr);
+  model.loaded = false;
+  model.labels = model.config->labels;
+  for (const VersionEntry& version : entry.versions) {
+    ServedVersion::Spec spec = MakeVersion(version, model);
+    spec.cache = nullptr;
+    model.versions.push_back(std::make_shared<ServedVersion>(std::move(spec), VersionState::kUnloaded));
+  }
+  return std::make_shared<const ServedModel>(std::move(model));
+}
+
+ServedVersion::Spec Catalog::MakeVersion(const VersionEntry& version, const ServedModel::Spec& model) const {
   const bool cached = parts_.cache != nullptr && model.config->response_cache_bytes > 0;
-  auto served = std::make_unique<ServedVersion>(
-      ServedVersion::Spec{.model = model.name,
-                          .entry = version,
-                          .config = model.config,
-                          .subject = model.subject,
-                          .cache = cached ? parts_.cache(model.name, *model.config, version.version) : nullptr});
-  if (!version.status.ok()) served->SetFailed(FailureReason(version.status.message(), version.file));
-  return reaper_.Own(std::move(served));
+  return {.model = model.name,
+          .entry = version,
+          .config = model.config,
+          .subject = model.subject,
+          .cache = cached ? parts_.cache(model.name, *model.config, version.version) : nullptr};
 }
 
 std::shared_ptr<const CatalogSnapshot> Catalog::snapshot() const {
@@ -108,23 +133,6 @@ void Catalog::Remove(absl::string_view model) {
   if (found == models.end()) return;
   models.erase(found);
   Publish(std::move(models));
-}
-
-absl::Status Catalog::Retire(absl::string_view model, int64_t version) {
-  const MutexLock writer(writer_);
-  CatalogSnapshot::Models models = snapshot()->models();
-  const auto found = models.find(model);
-  if (found != models.end()) {
-    ServedModel::Spec spec = found->second->spec();
-    for (std::shared_ptr<ServedVersion>& served : spec.versions) {
-      if (served->number() != version || served->state() != VersionState::kReady) continue;
-      served = served->Retire();
-      found->second = std::make_shared<const ServedModel>(std::move(spec));
-      Publish(std::move(models));
-      return absl::OkStatus();
-    }
-  }
-  return absl::NotFoundError(absl::StrCat("model '", model, "' has no version ", version, " that is ready"));
 }
 
 }  // namespace predictd

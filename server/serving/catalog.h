@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "server/async/change_signal.h"
 #include "server/async/mutex.h"
 #include "server/async/reaper.h"
 #include "server/model/repository.h"
@@ -40,38 +41,47 @@ struct CatalogParts {
   // Called for models that want a cache.
   std::function<std::shared_ptr<ResponseCache>(const std::string& model, const ModelConfig& config, int64_t version)>
       cache = nullptr;
+  // Whether a model is to serve from the beginning; null: each is.
+  std::function<bool(const std::string& model)> loaded = nullptr;
 };
 
 // What is served. Readers take a snapshot, once a call, and hold what they need of it; writers publish a new one.
 // Thread-safe.
 class Catalog {
  public:
-  // A catalog with all versions in kLoading, apart from those whose folder is wrong. Versions end on the reaper, which
-  // must outlive the catalog and all references.
+  // A catalog with all versions in kLoading, apart from those whose folder is wrong or whose model is not to serve.
+  // Versions end on the reaper, which must outlive the catalog and all references.
   Catalog(const std::vector<ModelEntry>& entries, Reaper& reaper, CatalogParts parts = {});
 
   std::shared_ptr<const CatalogSnapshot> snapshot() const;
 
+  // Tells of changes, whenever Announce is called.
+  ChangeSignal& changes() { return changes_; }
+  // Tells all who watch that models or the states of versions have changed. They go on on this thread, so it is called
+  // without locks.
+  void Announce() { changes_.Notify(); }
+
   // Makes a model of a folder, without publishing it. New versions are in kLoading or, if their folder is wrong, in
   // kFailed. `last` is the model of that name that there is, or null: of its versions those stay that have not changed,
-  // and also all others that serve.
-  std::shared_ptr<const ServedModel> MakeModel(const ModelEntry& entry, const ServedModel* last = nullptr) const;
+  // unless all are to be loaded `anew`, and also all others that serve. A traffic split that was set by a call stays.
+  std::shared_ptr<const ServedModel> MakeModel(const ModelEntry& entry, const ServedModel* last = nullptr,
+                                               bool anew = false) const;
+  // Makes a model that is not to serve, without publishing it: its versions are in kUnloaded.
+  std::shared_ptr<const ServedModel> MakeUnloaded(const ModelEntry& entry) const;
 
   // Publishes a model, in the place of one with the same name if there is one.
   void Put(std::shared_ptr<const ServedModel> model);
   // Takes a model out of service: calls that have a version of it go on.
   void Remove(absl::string_view model);
 
-  // Takes a version out of service: calls no longer find it, and those that have it go on. The catalog shows it as
-  // draining, and as unloaded once the last of them has ended. NOT_FOUND if there is no such version.
-  absl::Status Retire(absl::string_view model, int64_t version);
-
  private:
-  std::shared_ptr<ServedVersion> MakeVersion(const VersionEntry& version, const ServedModel::Spec& model) const;
+  ServedModel::Spec MakeSpec(const ModelEntry& entry, const ServedModel* last) const;
+  ServedVersion::Spec MakeVersion(const VersionEntry& version, const ServedModel::Spec& model) const;
   void Publish(CatalogSnapshot::Models models) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_);
 
   Reaper& reaper_;
   const CatalogParts parts_;
+  ChangeSignal changes_;
   // Held by whoever changes the catalog.
   Mutex writer_;
   // Held only while the pointer is copied.

@@ -7,7 +7,10 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/async/background_thread.h"
+#include "server/async/work_status.h"
+#include "server/model/failure_reason.h"
 #include "server/model/folder_stamp.h"
 #include "server/text/utf8.h"
 
@@ -31,6 +34,45 @@ uint64_t DeviceOf(const fs::path& path) {
 // Stands for a folder that is not there.
 constexpr uint64_t kNone = 0;
 
+absl::Status NeedsCommands(absl::string_view what) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(what, " needs --model-control explicit: here the folders of the repository say what is served"));
+}
+
+absl::Status CheckTraffic(const std::optional<TrafficSplit>& split, const ServedModel& model) {
+  if (absl::Status valid = model.CheckConfigured(); !valid.ok() && !model.ready()) return valid;
+  if (!split.has_value()) return absl::OkStatus();
+  if (model.config().generator.has_value() && (!split->shadow.empty() || split->rollback.has_value())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("model '", model.name(), "' generates text: it has neither a shadow nor a rule of rollback"));
+  }
+  absl::Status status;
+  split->ForEachVersion([&](const std::string& version) {
+    if (model.FindReady(version) != nullptr) return;
+    status.Update(absl::FailedPreconditionError(absl::StrCat("model '", model.name(), "' has no version or label '",
+                                                             version.substr(0, 64), "' that is ready")));
+  });
+  return status;
+}
+
+// How the loading of a model has ended; nullopt while it goes on.
+std::optional<absl::Status> LoadOutcome(const CatalogSnapshot& models, const std::string& name) {
+  const auto found = models.models().find(name);
+  if (found == models.models().end()) return absl::AbortedError(absl::StrCat("model '", name, "' has been removed"));
+  const ServedModel& model = *found->second;
+  if (model.loading()) return std::nullopt;
+  if (!model.loaded()) return absl::AbortedError(absl::StrCat("model '", name, "' has been unloaded"));
+  for (const int64_t number : model.spec().wanted) {
+    // The first one is what the folder asks for, whatever serves until then.
+    const auto first = std::find_if(model.versions().begin(), model.versions().end(),
+                                    [number](const auto& version) { return version->number() == number; });
+    if (first == model.versions().end() || (*first)->state() != VersionState::kFailed) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("version ", number, " of model '", name, "' could not be loaded: ", (*first)->reason()));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 ModelManager::ModelManager(Options options, const std::vector<ModelEntry>& models, Catalog& catalog,
@@ -48,7 +90,7 @@ ModelManager::ModelManager(Options options, const std::vector<ModelEntry>& model
               if (!IsServed(version)) return absl::CancelledError("the version has changed meanwhile");
             }
             absl::StatusOr<Servable> loaded = load(version, stopping, findings);
-            if (loaded.ok() && options_.watch && !IsCurrent(version)) {
+            if (loaded.ok() && options_.control != ModelControl::kFixed && !IsCurrent(version)) {
               return absl::AbortedError("the files have changed while they were read");
             }
             return loaded;
@@ -61,10 +103,13 @@ ModelManager::ModelManager(Options options, const std::vector<ModelEntry>& model
     folders_[model.name] = {.read = model.stamp, .seen = model.stamp, .again = false, .since = {}};
   const auto snapshot = catalog_.snapshot();
   for (const auto& [name, model] : snapshot->models()) LoadNew(*model, nullptr);
-  if (options_.watch) thread_ = std::thread(&ModelManager::Run, this);
+  if (options_.control == ModelControl::kFixed && options_.commands == nullptr) return;
+  thread_ = std::thread(&ModelManager::Run, this);
+  if (options_.commands != nullptr) options_.commands->SetWake([this] { watch_.Wake(); });
 }
 
 ModelManager::~ModelManager() {
+  if (options_.commands != nullptr) options_.commands->SetWake(nullptr);
   stopping_ = true;
   watch_.Wake();
   if (thread_.joinable()) thread_.join();
@@ -92,7 +137,12 @@ void ModelManager::Run() {
   while (!stopping_) {
     TimePoint next = SaturatingAdd(steady_clock::now(), options_.interval);
     try {
-      next = std::min(next, Look(steady_clock::now()));
+      if (options_.commands != nullptr) {
+        for (const auto& command : options_.commands->Take()) Execute(command);
+      }
+      if (options_.control == ModelControl::kRepository) next = std::min(next, Look(steady_clock::now()));
+      SettleAll();
+      next = std::min(next, JudgeTraffic(steady_clock::now()));
     } catch (const std::exception&) {
       // There was too little memory. The next look may have more.
     }
@@ -103,6 +153,157 @@ void ModelManager::Run() {
   const MutexLock lock(mutex_);
   ended_ = true;
   changed_.NotifyAll();
+}
+
+void ModelManager::Execute(const std::shared_ptr<PendingCommand>& pending) {
+  const ModelCommand& command = pending->command();
+  absl::Status status;
+  std::optional<TrafficSplit> previous;
+  try {
+    switch (command.kind) {
+      case ModelCommand::Kind::kLoad:
+      case ModelCommand::Kind::kReload:
+        status = Load(command);
+        if (status.ok()) {
+          {
+            const MutexLock lock(mutex_);
+            loading_.push_back(pending);
+          }
+          // It may be there already.
+          return EndCommands();
+        }
+        break;
+      case ModelCommand::Kind::kUnload:
+        status = Unload(command);
+        break;
+      case ModelCommand::Kind::kSetTraffic:
+        status = SetTraffic(command, previous);
+        break;
+    }
+  } catch (const std::exception&) {
+    status = StatusOfException();
+  }
+  options_.commands->End(*pending, std::move(status), std::move(previous));
+  // Those that load what has just been unloaded.
+  EndCommands();
+}
+
+absl::Status ModelManager::Load(const ModelCommand& command) {
+  const absl::StatusOr<std::shared_ptr<const ServedModel>> last = catalog_.snapshot()->Find(command.model);
+  const bool anew = command.kind == ModelCommand::Kind::kReload;
+  if (anew && last.ok() && !(*last)->loaded()) {
+    return absl::FailedPreconditionError(absl::StrCat("model '", command.model, "' is not loaded"));
+  }
+  if (!anew && options_.control != ModelControl::kCommands) return NeedsCommands("LoadModel");
+  // What is no name of a folder in the repository is no model.
+  const absl::StatusOr<std::vector<std::string>> names = ListModels(options_.repository);
+  if (!names.ok()) {
+    return absl::UnavailableError("the model repository cannot be read: the server's log has the cause");
+  }
+  if (std::find(names->begin(), names->end(), command.model) == names->end()) {
+    return last.ok() ? absl::NotFoundError(absl::StrCat("model '", command.model, "' has no folder in the repository"))
+                     : last.status();
+  }
+  const ModelEntry entry = ReadModelFolder(options_.repository / command.model, options_.backends);
+  Folder& folder = folders_[command.model];
+  folder = {.read = entry.stamp, .seen = entry.stamp, .again = false, .since = steady_clock::now()};
+  Update(entry, anew);
+  if (entry.status.ok()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("model '", command.model, "' has no valid configuration: ", FailureReason(entry.status.message())));
+}
+
+absl::Status ModelManager::Unload(const ModelCommand& command) {
+  if (options_.control != ModelControl::kCommands) return NeedsCommands("UnloadModel");
+  {
+    const MutexLock lock(mutex_);
+    const absl::StatusOr<std::shared_ptr<const ServedModel>> last = catalog_.snapshot()->Find(command.model);
+    if (!last.ok()) return last.status();
+    ServedModel::Spec spec = (*last)->spec();
+    spec.loaded = false;
+    spec.wanted.clear();
+    std::vector<std::shared_ptr<ServedVersion>> retired;
+    std::set<int64_t> shown;
+    std::vector<std::shared_ptr<ServedVersion>> versions;
+    for (std::shared_ptr<ServedVersion>& version : spec.versions) {
+      const VersionState state = version->state();
+      if (state == VersionState::kReady) {
+        retired.push_back(version);
+        version = version->Retire();
+      } else if (state != VersionState::kDraining) {
+        // Whoever loads it finds that nobody wants it any more.
+        version = version->Unloaded();
+      }
+      if (shown.insert(version->number()).second) versions.push_back(std::move(version));
+    }
+    spec.versions = std::move(versions);
+    const auto model = std::make_shared<const ServedModel>(std::move(spec));
+    catalog_.Put(model);
+    for (const auto& version : retired) observer_.OnRetired(*version);
+    observer_.OnUnloaded(*model);
+  }
+  catalog_.Announce();
+  return absl::OkStatus();
+}
+
+absl::Status ModelManager::SetTraffic(const ModelCommand& command, std::optional<TrafficSplit>& previous) {
+  {
+    const MutexLock lock(mutex_);
+    const absl::StatusOr<std::shared_ptr<const ServedModel>> found = catalog_.snapshot()->Find(command.model);
+    if (!found.ok()) return found.status();
+    const ServedModel& model = **found;
+    if (absl::Status status = CheckTraffic(command.traffic, model); !status.ok()) return status;
+    if (model.traffic() != nullptr) previous = model.traffic()->split();
+    const bool configured = !command.traffic.has_value();
+    const std::optional<TrafficSplit>& split = configured ? model.config().traffic : command.traffic;
+    PutTraffic(model, split.has_value() ? std::make_shared<const TrafficRouter>(*split, configured) : nullptr, "");
+  }
+  catalog_.Announce();
+  return absl::OkStatus();
+}
+
+void ModelManager::PutTraffic(const ServedModel& model, std::shared_ptr<const TrafficRouter> traffic,
+                              const std::string& why) {
+  ServedModel::Spec spec = model.spec();
+  spec.traffic = std::move(traffic);
+  const auto changed = std::make_shared<const ServedModel>(std::move(spec));
+  catalog_.Put(changed);
+  observer_.OnTraffic(*changed, why);
+  Settle(*changed);
+}
+
+void ModelManager::EndCommands() {
+  std::vector<std::pair<std::shared_ptr<PendingCommand>, absl::Status>> ended;
+  {
+    const MutexLock lock(mutex_);
+    const auto snapshot = catalog_.snapshot();
+    std::erase_if(loading_, [&](const std::shared_ptr<PendingCommand>& command) {
+      std::optional<absl::Status> outcome = LoadOutcome(*snapshot, command->command().model);
+      if (!outcome.has_value()) return false;
+      ended.emplace_back(command, *std::move(outcome));
+      return true;
+    });
+  }
+  for (auto& [command, outcome] : ended) options_.commands->End(*command, std::move(outcome));
+}
+
+TimePoint ModelManager::JudgeTraffic(TimePoint now) {
+  bool changed = false;
+  {
+    const MutexLock lock(mutex_);
+    const auto snapshot = catalog_.snapshot();
+    for (const TrafficJudge::Verdict& verdict : judge_.Judge(*snapshot)) {
+      const ServedModel& model = *verdict.model;
+      TrafficSplit split = {.shares = {{.version = model.traffic()->split().rollback->stable, .weight = 1}},
+                            .shadow = "",
+                            .shadow_fraction = 0,
+                            .rollback = std::nullopt};
+      PutTraffic(model, std::make_shared<const TrafficRouter>(std::move(split), /*configured=*/false), verdict.why);
+      changed = true;
+    }
+  }
+  if (changed) catalog_.Announce();
+  return judge_.busy() ? SaturatingAdd(now, std::chrono::seconds(1)) : kNever;
 }
 
 absl::StatusOr<std::map<std::string, uint64_t>> ModelManager::StampModels() const {
@@ -159,11 +360,16 @@ TimePoint ModelManager::Look(TimePoint now) {
     if (!stamps->contains(name)) next = std::min(next, LookAt(name, kNone, now));
   }
   std::erase_if(folders_, [](const auto& entry) { return entry.second.read == kNone && entry.second.seen == kNone; });
-
-  const MutexLock lock(mutex_);
-  const auto snapshot = catalog_.snapshot();
-  for (const auto& [name, model] : snapshot->models()) Settle(*model);
   return next;
+}
+
+void ModelManager::SettleAll() {
+  {
+    const MutexLock lock(mutex_);
+    const auto snapshot = catalog_.snapshot();
+    for (const auto& [name, model] : snapshot->models()) Settle(*model);
+  }
+  catalog_.Announce();
 }
 
 TimePoint ModelManager::LookAt(const std::string& model, uint64_t stamp, TimePoint now) {
@@ -184,24 +390,27 @@ TimePoint ModelManager::LookAt(const std::string& model, uint64_t stamp, TimePoi
   return kNever;
 }
 
-void ModelManager::Update(const ModelEntry& entry) {
-  const MutexLock lock(mutex_);
-  const auto snapshot = catalog_.snapshot();
-  const auto found = snapshot->models().find(entry.name);
-  const std::shared_ptr<const ServedModel> last = found == snapshot->models().end() ? nullptr : found->second;
-  std::shared_ptr<const ServedModel> model;
-  if (!entry.status.ok() && last != nullptr && last->ready()) {
-    ServedModel::Spec spec = last->spec();
-    spec.status = entry.status;
-    model = std::make_shared<const ServedModel>(std::move(spec));
-  } else {
-    model = catalog_.MakeModel(entry, last.get());
+void ModelManager::Update(const ModelEntry& entry, bool anew) {
+  {
+    const MutexLock lock(mutex_);
+    const auto snapshot = catalog_.snapshot();
+    const auto found = snapshot->models().find(entry.name);
+    const std::shared_ptr<const ServedModel> last = found == snapshot->models().end() ? nullptr : found->second;
+    std::shared_ptr<const ServedModel> model;
+    if (!entry.status.ok() && last != nullptr && last->ready()) {
+      ServedModel::Spec spec = last->spec();
+      spec.status = entry.status;
+      model = std::make_shared<const ServedModel>(std::move(spec));
+    } else {
+      model = catalog_.MakeModel(entry, last.get(), anew);
+    }
+    // Should there be no memory for one of these, nothing has happened, and the next look tries again.
+    LoadNew(*model, last.get());
+    catalog_.Put(model);
+    observer_.OnChanged(*model);
+    Settle(*model);
   }
-  // Should there be no memory for one of these, nothing has happened, and the next look tries again.
-  LoadNew(*model, last.get());
-  catalog_.Put(model);
-  observer_.OnChanged(*model);
-  Settle(*model);
+  catalog_.Announce();
 }
 
 void ModelManager::LoadNew(const ServedModel& model, const ServedModel* last) {
@@ -214,9 +423,12 @@ void ModelManager::LoadNew(const ServedModel& model, const ServedModel* last) {
 }
 
 void ModelManager::Remove(const std::string& model) {
-  const MutexLock lock(mutex_);
-  catalog_.Remove(model);
-  observer_.OnRemoved(model);
+  {
+    const MutexLock lock(mutex_);
+    catalog_.Remove(model);
+    observer_.OnRemoved(model);
+  }
+  catalog_.Announce();
 }
 
 bool ModelManager::IsServed(const ServedVersion& version) const {
@@ -235,11 +447,15 @@ bool ModelManager::IsCurrent(const ServedVersion& version) const {
 }
 
 void ModelManager::OnLoaded(const ServedVersion& version, const absl::Status& status, const LoadFindings& findings) {
-  const MutexLock lock(mutex_);
-  // Another one has taken its place in the meantime.
-  if (!IsServed(version)) return;
-  observer_.OnLoaded(version, status, findings);
-  Settle(*catalog_.snapshot()->models().at(version.model()));
+  {
+    const MutexLock lock(mutex_);
+    // Another one has taken its place in the meantime.
+    if (!IsServed(version)) return;
+    observer_.OnLoaded(version, status, findings);
+    Settle(*catalog_.snapshot()->models().at(version.model()));
+  }
+  catalog_.Announce();
+  EndCommands();
 }
 
 void ModelManager::Settle(const ServedModel& model) {
@@ -252,7 +468,7 @@ void ModelManager::Settle(const ServedModel& model) {
     // A successor comes before the version that it replaces.
     const bool replaced = state == VersionState::kReady && !ready.insert(version->number()).second;
     if (replaced) retired.push_back(version);
-    if (!replaced && state != VersionState::kUnloaded) versions.push_back(version);
+    if (!replaced && (state != VersionState::kUnloaded || !spec.loaded)) versions.push_back(version);
   }
   const auto wanted = [&spec](int64_t number) {
     return std::find(spec.wanted.begin(), spec.wanted.end(), number) != spec.wanted.end();
@@ -265,13 +481,17 @@ void ModelManager::Settle(const ServedModel& model) {
   });
   // A label moves when the version that it moves to is ready.
   VersionLabels labels = LabelsInForce(spec.config->labels, spec.labels, versions);
-  const auto has_label = [&labels](int64_t number) {
-    return std::any_of(labels.begin(), labels.end(), [number](const auto& label) { return label.second == number; });
-  };
+  std::set<int64_t> named;
+  for (const auto& [label, number] : labels) named.insert(number);
+  if (spec.traffic != nullptr) {
+    spec.traffic->split().ForEachVersion([&](const std::string& name) {
+      if (const std::optional<int64_t> number = VersionNamed(name, labels)) named.insert(*number);
+    });
+  }
   if (all_ready && !spec.wanted.empty()) {
     for (std::shared_ptr<ServedVersion>& version : versions) {
       const int64_t number = version->number();
-      if (version->state() != VersionState::kReady || wanted(number) || has_label(number)) continue;
+      if (version->state() != VersionState::kReady || wanted(number) || named.contains(number)) continue;
       retired.push_back(version);
       version = version->Retire();
     }

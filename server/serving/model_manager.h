@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,6 +22,8 @@
 #include "server/model/repository.h"
 #include "server/serving/catalog.h"
 #include "server/serving/loader.h"
+#include "server/serving/model_commands.h"
+#include "server/serving/traffic_judge.h"
 
 namespace predictd {
 
@@ -33,15 +36,22 @@ class ModelObserver {
   virtual void OnLoaded(const ServedVersion& version, const absl::Status& status, const LoadFindings& findings) = 0;
   // The model's folder was read again. If it is wrong (ServedModel::status), what was served before goes on.
   virtual void OnChanged(const ServedModel& model) = 0;
-  // A version takes no more calls, as others have taken its place.
+  // A version takes no more calls, as others have taken its place or the model is unloaded.
   virtual void OnRetired(const ServedVersion& version) = 0;
+  // The model is not to serve any more.
+  virtual void OnUnloaded(const ServedModel& model) = 0;
+  // Another traffic split holds, or none. `why` is empty unless a rule of the split before says so.
+  virtual void OnTraffic(const ServedModel& model, const std::string& why) = 0;
   // The model's folder is gone.
   virtual void OnRemoved(const std::string& model) = 0;
   // The repository cannot be read, or can be read again; what was served before goes on.
   virtual void OnRepository(const absl::Status& status) = 0;
 };
 
-// Keeps the catalog up to date with the model repository, on a thread of its own and the loader's.
+// Whoever says what is served: the repository as it is, the repository when it was first read, or commands.
+enum class ModelControl { kRepository, kFixed, kCommands };
+
+// Keeps the catalog up to date with the model repository and with commands, on a thread of its own and the loader's.
 //
 // A folder that has changed is read once it has been still for a while, so that nothing is loaded that is still being
 // copied; a folder that is renamed into its place is complete, but waits as long. New versions, and versions of which
@@ -54,15 +64,17 @@ class ModelManager {
   struct Options {
     std::filesystem::path repository;
     absl::Span<const Backend> backends;
-    // Whether changes are looked for at all.
-    bool watch = true;
-    // How often, should the system not tell of changes by itself.
+    ModelControl control = ModelControl::kRepository;
+    // Where commands come from; may be null. Unless the control is kCommands, they load no model that is not there.
+    ModelCommands* commands = nullptr;
+    // How often to look for changes, should the system not tell of them by itself.
     Duration interval = std::chrono::seconds(5);
     // How long a folder must be still.
     Duration settle = std::chrono::seconds(2);
   };
 
-  // `models` is what was found in the repository before, and what the catalog holds; all of it is loaded from now on.
+  // `models` is what was found in the repository before, and what the catalog holds; what of it is to serve is loaded
+  // from now on.
   // The references outlive the manager.
   ModelManager(Options options, const std::vector<ModelEntry>& models, Catalog& catalog, Loader::LoadFunction load,
                ModelObserver& observer, Reaper& reaper);
@@ -91,12 +103,23 @@ class ModelManager {
   };
 
   void Run();
+  void Execute(const std::shared_ptr<PendingCommand>& command);
+  // These carry a command out, or say why they do not; a command to load goes on after that.
+  absl::Status Load(const ModelCommand& command);
+  absl::Status Unload(const ModelCommand& command);
+  absl::Status SetTraffic(const ModelCommand& command, std::optional<TrafficSplit>& previous);
+  void PutTraffic(const ServedModel& model, std::shared_ptr<const TrafficRouter> traffic, const std::string& why)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Ends the commands whose models have been loaded or have failed.
+  void EndCommands();
+  // Applies the rules of traffic splits, and returns when to do so again.
+  TimePoint JudgeTraffic(TimePoint now);
   // Looks at the repository, and returns when to look again.
   TimePoint Look(TimePoint now);
   absl::StatusOr<std::map<std::string, uint64_t>> StampModels() const;
   // Returns when to look at the folder again because it is not still yet; kNever if it need not be.
   TimePoint LookAt(const std::string& model, uint64_t stamp, TimePoint now);
-  void Update(const ModelEntry& entry);
+  void Update(const ModelEntry& entry, bool anew = false);
   void Remove(const std::string& model);
   // Has those versions loaded that `last`, if it is not null, does not have.
   void LoadNew(const ServedModel& model, const ServedModel* last);
@@ -107,6 +130,7 @@ class ModelManager {
   void OnLoaded(const ServedVersion& version, const absl::Status& status, const LoadFindings& findings);
   // Takes out of service what others have taken the place of, and forgets what has been unloaded.
   void Settle(const ServedModel& model) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SettleAll();
 
   const Options options_;
   Catalog& catalog_;
@@ -121,11 +145,14 @@ class ModelManager {
   absl::Status repository_;
   // The file system that the repository is on.
   const uint64_t device_;
+  TrafficJudge judge_;
 
   // Held while the catalog is changed and while the observer is called.
   Mutex mutex_;
   CondVar changed_;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  // Commands whose models are being loaded.
+  std::vector<std::shared_ptr<PendingCommand>> loading_ ABSL_GUARDED_BY(mutex_);
 
   Loader loader_;
   std::thread thread_;

@@ -24,11 +24,14 @@ bool ReadyCondition::Met(const CatalogSnapshot& catalog, bool was_met) const {
   if (was_met && kind_ != Kind::kNamed) return true;
   const auto& models = catalog.models();
   const auto ready = [](const auto& named) { return named.second->ready(); };
+  const auto unloaded = [](const auto& named) { return !named.second->loaded(); };
   switch (kind_) {
     case Kind::kAny:
-      return !catalog.loading() && (models.empty() || std::any_of(models.begin(), models.end(), ready));
+      return !catalog.loading() &&
+             (std::all_of(models.begin(), models.end(), unloaded) || std::any_of(models.begin(), models.end(), ready));
     case Kind::kAll:
-      return std::all_of(models.begin(), models.end(), ready);
+      return std::all_of(models.begin(), models.end(),
+                         [&](const auto& named) { return ready(named) || unloaded(named); });
     case Kind::kNamed:
       break;
   }

@@ -13,9 +13,9 @@ namespace predictd {
 // Decides which models must be ready for the server as a whole to count as healthy. Immutable, thread-safe.
 class ReadyCondition {
  public:
-  // "any": every model has been loaded or has failed, and at least one is ready, or there are no models. "all": every
-  // model is ready. Otherwise `text` is a list of names separated by commas: these models are ready, whatever becomes
-  // of the others; INVALID_ARGUMENT names one that the catalog does not have.
+  // "any": every model has been loaded or has failed, and at least one is ready, or none is to serve. "all": every
+  // model that is to serve is ready. Otherwise `text` is a list of names separated by commas: these models are ready,
+  // whatever becomes of the others; INVALID_ARGUMENT names one that the catalog does not have.
   static absl::StatusOr<ReadyCondition> Create(absl::string_view text, const CatalogSnapshot& catalog);
 
   // Whether the condition is met now. Once it was met, models that come later, or that change, do not count for "any"

@@ -1,6 +1,7 @@
 #include "server/serving/served_model.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -47,6 +48,7 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(int64_t
   }
   if (!found && !versions().empty()) return NoVersion(version);
   if (absl::Status valid = CheckConfigured(); !valid.ok()) return valid;
+  if (!loaded()) return WithoutRetry(absl::UnavailableError(absl::StrCat("model '", name(), "' is not loaded")));
   if (!found) return NoVersion(version);
   if (awaited) {
     return WithRetryAfter(absl::UnavailableError(absl::StrCat("model '", name(), "' is still loading")),
@@ -57,6 +59,29 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(int64_t
         absl::UnavailableError(absl::StrCat("model '", name(), "' could not be loaded: ", failed->reason())));
   }
   return WithoutRetry(absl::UnavailableError(absl::StrCat("model '", name(), "' has been unloaded")));
+}
+
+absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Route(absl::string_view traffic_key) const {
+  if (traffic() == nullptr) return Choose(0);
+  const std::vector<TrafficShare>& shares = traffic()->split().shares;
+  const auto ready = [&](size_t share) { return FindReady(shares[share].version) != nullptr; };
+  const std::optional<size_t> share = traffic()->Choose(traffic_key, ready);
+  return share.has_value() ? FindReady(shares[*share].version) : Choose(0);
+}
+
+std::shared_ptr<const ServedVersion> ServedModel::Shadow() const {
+  if (traffic() == nullptr || traffic()->split().shadow.empty() || !traffic()->CopyNext()) return nullptr;
+  std::shared_ptr<const ServedVersion> shadow = FindReady(traffic()->split().shadow);
+  return shadow == nullptr || shadow->runner() == nullptr ? nullptr : shadow;
+}
+
+std::shared_ptr<const ServedVersion> ServedModel::FindReady(absl::string_view name) const {
+  const std::optional<int64_t> number = VersionNamed(name, labels());
+  if (!number.has_value()) return nullptr;
+  const auto found = std::find_if(versions().begin(), versions().end(), [&number](const auto& version) {
+    return version->number() == *number && version->state() == VersionState::kReady;
+  });
+  return found == versions().end() ? nullptr : *found;
 }
 
 absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(absl::string_view label) const {

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/serving/served_version.h"
+#include "server/serving/traffic_router.h"
 
 namespace predictd {
 
@@ -29,6 +30,10 @@ class ServedModel {
     std::shared_ptr<CallSubject> subject = nullptr;
     // The labels in force: those of the configuration, apart from those that wait for the version that they move to.
     VersionLabels labels = {};
+    // Whether the model is to serve. If not, none of its versions is wanted.
+    bool loaded = true;
+    // Which versions get the requests that name none; null: the newest one that is ready.
+    std::shared_ptr<const TrafficRouter> traffic = nullptr;
     // The versions that the folder asks for, newest first.
     std::vector<int64_t> wanted = {};
     std::vector<std::shared_ptr<ServedVersion>> versions = {};
@@ -40,6 +45,9 @@ class ServedModel {
   const absl::Status& status() const { return spec_.status; }
   const ModelConfig& config() const { return *spec_.config; }
   const VersionLabels& labels() const { return spec_.labels; }
+  bool loaded() const { return spec_.loaded; }
+  // Null if there is no split.
+  const TrafficRouter* traffic() const { return spec_.traffic.get(); }
   const std::shared_ptr<CallSubject>& subject() const { return spec_.subject; }
   const std::vector<std::shared_ptr<ServedVersion>>& versions() const { return spec_.versions; }
 
@@ -50,6 +58,13 @@ class ServedModel {
 
   // The same for the version with that label. NOT_FOUND lists the labels.
   absl::StatusOr<std::shared_ptr<const ServedVersion>> Choose(absl::string_view label) const;
+
+  // The same for a request that names no version: one of the versions of the traffic split, or the newest that is
+  // ready.
+  absl::StatusOr<std::shared_ptr<const ServedVersion>> Route(absl::string_view traffic_key) const;
+
+  // The version to which the next request is to be copied; null if it is not to be copied.
+  std::shared_ptr<const ServedVersion> Shadow() const;
 
   // The number of the version with that label, whatever its state. NOT_FOUND lists the labels.
   absl::StatusOr<int64_t> Labelled(absl::string_view label) const;
@@ -67,6 +82,9 @@ class ServedModel {
 
   // Null if none is ready.
   const ServedVersion* NewestReady() const;
+
+  // The version with that number or label if it is ready; null otherwise.
+  std::shared_ptr<const ServedVersion> FindReady(absl::string_view name) const;
 
   bool ready() const { return NewestReady() != nullptr; }
   bool loading() const;

@@ -90,6 +90,13 @@ class ServedVersion {
     return successor_;
   }
 
+  // Returns what the catalog shows of a version that is not to serve and never did.
+  std::shared_ptr<ServedVersion> Unloaded() const {
+    Spec spec = spec_;
+    spec.cache = nullptr;
+    return std::make_shared<ServedVersion>(std::move(spec), VersionState::kUnloaded);
+  }
+
  private:
   template <class T>
   T* Get() const {

@@ -56,6 +56,7 @@ ListModelsRequest = _message("ListModelsRequest")
 ListModelsResponse = _message("ListModelsResponse")
 GetModelRequest = _message("GetModelRequest")
 GetModelResponse = _message("GetModelResponse")
+TrafficSplit = _message("TrafficSplit")
 DataType = _POOL.FindEnumTypeByName("predictd.v1.DataType")
 ModelState = _POOL.FindEnumTypeByName("predictd.v1.ModelState")
 
@@ -64,8 +65,9 @@ PER_ITEM = 2
 
 PREDICT = "/predictd.v1.PredictionService/Predict"
 PREDICT_STREAM = "/predictd.v1.PredictionService/PredictStream"
-LIST_MODELS = "/predictd.v1.ModelService/ListModels"
-GET_MODEL = "/predictd.v1.ModelService/GetModel"
+MODEL_SERVICE = "/predictd.v1.ModelService/"
+LIST_MODELS = f"{MODEL_SERVICE}ListModels"
+GET_MODEL = f"{MODEL_SERVICE}GetModel"
 
 
 def dtype(name: str) -> int:
@@ -87,6 +89,9 @@ class Client:
         self._predict_stream = channel.unary_stream(PREDICT_STREAM, _serialize, PredictStreamResponse.FromString)
         self._list_models = channel.unary_unary(LIST_MODELS, _serialize, ListModelsResponse.FromString)
         self._get_model = channel.unary_unary(GET_MODEL, _serialize, GetModelResponse.FromString)
+        self._watch_models = channel.unary_stream(
+            f"{MODEL_SERVICE}WatchModels", _serialize, _message("WatchModelsResponse").FromString
+        )
 
     def predict(self, request: Any, timeout: float | None = 30, metadata: METADATA = ()) -> Any:
         return self._predict(request, timeout=timeout, metadata=metadata)
@@ -106,6 +111,26 @@ class Client:
 
     def get_model(self, name: str, version: int = 0, timeout: float | None = 30) -> Any:
         return self._get_model(GetModelRequest(model_name=name, model_version=version), timeout=timeout)
+
+    def watch_models(self, name: str = "", timeout: float | None = 30) -> Any:
+        return self._watch_models(_message("WatchModelsRequest")(model_name=name), timeout=timeout)
+
+    def load_model(self, name: str, timeout: float | None = 60) -> Any:
+        return self._control("LoadModel", timeout, model_name=name)
+
+    def unload_model(self, name: str, timeout: float | None = 60) -> Any:
+        return self._control("UnloadModel", timeout, model_name=name)
+
+    def reload_model(self, name: str, timeout: float | None = 60) -> Any:
+        return self._control("ReloadModel", timeout, model_name=name)
+
+    def set_traffic_split(self, name: str, traffic: Any = None, timeout: float | None = 60) -> Any:
+        return self._control("SetTrafficSplit", timeout, model_name=name, traffic=traffic)
+
+    def _control(self, method: str, timeout: float | None, **fields: Any) -> Any:
+        answer = _message(f"{method}Response").FromString
+        call = self.channel.unary_unary(f"{MODEL_SERVICE}{method}", _serialize, answer)
+        return call(_message(f"{method}Request")(**fields), timeout=timeout)
 
 
 def _serialize(request: Any) -> bytes:

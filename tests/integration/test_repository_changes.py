@@ -5,65 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
-import numpy
 import pytest
 import torch
 
+from changing_models import CONFIG, ROWS, Repository, await_states, await_version, callers, served, states
 from predictctl import predictctl
 from predictd_process import PredictdProcess, eventually, has
-from protocol import Client, PredictStreamRequest, collect, predict_request, raw_tensor, state_name, to_arrays
+from protocol import predict_request, raw_tensor
 
-ROWS = numpy.arange(1, 5, dtype=numpy.float32).reshape(4, 1)
-REQUEST = predict_request("scale", raw_tensor("x", ROWS))
 FLAGS = ["--repository-poll-interval=200ms", "--repository-settle-time=100ms", "--log-requests=none"]
-CONFIG = """
-inputs = [{ name = "x", dtype = "FP32", shape = [-1, 1] }]
-outputs = [{ name = "y", dtype = "FP32", shape = [-1, 1] }]
-max_batch_size = 8
-"""
-
-
-class Scale(torch.nn.Module):
-    """Multiplies by a number."""
-
-    def __init__(self, factor: int) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * self.factor
-
-
-class Repository:
-    """A model repository and what operators do to it. Version v of a model multiplies by v."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "models"
-        self._copies = folder / "copies"
-        self._copies.mkdir()
-        self.configure("scale")
-        self.add("scale", 1)
-
-    def configure(self, model: str, config: str = CONFIG) -> None:
-        (self.path / model).mkdir(parents=True, exist_ok=True)
-        (self.path / model / "model.toml").write_text(config)
-
-    def add(self, model: str, version: int, factor: int | None = None) -> None:
-        """In one step, as from a copy beside it."""
-        copy = self._copies / f"{model}-{version}"
-        copy.mkdir()
-        torch.jit.script(Scale(factor or version)).save(str(copy / "model.pt"))
-        copy.rename(self.path / model / str(version))
-
-    def remove(self, model: str, version: int) -> None:
-        shutil.rmtree(self.path / model / str(version))
 
 
 @pytest.fixture
@@ -75,65 +29,6 @@ def repository(tmp_path: Path) -> Repository:
 def server(repository: Repository) -> Iterator[PredictdProcess]:
     with PredictdProcess(repository.path, flags=FLAGS) as server:
         yield server
-
-
-def served(server: PredictdProcess, model: str = "scale") -> int:
-    """The version that answers."""
-    answer = server.client.predict(predict_request(model, raw_tensor("x", ROWS)))
-    assert to_arrays(answer)["y"][0, 0] == answer.model_version
-    return int(answer.model_version)
-
-
-def await_version(server: PredictdProcess, version: int, model: str = "scale") -> None:
-    eventually(lambda: served(server, model) == version, 20, f"version {version} of {model}")
-
-
-def states(server: PredictdProcess, model: str = "scale") -> list[tuple[int, str, str]]:
-    versions = server.client.get_model(model).model.versions
-    return [(version.version, state_name(version.state), version.reason) for version in versions]
-
-
-def await_states(server: PredictdProcess, wanted: Callable[[list[tuple[int, str, str]]], bool]) -> None:
-    eventually(lambda: wanted(states(server)), 20, lambda: f"other states than {states(server)}")
-
-
-@contextmanager
-def callers(server: PredictdProcess, count: int = 4) -> Iterator[Counter[int]]:
-    """Clients that call all the time; yields how often each version has answered. No call may fail or be wrong."""
-    ended = threading.Event()
-    wrong: list[object] = []
-    answers: Counter[int] = Counter()
-
-    def check(version: int, *parts: object) -> None:
-        rows = numpy.concatenate([to_arrays(part)["y"] for part in parts])
-        if not numpy.array_equal(rows, ROWS * version):
-            wrong.append((version, rows))
-        answers[version] += 1
-
-    def call(streams: bool) -> None:
-        try:
-            with server.new_channel() as channel:
-                client = Client(channel)
-                while not ended.is_set():
-                    if streams:
-                        events = collect(client.predict_stream(PredictStreamRequest(predict=REQUEST, chunk_rows=2)))
-                        check(events["start"][0].model_version, *events["rows"])
-                    else:
-                        answer = client.predict(REQUEST)
-                        check(answer.model_version, answer)
-        except grpc.RpcError as error:
-            wrong.append(error)
-
-    threads = [threading.Thread(target=call, args=(i == 0,)) for i in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield answers
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
-    assert not wrong, wrong[:3]
 
 
 def test_a_new_version_takes_over_and_an_old_one_comes_back(server: PredictdProcess, repository: Repository) -> None:

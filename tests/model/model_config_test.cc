@@ -210,12 +210,66 @@ TEST(ModelConfigTest, VersionsWithALabelAreServedWhateverThePolicySays) {
             absl::NotFoundError("labels.canary-1 stands for version 4, which has no folder"));
 }
 
+absl::StatusOr<ModelConfig> ParseTraffic(const std::string& traffic) {
+  return ModelConfig::Parse(absl::StrCat("labels = {stable = 2, canary = 4}\ntraffic = ", traffic, "\n", kMinimal));
+}
+
+TEST(ModelConfigTest, TrafficIsRead) {
+  const auto config = ParseTraffic(
+      "{split = {stable = 90, canary = 10, 5 = 0}, shadow = {version = '3', fraction = 0.25}, "
+      "rollback = {stable = 'stable', max_failure_excess = 0.05, max_latency_ratio = 2, min_requests = 50}}");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const TrafficSplit expected = {
+      .shares = {{"5", 0}, {"canary", 10}, {"stable", 90}},
+      .shadow = "3",
+      .shadow_fraction = 0.25,
+      .rollback =
+          RollbackRule{.stable = "stable", .max_failure_excess = 0.05, .max_latency_ratio = 2, .min_requests = 50}};
+  EXPECT_EQ(config->traffic, expected);
+  EXPECT_EQ(config->Choose({1, 2, 3, 4, 5, 6}).value(), (std::vector<int64_t>{6, 5, 4, 3, 2}))
+      << "versions with traffic are served whatever the policy says";
+  EXPECT_EQ(config->Choose({2, 4, 5}).status(),
+            absl::NotFoundError("traffic stands for version 3, which has no folder"));
+}
+
+TEST(ModelConfigTest, WrongTrafficIsRefused) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {"3", "traffic: expected a table"},
+      {"{}", "traffic.split: expected"},
+      {"{split = {}}", "traffic: shares: expected those of 1 to 16 versions, got 0"},
+      {"{split = {stable = 0}}", "traffic: shares: expected a weight above 0"},
+      {"{split = {stable = -1, canary = 1}}", "expected a weight from 0 to 1000000 for 'stable'"},
+      {"{split = {stable = 1000001}}", "expected a weight from 0 to 1000000 for 'stable'"},
+      {"{split = {stable = 0.5}}", "traffic.split: expected"},
+      {"{split = {stabel = 1}}", "traffic: 'stabel' is neither the number of a version nor among the labels"},
+      {"{split = {0 = 1}}", "traffic: '0' is neither the number of a version nor among the labels"},
+      {"{split = {99999999999999999999 = 1}}", "is neither the number of a version nor among the labels"},
+      {"{split = {stable = 1}, splt = 1}", "traffic.splt"},
+      {"{split = {stable = 1}, shadow = 'canary'}", "traffic.shadow: expected a table"},
+      {"{split = {stable = 1}, shadow = {version = 'canary'}}", "shadow: expected a version, and a fraction"},
+      {"{split = {stable = 1}, shadow = {version = 'canary', fraction = 1.5}}", "shadow: expected"},
+      {"{split = {stable = 1}, shadow = {version = 'canary', fraction = nan}}", "shadow: expected"},
+      {"{split = {stable = 1}, shadow = {fraction = 0.5}}", "shadow: expected a version"},
+      {"{split = {stable = 1}, rollback = {stable = 'stable'}}", "rollback: expected max_failure_excess or"},
+      {"{split = {stable = 1}, rollback = {max_failure_excess = 0.1}}",
+       "rollback: expected the version that is stable"},
+      {"{split = {stable = 1}, rollback = {stable = 'stable', max_failure_excess = nan}}", "from 0 to 1"},
+      {"{split = {stable = 1}, rollback = {stable = 'stable', max_latency_ratio = 0.5}}", "from 1 to 1000000"},
+      {"{split = {stable = 1}, rollback = {stable = 'stable', max_latency_ratio = 2, min_requests = 0}}", "at least 1"},
+  };
+  for (const auto& [traffic, message] : kCases) {
+    const absl::Status status = ParseTraffic(traffic).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << traffic;
+    EXPECT_NE(status.message().find(message), absl::string_view::npos) << traffic << ": " << status.message();
+  }
+}
+
 TEST(ModelConfigTest, FingerprintChangesWithWhatAVersionIsLoadedBy) {
   const auto fingerprint = [](const std::string& more) {
     return ModelConfig::Parse(absl::StrCat(more, kMinimal)).value().fingerprint;
   };
   EXPECT_EQ(fingerprint("# a comment\n"), fingerprint(""));
-  EXPECT_EQ(fingerprint("version_policy = 'all'\nlabels = {a = 1}\n"), fingerprint(""));
+  EXPECT_EQ(fingerprint("version_policy = 'all'\nlabels = {a = 1}\ntraffic = {split = {a = 1}}\n"), fingerprint(""));
   EXPECT_NE(fingerprint("max_batch_size = 3\n"), fingerprint(""));
   EXPECT_NE(fingerprint("description = 'a'\n"), fingerprint("description = 'b'\n"));
 }

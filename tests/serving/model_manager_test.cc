@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <new>
 #include <optional>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "server/serving/runner_loading.h"
 #include "tests/engine/runner_fixture.h"
 #include "tests/fakes/doubling_backend.h"
@@ -49,6 +51,10 @@ class Recorder final : public ModelObserver {
                              : absl::StrCat("wrong ", model.name(), ": ", model.status().message()));
   }
   void OnRetired(const ServedVersion& version) override { Note(absl::StrCat("retired ", Name(version))); }
+  void OnUnloaded(const ServedModel& model) override { Note(absl::StrCat("unloaded ", model.name())); }
+  void OnTraffic(const ServedModel& model, const std::string& why) override {
+    Note(absl::StrCat(why.empty() ? "traffic " : "rolled back ", model.name()));
+  }
   void OnRemoved(const std::string& model) override { Note(absl::StrCat("removed ", model)); }
   void OnRepository(const absl::Status& status) override {
     Note(absl::StrCat("repository: ", status.ok() ? "ok" : status.message()));
@@ -94,13 +100,33 @@ class ModelManagerTest : public testing::Test {
     pool_.Stop();
   }
 
+  void TellToDo(ModelCommand::Kind kind, const std::string& model, std::optional<TrafficSplit> traffic = std::nullopt) {
+    const auto added = commands_.Add({.kind = kind, .model = model, .traffic = std::move(traffic)});
+    ASSERT_TRUE(added.ok()) << added.status();
+    told_ = *added;
+  }
+  // The outcome of what was told last.
+  absl::Status Outcome() {
+    EXPECT_TRUE(Eventually([&] { return told_->outcome().has_value(); }));
+    return told_->outcome().value_or(absl::DeadlineExceededError("no outcome"));
+  }
+  absl::Status Do(ModelCommand::Kind kind, const std::string& model = "m",
+                  std::optional<TrafficSplit> traffic = std::nullopt) {
+    TellToDo(kind, model, std::move(traffic));
+    return Outcome();
+  }
+
   void Start() {
     const absl::StatusOr<ModelRepository> repository = ScanRepository(root(), kBackends);
     ASSERT_TRUE(repository.ok()) << repository.status();
-    catalog_ = std::make_unique<Catalog>(repository->models, reaper_);
+    catalog_ = std::make_unique<Catalog>(repository->models, reaper_, CatalogParts{.loaded = loaded_});
     manager_ = std::make_unique<ModelManager>(
-        ModelManager::Options{
-            .repository = root(), .backends = kBackends, .interval = milliseconds(100), .settle = kSettle},
+        ModelManager::Options{.repository = root(),
+                              .backends = kBackends,
+                              .control = control_,
+                              .commands = &commands_,
+                              .interval = milliseconds(100),
+                              .settle = kSettle},
         repository->models, *catalog_,
         [this](ServedVersion& version, const std::atomic<bool>& stopping,
                LoadFindings& findings) -> absl::StatusOr<Servable> {
@@ -161,7 +187,11 @@ class ModelManagerTest : public testing::Test {
         return version.entry().backend->load(version.entry().file, version.config(), {});
       }};
   std::function<void(const ServedVersion&)> before_load_ = [](const ServedVersion&) {};
+  ModelControl control_ = ModelControl::kRepository;
+  std::function<bool(const std::string&)> loaded_ = nullptr;
   Recorder observer_;
+  ModelCommands commands_;
+  std::shared_ptr<PendingCommand> told_;
   std::unique_ptr<Catalog> catalog_;
   std::unique_ptr<ModelManager> manager_;
 };
@@ -432,6 +462,199 @@ TEST_F(ModelManagerTest, RepositoryMayBeEmptyAtFirst) {
   WriteVersion("m/1", 1);
   observer_.TakeUntil("ready m/1");
   EXPECT_EQ(Answer(), 2);
+}
+
+using Kind = ModelCommand::Kind;
+
+TrafficSplit Split(std::vector<TrafficShare> shares) {
+  return {.shares = std::move(shares), .shadow = "", .shadow_fraction = 0, .rollback = std::nullopt};
+}
+
+// The same, but commands say what is served.
+class CommandedModelManagerTest : public ModelManagerTest {
+ protected:
+  void SetUp() override {
+    Write("m/model.toml", kDoublingConfig);
+    WriteVersion("m/1", 1);
+    control_ = ModelControl::kCommands;
+    loaded_ = [](const std::string&) { return false; };
+    Start();
+  }
+};
+
+TEST_F(CommandedModelManagerTest, ModelIsLoadedUnloadedAndLoadedAgain) {
+  EXPECT_EQ(Shown(), "1 unloaded");
+  EXPECT_FALSE(catalog_->snapshot()->loading());
+  EXPECT_EQ((*catalog_->snapshot()->Find("m"))->Choose(0).status().message(), "model 'm' is not loaded");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Do(Kind::kLoad), absl::OkStatus());
+    EXPECT_EQ(Shown(), "1 ready");
+    EXPECT_EQ(Answer(), 2);
+    EXPECT_EQ(Do(Kind::kUnload), absl::OkStatus());
+    EXPECT_EQ(Answer(), 0);
+    EXPECT_TRUE(Eventually([&] { return Shown() == "1 unloaded"; })) << Shown();
+  }
+  EXPECT_THAT(observer_.Take(), testing::IsSupersetOf({"ready m/1", "retired m/1", "unloaded m"}));
+}
+
+TEST_F(CommandedModelManagerTest, NothingIsLoadedThatNoCommandNames) {
+  ASSERT_EQ(Do(Kind::kLoad), absl::OkStatus());
+  WriteVersion("m/2", 2);
+  std::this_thread::sleep_for(2 * kSettle);
+  EXPECT_EQ(Shown(), "1 ready");
+  EXPECT_EQ(Do(Kind::kLoad), absl::OkStatus());
+  EXPECT_EQ(Answer(), 4);
+  EXPECT_TRUE(Eventually([&] { return Shown() == "2 ready"; })) << Shown();
+}
+
+TEST_F(CommandedModelManagerTest, CallsThatHaveAnUnloadedVersionGoOn) {
+  ASSERT_EQ(Do(Kind::kLoad), absl::OkStatus());
+  auto call = Choose();
+  ASSERT_EQ(Do(Kind::kUnload), absl::OkStatus());
+  EXPECT_EQ(Shown(), "1 draining");
+  const PendingInference late(*call->runner(), OneRow(1));
+  EXPECT_EQ(Values(late.Await()->outputs[0]), std::vector<float>{2});
+  call = nullptr;
+  EXPECT_TRUE(Eventually([&] { return Shown() == "1 unloaded"; })) << Shown();
+}
+
+TEST_F(CommandedModelManagerTest, WhatCannotBeLoadedIsTheOutcomeAndWhatServesGoesOn) {
+  ASSERT_EQ(Do(Kind::kLoad), absl::OkStatus());
+  Write("m/2/model.double", "not a number");
+  const absl::Status broken = Do(Kind::kLoad);
+  EXPECT_EQ(broken.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(broken.message()), testing::StartsWith("version 2 of model 'm' could not be loaded: "));
+  EXPECT_EQ(Answer(), 2);
+  Write("m/model.toml", "nonsense");
+  const absl::Status wrong = Do(Kind::kLoad);
+  EXPECT_EQ(wrong.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(wrong.message()), testing::StartsWith("model 'm' has no valid configuration: "));
+  EXPECT_EQ(Answer(), 2);
+  for (const char* const name : {"x", "", ".", "..", "../models/m", "m/1", "/etc"}) {
+    EXPECT_EQ(Do(Kind::kLoad, name).code(), absl::StatusCode::kNotFound) << name;
+    EXPECT_EQ(Do(Kind::kUnload, name).code(), absl::StatusCode::kNotFound) << name;
+  }
+}
+
+TEST_F(CommandedModelManagerTest, ModelThatIsUnloadedWhileItIsLoadedIsNotServed) {
+  std::promise<void> may_load;
+  std::promise<void> loads;
+  before_load_ = [&loads, waits = may_load.get_future().share()](const ServedVersion&) {
+    loads.set_value();
+    waits.wait();
+  };
+  TellToDo(Kind::kLoad, "m");
+  loads.get_future().wait();
+  const std::shared_ptr<PendingCommand> load = told_;
+  EXPECT_EQ(Do(Kind::kUnload), absl::OkStatus());
+  may_load.set_value();
+  EXPECT_EQ(Shown(), "1 unloaded");
+  EXPECT_TRUE(Eventually([&] { return load->outcome().has_value(); }));
+  EXPECT_EQ(load->outcome(), absl::AbortedError("model 'm' has been unloaded"));
+  EXPECT_EQ(Answer(), 0);
+}
+
+TEST_F(CommandedModelManagerTest, UnloadedModelIsNotReloaded) {
+  EXPECT_EQ(Do(Kind::kReload), absl::FailedPreconditionError("model 'm' is not loaded"));
+}
+
+TEST_F(RunningModelManagerTest, ReloadedModelIsAnotherOneThoughNothingHasChanged) {
+  const ServedVersion* const before = Choose().get();
+  EXPECT_EQ(Do(Kind::kReload), absl::OkStatus());
+  EXPECT_NE(Choose().get(), before);
+  EXPECT_EQ(Answer(), 2);
+  EXPECT_TRUE(Eventually([&] { return Shown() == "1 ready"; })) << Shown();
+}
+
+TEST_F(RunningModelManagerTest, FoldersSayWhatIsServedUnlessCommandsDo) {
+  EXPECT_EQ(Do(Kind::kLoad).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Do(Kind::kUnload).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Answer(), 2);
+}
+
+// Versions 2 and 1 of the model "m" are ready, and 2 is the newest.
+class TrafficTest : public RunningModelManagerTest {
+ protected:
+  void SetUp() override {
+    RunningModelManagerTest::SetUp();
+    Write("m/model.toml", absl::StrCat("version_policy = \"all\"\n", kDoublingConfig));
+    WriteVersion("m/2", 2);
+    observer_.TakeUntil("ready m/2");
+  }
+
+  std::shared_ptr<const ServedModel> model() const { return *catalog_->snapshot()->Find("m"); }
+  // The percentages of requests without a key that the versions get, as "2: 30, 1: 70".
+  std::string Routed() const {
+    std::map<int64_t, int, std::greater<>> counts;
+    for (int i = 0; i < 1000; ++i) ++counts[(*model()->Route(""))->number()];
+    for (auto& [version, count] : counts) count = (count + 5) / 10;
+    return absl::StrJoin(counts, ", ", absl::PairFormatter(": "));
+  }
+  void Run(int64_t version, int requests) const {
+    for (int i = 0; i < requests; ++i) Answer(version);
+  }
+};
+
+TEST_F(TrafficTest, SplitHoldsUntilTheNextOne) {
+  EXPECT_EQ(Routed(), "2: 100");
+  EXPECT_EQ(Do(Kind::kSetTraffic, "m", Split({{"1", 70}, {"2", 30}})), absl::OkStatus());
+  EXPECT_EQ(Routed(), "2: 30, 1: 70");
+  EXPECT_FALSE(told_->previous().has_value());
+  EXPECT_EQ((*model()->Choose(2))->number(), 2) << "whoever names a version gets it";
+  EXPECT_EQ(Do(Kind::kSetTraffic, "m", Split({{"1", 1}})), absl::OkStatus());
+  EXPECT_EQ(Routed(), "1: 100");
+  EXPECT_EQ(told_->previous(), Split({{"1", 70}, {"2", 30}}));
+  EXPECT_EQ(Do(Kind::kSetTraffic, "m"), absl::OkStatus());
+  EXPECT_EQ(Routed(), "2: 100");
+}
+
+TEST_F(TrafficTest, SplitOfVersionsThatAreNotReadyIsRefused) {
+  EXPECT_EQ(Do(Kind::kSetTraffic, "m", Split({{"1", 1}, {"3", 1}})).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Do(Kind::kSetTraffic, "m", Split({{"stable", 1}})).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Do(Kind::kSetTraffic, "x", Split({{"1", 1}})).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Routed(), "2: 100");
+}
+
+TEST_F(TrafficTest, SplitThatWasSetOutlivesAChangeAndKeepsItsVersions) {
+  ASSERT_EQ(Do(Kind::kSetTraffic, "m", Split({{"1", 1}, {"2", 1}})), absl::OkStatus());
+  Write("m/model.toml", absl::StrCat("version_policy = [2]\n", kDoublingConfig, "\n"));
+  observer_.TakeUntil("changed m");
+  EXPECT_EQ(Routed(), "2: 50, 1: 50");
+  ASSERT_EQ(Do(Kind::kSetTraffic, "m"), absl::OkStatus());
+  EXPECT_TRUE(Eventually([&] { return Shown() == "2 ready"; })) << Shown();
+}
+
+TEST_F(TrafficTest, SplitOfTheConfigurationHolds) {
+  Write("m/model.toml",
+        absl::StrCat("labels = {stable = 1}\ntraffic = {split = {stable = 9, 2 = 1}}\n", kDoublingConfig));
+  observer_.TakeUntil("changed m");
+  EXPECT_EQ(Routed(), "2: 10, 1: 90");
+}
+
+TEST_F(TrafficTest, VersionThatFailsMoreIsRolledBack) {
+  TrafficSplit split = Split({{"1", 1}, {"2", 1}});
+  split.rollback = {.stable = "1", .max_failure_excess = 0.2, .max_latency_ratio = 0, .min_requests = 10};
+  Run(2, 20);
+  ASSERT_EQ(Do(Kind::kSetTraffic, "m", split), absl::OkStatus());
+  observer_.TakeUntil("traffic m");
+  Run(1, 12);
+  // Wrong inputs make the fake model fail, which is what counts.
+  for (int i = 0; i < 12; ++i) {
+    const PendingInference call(*Choose(2)->runner(), i % 2 == 0 ? OneRow(kDoublingFails) : OneRow(1));
+    call.Await();
+  }
+  observer_.TakeUntil("rolled back m");
+  EXPECT_EQ(Routed(), "1: 100");
+}
+
+TEST_F(TrafficTest, VersionThatIsAsGoodIsNotRolledBack) {
+  TrafficSplit split = Split({{"1", 1}, {"2", 1}});
+  split.rollback = {.stable = "1", .max_failure_excess = 0.2, .max_latency_ratio = 0, .min_requests = 10};
+  ASSERT_EQ(Do(Kind::kSetTraffic, "m", split), absl::OkStatus());
+  Run(1, 40);
+  Run(2, 40);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2500));
+  EXPECT_THAT(observer_.Take(), Not(Contains(testing::StartsWith("rolled back"))));
 }
 
 }  // namespace

@@ -1,0 +1,40 @@
+#include "server/services/shadow.h"
+
+#include <chrono>
+#include <exception>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "server/async/task.h"
+#include "server/engine/model_runner.h"
+
+namespace predictd {
+namespace {
+
+// Copies that have waited for so long say nothing about the version any more.
+constexpr std::chrono::seconds kLongest(5);
+
+Task<> Run(DecodedPredict copy, std::shared_ptr<const TrafficRouter> router, int64_t bytes) {
+  const absl::Cleanup end = [&] { router->EndCopy(bytes); };
+  try {
+    copy.inference.priority = 0;
+    copy.inference.deadline = std::chrono::steady_clock::now() + kLongest;
+    // Nobody stops a copy.
+    StopSource stop;
+    ModelRunner::Inference inference = copy.version->runner()->Infer(std::move(copy.inference), stop);
+    co_await inference;
+  } catch (const std::exception&) {
+    // There was no memory for the copy, which nobody misses.
+  }
+}
+
+}  // namespace
+
+void RunCopy(absl::StatusOr<DecodedPredict> copy, std::shared_ptr<const TrafficRouter> router) {
+  if (!copy.ok()) return;
+  const int64_t bytes = InputBytes(copy->inference);
+  if (!router->BeginCopy(bytes)) return;
+  Detach(Run(*std::move(copy), std::move(router), bytes));
+}
+
+}  // namespace predictd
