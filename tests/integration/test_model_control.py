@@ -47,7 +47,7 @@ def split(shares: Mapping[str, int], **fields: Any) -> Any:
 
 
 def request(value: float = 1, **fields: Any) -> Any:
-    return predict_request("scale", raw_tensor("x", numpy.float32([[value]])), **fields)
+    return predict_request("scale", raw_tensor("x", numpy.array([[value]], dtype=numpy.float32)), **fields)
 
 
 def close_to(counts: Mapping[int, int], expected: Mapping[int, int]) -> bool:
@@ -87,7 +87,9 @@ def test_models_to_load_at_the_start_are_named(repository: Repository) -> None:
         assert loaded == {"one", "three"}
     with PredictdProcess(repository.path, flags=[*EXPLICIT, "--load-model=*"]) as server:
         assert all(model.loaded for model in server.client.list_models().models)
-    wrong = run_predictd(f"--model-repository={repository.path}", *EXPLICIT, "--load-model=four", "--listen=127.0.0.1:0")
+    wrong = run_predictd(
+        f"--model-repository={repository.path}", *EXPLICIT, "--load-model=four", "--listen=127.0.0.1:0"
+    )
     assert wrong.returncode == 1
     assert "four" in wrong.stderr
     wrong = run_predictd(f"--model-repository={repository.path}", "--load-model=one", "--listen=127.0.0.1:0")
