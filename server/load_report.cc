@@ -96,7 +96,7 @@ LoadReport::LoadReport(const Catalog& catalog, ReadyCondition ready, std::string
 void LoadReport::OnLoaded(const ServedVersion& version, const absl::Status& status, const LoadFindings& findings) {
   // Health comes first: the log may fail for want of memory.
   const auto models = catalog_.snapshot();
-  if (const auto model = models->Find(version.model()); model.ok()) health_.Set(version.model(), (*model)->ready());
+  if (const auto model = models->Find(version.model()); model.ok()) health_.Set(version.model(), (*model)->serving());
   const bool ended = SetHealth(*models);
   Count(version.model(), status.ok() ? "ready" : "failed");
   if (status.ok()) {
@@ -108,7 +108,7 @@ void LoadReport::OnLoaded(const ServedVersion& version, const absl::Status& stat
 }
 
 void LoadReport::OnChanged(const ServedModel& model) {
-  health_.Set(model.name(), model.ready());
+  health_.Set(model.name(), model.serving());
   const auto models = catalog_.snapshot();
   const bool ended = SetHealth(*models);
   Log(LogLevel::kInfo, "a model's folder has changed", {{"model", model.name()}});
@@ -126,10 +126,12 @@ void LoadReport::OnRetired(const ServedVersion& version) {
 }
 
 void LoadReport::OnUnloaded(const ServedModel& model) {
-  health_.Set(model.name(), false);
+  health_.Set(model.name(), model.serving());
   const auto models = catalog_.snapshot();
   const bool ended = SetHealth(*models);
-  Log(LogLevel::kInfo, "a model has been unloaded", {{"model", model.name()}});
+  Log(LogLevel::kInfo,
+      model.asleep() ? "a model is idle: unloaded until the next request" : "a model has been unloaded",
+      {{"model", model.name()}});
   if (ended) LogEnd(*models);
 }
 
@@ -195,7 +197,7 @@ void LoadReport::LogEnd(const CatalogSnapshot& models) const {
   }
   std::vector<std::string> failed;
   for (const auto& [name, model] : models.models()) {
-    if (model->loaded() && !model->ready()) failed.push_back(name);
+    if (model->loaded() && !model->serving()) failed.push_back(name);
   }
   Log(LogLevel::kError, "all models are loaded or have failed: not serving, as --ready asks for more",
       {{"ready", ready_text_}, {"failed", absl::StrJoin(failed, ", ")}});

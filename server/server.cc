@@ -283,9 +283,8 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   environment.tracer = tracer->get();
   environment.metrics = &rpc_metrics;
   environment.decoding = std::make_shared<StepQueue>(StepQueue::Options{}, pool);
-  ModelCommands commands;
   MethodTable methods(rpc_metrics);
-  ServiceOptions service_options = {.commands = control_place == ControlPlace::kEverywhere ? &commands : nullptr,
+  ServiceOptions service_options = {.control = control_place == ControlPlace::kEverywhere,
                                     .max_message_bytes = config.max_message_bytes,
                                     .stream_window = config.stream_window,
                                     .workers = workers,
@@ -294,7 +293,7 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   std::optional<ControlServer> control;
   if (control_place == ControlPlace::kOwnAddress) {
     control.emplace(config, environment, rpc_metrics);
-    service_options.commands = &commands;
+    service_options.control = true;
     AddModelService(catalog, service_options, control->methods());
   }
   signals.BeginServing();
@@ -355,9 +354,9 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
         {.repository = config.model_repository,
          .backends = Backends(),
          .control = ControlOf(config),
-         .commands = control_place == ControlPlace::kNowhere ? nullptr : &commands,
          .interval = TimeLimit(config.repository_poll_interval),
-         .settle = absl::ToChronoNanoseconds(config.repository_settle_time)},
+         .settle = absl::ToChronoNanoseconds(config.repository_settle_time),
+         .idle_unload = absl::ToChronoNanoseconds(config.idle_unload)},
         repository->models, catalog,
         [&](ServedVersion& version, const std::atomic<bool>& stopping,
             LoadFindings& findings) -> absl::StatusOr<Servable> {

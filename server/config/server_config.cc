@@ -69,6 +69,12 @@ std::string CheckPollInterval(const std::string& text) {
   return absl::StrCat("'", text, "' is less than 100ms");
 }
 
+std::string CheckIdleUnload(const std::string& text) {
+  const std::optional<absl::Duration> time = ParseLengthOfTime(text);
+  if (!time.has_value() || *time == absl::ZeroDuration() || *time >= absl::Seconds(1)) return "";
+  return absl::StrCat("'", text, "' is less than 1s, and not 0");
+}
+
 // The server's end waits for a batch, within its last five seconds, so a batch must not take longer.
 std::string CheckTraceTimeout(const std::string& text) {
   const std::optional<absl::Duration> timeout = ParseLengthOfTime(text);
@@ -97,6 +103,10 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
       ->check(CheckPollInterval);
   options.AddDuration("repository-settle-time", config.repository_settle_time,
                       "How long a model's folder must be still before it is read");
+  options
+      .AddDuration("idle-unload", config.idle_unload,
+                   "After how long without requests a model is unloaded until the next one; 0: never")
+      ->check(CheckIdleUnload);
 
   options.Group("Network");
   options.Add("listen", "ADDRESS", config.listen, "Where gRPC listens, without transport security; port 0: a free one")

@@ -33,6 +33,8 @@ struct ServerConfig {
   // been still to be read.
   absl::Duration repository_poll_interval = absl::Seconds(5);
   absl::Duration repository_settle_time = absl::Seconds(2);
+  // After how long without requests a model is unloaded until the next one. Zero means never.
+  absl::Duration idle_unload = absl::ZeroDuration();
 
   std::string listen = "127.0.0.1:8500";
   std::string port_file;

@@ -72,6 +72,7 @@ uint64_t Fingerprint(toml::table root) {
   root.erase("version_policy");
   root.erase("labels");
   root.erase("traffic");
+  root.erase("idle_unload");
   std::ostringstream text;
   text << root;
   return absl::HashOf(text.str());
@@ -108,6 +109,18 @@ void ReadBatching(TableReader& reader, ModelConfig& config) {
     }
     config.preferred_batch_sizes.push_back(*size);
   }
+}
+
+void ReadIdleUnload(TableReader& reader, ModelConfig& config) {
+  const toml::node* const node = reader.Find("idle_unload");
+  if (node == nullptr) return;
+  constexpr absl::Duration kLeast = absl::Seconds(1);
+  const std::optional<std::string> text = node->value_exact<std::string>();
+  absl::Duration time;
+  if (!text.has_value() || !absl::ParseDuration(*text, &time) || (time != absl::ZeroDuration() && time < kLeast)) {
+    return reader.Fail("idle_unload", R"("0" (never) or a duration of at least "1s", as in "10m")");
+  }
+  config.idle_unload = time;
 }
 
 // Reads the keys that a generator does not have.
@@ -150,6 +163,7 @@ absl::StatusOr<ModelConfig> ParseTable(const toml::table& root) {
   reader.Read<int64_t>("queue_capacity", absl::StrCat("1 to ", kMaxQueueCapacity), config.queue_capacity,
                        [](const int64_t& value) { return value >= 1 && value <= kMaxQueueCapacity; });
   ReadWeight(reader, config);
+  ReadIdleUnload(reader, config);
   if (const toml::node* policy = reader.Find("version_policy")) {
     absl::StatusOr<VersionPolicy> read = ReadVersionPolicy(*policy);
     read.ok() ? void(config.version_policy = *read) : reader.Fail(read.status());

@@ -49,6 +49,9 @@ struct ModelConfig {
   double weight = 1;
   // The most batches of a version that run at once; 0: as many as there are workers.
   int64_t max_concurrency = 0;
+  // After how long without requests the model is unloaded until the next one; not set: what the server's options say;
+  // zero: never.
+  std::optional<absl::Duration> idle_unload = {};
   // The size of each version's response cache in bytes; 0: no cache.
   int64_t response_cache_bytes = 0;
   // Whether to run the model on made-up inputs on every worker before it serves.
@@ -60,7 +63,8 @@ struct ModelConfig {
   std::optional<bool> inference_mode = {};
   // Whether to serve a compiled package whose checks may fail on threads of its own, which ends the process.
   bool allow_parallel_regions = false;
-  // Changes with all that a version is loaded by, which is everything but the policy, the labels and the traffic.
+  // Changes with all that a version is loaded by, which is everything but the policy, labels, traffic and
+  // idle_unload.
   uint64_t fingerprint = 0;
 
   // The versions to serve out of `existing`, newest first: those of the policy, and those with a label or traffic.

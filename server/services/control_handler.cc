@@ -41,7 +41,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> Handle(Call& call, grpc::ByteBuffer& requ
   const std::string& name = (*message)->model_name();
   if (absl::Status status = CheckName(name); !status.ok()) co_return status;
   Task<absl::StatusOr<std::shared_ptr<PendingCommand>>> carry_out =
-      CarryOut(call, {.kind = kind, .model = name}, context.commands);
+      CarryOut(call, {.kind = kind, .model = name}, context.catalog.commands());
   const absl::StatusOr<std::shared_ptr<PendingCommand>> command = co_await carry_out;
   if (!command.ok()) co_return command.status();
   CompactArena arena;
@@ -108,7 +108,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleSetTrafficSplit(Call& call, grpc::B
     }
   }
   Task<absl::StatusOr<std::shared_ptr<PendingCommand>>> carry_out =
-      CarryOut(call, std::move(command), context.commands);
+      CarryOut(call, std::move(command), context.catalog.commands());
   const absl::StatusOr<std::shared_ptr<PendingCommand>> ended = co_await carry_out;
   if (!ended.ok()) co_return ended.status();
   CompactArena arena;

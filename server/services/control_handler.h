@@ -16,7 +16,6 @@ namespace predictd {
 // What the calls that change what is served need. The references outlive them.
 struct ControlContext {
   const Catalog& catalog;
-  ModelCommands& commands;
   // The limit for requests of the other services, which answers show.
   int64_t max_message_bytes = 0;
 };

@@ -131,7 +131,8 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelReady(Call& call, grpc::ByteBu
   // Who waits for a model may ask for it before it exists.
   if (!named.ok() && !absl::IsNotFound(named.status())) co_return named.status();
   inference::ModelReadyResponse response;
-  response.set_ready(named.ok() && named->ready());
+  // A model that sleeps is loaded for the next request.
+  response.set_ready(named.ok() && (named->ready() || named->model->asleep()));
   co_return SerializeMessage(response);
 }
 

@@ -64,13 +64,13 @@ void AddInferenceService(Catalog& catalog, const ServiceOptions& options, Method
       [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleModelStatistics(call, request, catalog); });
   add("RepositoryIndex", false,
       [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleRepositoryIndex(call, request, catalog); });
-  if (options.commands == nullptr) {
+  if (!options.control) {
     for (const char* name : {"RepositoryModelLoad", "RepositoryModelUnload"}) add(name, false, RefuseControl);
   } else {
-    add("RepositoryModelLoad", false, [&commands = *options.commands](Call& call, grpc::ByteBuffer& request) {
+    add("RepositoryModelLoad", false, [&commands = catalog.commands()](Call& call, grpc::ByteBuffer& request) {
       return HandleRepositoryModelLoad(call, request, commands);
     });
-    add("RepositoryModelUnload", false, [&commands = *options.commands](Call& call, grpc::ByteBuffer& request) {
+    add("RepositoryModelUnload", false, [&commands = catalog.commands()](Call& call, grpc::ByteBuffer& request) {
       return HandleRepositoryModelUnload(call, request, commands);
     });
   }

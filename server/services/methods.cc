@@ -64,11 +64,12 @@ void AddModelService(Catalog& catalog, const ServiceOptions& options, MethodTabl
                                                       {"ReloadModel", HandleReloadModel},
                                                       {"SetTrafficSplit", HandleSetTrafficSplit}};
   for (const auto& [name, handle] : controls) {
-    if (options.commands == nullptr) {
+    if (!options.control) {
       add(name, RefuseControl);
     } else {
-      add(name, [handle = handle, context = ControlContext{catalog, *options.commands, large}](
-                    Call& call, grpc::ByteBuffer& request) { return handle(call, request, context); });
+      add(name, [handle = handle, context = ControlContext{catalog, large}](Call& call, grpc::ByteBuffer& request) {
+        return handle(call, request, context);
+      });
     }
   }
 }

@@ -7,15 +7,14 @@
 
 #include "server/rpc/method_table.h"
 #include "server/serving/catalog.h"
-#include "server/serving/model_commands.h"
 #include "server/telemetry/call_metrics.h"
 
 namespace predictd {
 
 // What the methods need besides a call.
 struct ServiceOptions {
-  // Where the calls that change what is served put their commands; null: those calls are not let in.
-  ModelCommands* commands = nullptr;
+  // Whether the calls that change what is served are let in.
+  bool control = false;
   // The most bytes of one message from a caller.
   int64_t max_message_bytes = 0;
   // How many chunks of a PredictStream may be queued, running or waiting for the reader.

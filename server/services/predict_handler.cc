@@ -86,6 +86,13 @@ Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, St
   if (!message.ok()) co_return message.status();
   RequestSubject subject = {.metadata = &call.context().client_metadata()};
   TargetVersion target = FindTarget((*message)->predict(), "predict.", *models, subject);
+  if (IsAsleep(subject, target)) {
+    models.reset();
+    Task<absl::Status> wake = WakeModel(call, catalog, subject.model->name());
+    const absl::Status woken = co_await wake;
+    models = catalog.snapshot();
+    target = woken.ok() ? FindTarget((*message)->predict(), "predict.", *models, subject) : TargetVersion(woken);
+  }
   ReportTarget(call, started, std::move(subject), target);
   models.reset();
   if (!target.ok()) co_return target.status();

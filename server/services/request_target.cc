@@ -51,7 +51,10 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> FindVersion(const WantedVer
   } else {
     chosen = subject.model->Choose(wanted.number);
   }
-  if (chosen.ok()) subject.version = (*chosen)->number();
+  if (chosen.ok()) {
+    subject.version = (*chosen)->number();
+    (*chosen)->NoteUse();
+  }
   return chosen;
 }
 

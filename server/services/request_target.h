@@ -25,6 +25,12 @@ struct RequestSubject {
   bool routed = false;
 };
 
+// Whether the request has no version only because its model sleeps.
+inline bool IsAsleep(const RequestSubject& subject,
+                     const absl::StatusOr<std::shared_ptr<const ServedVersion>>& target) {
+  return absl::IsUnavailable(target.status()) && subject.model != nullptr && subject.model->asleep();
+}
+
 // What requests with the same key have in common that names no version: they get the same one. The string parameter
 // and, if that is not there, the metadata of these names.
 inline constexpr char kTrafficKey[] = "traffic_key";

@@ -18,6 +18,7 @@
 #include "server/services/request_builder.h"
 #include "server/services/request_target.h"
 #include "server/services/shadow.h"
+#include "server/services/wake.h"
 #include "server/services/work_report.h"
 #include "server/serving/catalog.h"
 
@@ -57,6 +58,13 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffe
   if (!message.ok()) co_return message.status();
   RequestSubject subject = {.metadata = &call.context().client_metadata()};
   TargetVersion target = Protocol::FindTarget(**message, *models, subject);
+  if (IsAsleep(subject, target)) {
+    models.reset();
+    Task<absl::Status> wake = WakeModel(call, catalog, subject.model->name());
+    const absl::Status woken = co_await wake;
+    models = catalog.snapshot();
+    target = woken.ok() ? Protocol::FindTarget(**message, *models, subject) : TargetVersion(woken);
+  }
   // Null, as a rule.
   std::shared_ptr<const ServedVersion> shadow = subject.routed && target.ok() ? subject.model->Shadow() : nullptr;
   std::shared_ptr<const TrafficRouter> router = shadow == nullptr ? nullptr : subject.model->spec().traffic;

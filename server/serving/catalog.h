@@ -14,6 +14,7 @@
 #include "server/async/mutex.h"
 #include "server/async/reaper.h"
 #include "server/model/repository.h"
+#include "server/serving/model_commands.h"
 #include "server/serving/served_model.h"
 
 namespace predictd {
@@ -55,6 +56,9 @@ class Catalog {
 
   std::shared_ptr<const CatalogSnapshot> snapshot() const;
 
+  // What calls want changed. The model manager takes it from here.
+  ModelCommands& commands() const { return commands_; }
+
   // Tells of changes, whenever Announce is called.
   ChangeSignal& changes() { return changes_; }
   // Tells all who watch that models or the states of versions have changed. They go on on this thread, so it is called
@@ -81,6 +85,7 @@ class Catalog {
 
   Reaper& reaper_;
   const CatalogParts parts_;
+  mutable ModelCommands commands_;
   ChangeSignal changes_;
   // Held by whoever changes the catalog.
   Mutex writer_;

@@ -26,6 +26,8 @@ struct ModelCommand {
     // The same for all versions, changed or not.
     kReload,
     kUnload,
+    // Load a model that is asleep.
+    kWake,
     kSetTraffic,
   };
   Kind kind = Kind::kLoad;

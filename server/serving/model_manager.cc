@@ -34,6 +34,10 @@ uint64_t DeviceOf(const fs::path& path) {
 // Stands for a folder that is not there.
 constexpr uint64_t kNone = 0;
 
+Duration ToDuration(absl::Duration time) {
+  return absl::ToChronoNanoseconds(time);
+}
+
 absl::Status NeedsCommands(absl::string_view what) {
   return absl::FailedPreconditionError(
       absl::StrCat(what, " needs --model-control explicit: here the folders of the repository say what is served"));
@@ -103,13 +107,12 @@ ModelManager::ModelManager(Options options, const std::vector<ModelEntry>& model
     folders_[model.name] = {.read = model.stamp, .seen = model.stamp, .again = false, .since = {}};
   const auto snapshot = catalog_.snapshot();
   for (const auto& [name, model] : snapshot->models()) LoadNew(*model, nullptr);
-  if (options_.control == ModelControl::kFixed && options_.commands == nullptr) return;
   thread_ = std::thread(&ModelManager::Run, this);
-  if (options_.commands != nullptr) options_.commands->SetWake([this] { watch_.Wake(); });
+  catalog_.commands().SetWake([this] { watch_.Wake(); });
 }
 
 ModelManager::~ModelManager() {
-  if (options_.commands != nullptr) options_.commands->SetWake(nullptr);
+  catalog_.commands().SetWake(nullptr);
   stopping_ = true;
   watch_.Wake();
   if (thread_.joinable()) thread_.join();
@@ -137,12 +140,11 @@ void ModelManager::Run() {
   while (!stopping_) {
     TimePoint next = SaturatingAdd(steady_clock::now(), options_.interval);
     try {
-      if (options_.commands != nullptr) {
-        for (const auto& command : options_.commands->Take()) Execute(command);
-      }
+      for (const auto& command : catalog_.commands().Take()) Execute(command);
       if (options_.control == ModelControl::kRepository) next = std::min(next, Look(steady_clock::now()));
       SettleAll();
       next = std::min(next, JudgeTraffic(steady_clock::now()));
+      next = std::min(next, UnloadIdle(steady_clock::now()));
     } catch (const std::exception&) {
       // There was too little memory. The next look may have more.
     }
@@ -163,6 +165,7 @@ void ModelManager::Execute(const std::shared_ptr<PendingCommand>& pending) {
     switch (command.kind) {
       case ModelCommand::Kind::kLoad:
       case ModelCommand::Kind::kReload:
+      case ModelCommand::Kind::kWake:
         status = Load(command);
         if (status.ok()) {
           {
@@ -183,7 +186,7 @@ void ModelManager::Execute(const std::shared_ptr<PendingCommand>& pending) {
   } catch (const std::exception&) {
     status = StatusOfException();
   }
-  options_.commands->End(*pending, std::move(status), std::move(previous));
+  catalog_.commands().End(*pending, std::move(status), std::move(previous));
   // Those that load what has just been unloaded.
   EndCommands();
 }
@@ -191,10 +194,13 @@ void ModelManager::Execute(const std::shared_ptr<PendingCommand>& pending) {
 absl::Status ModelManager::Load(const ModelCommand& command) {
   const absl::StatusOr<std::shared_ptr<const ServedModel>> last = catalog_.snapshot()->Find(command.model);
   const bool anew = command.kind == ModelCommand::Kind::kReload;
+  const bool wake = command.kind == ModelCommand::Kind::kWake;
+  // Somebody else has woken it.
+  if (wake && last.ok() && !(*last)->asleep()) return absl::OkStatus();
   if (anew && last.ok() && !(*last)->loaded()) {
     return absl::FailedPreconditionError(absl::StrCat("model '", command.model, "' is not loaded"));
   }
-  if (!anew && options_.control != ModelControl::kCommands) return NeedsCommands("LoadModel");
+  if (!anew && !wake && options_.control != ModelControl::kCommands) return NeedsCommands("LoadModel");
   // What is no name of a folder in the repository is no model.
   const absl::StatusOr<std::vector<std::string>> names = ListModels(options_.repository);
   if (!names.ok()) {
@@ -219,31 +225,67 @@ absl::Status ModelManager::Unload(const ModelCommand& command) {
     const MutexLock lock(mutex_);
     const absl::StatusOr<std::shared_ptr<const ServedModel>> last = catalog_.snapshot()->Find(command.model);
     if (!last.ok()) return last.status();
-    ServedModel::Spec spec = (*last)->spec();
-    spec.loaded = false;
-    spec.wanted.clear();
-    std::vector<std::shared_ptr<ServedVersion>> retired;
-    std::set<int64_t> shown;
-    std::vector<std::shared_ptr<ServedVersion>> versions;
-    for (std::shared_ptr<ServedVersion>& version : spec.versions) {
-      const VersionState state = version->state();
-      if (state == VersionState::kReady) {
-        retired.push_back(version);
-        version = version->Retire();
-      } else if (state != VersionState::kDraining) {
-        // Whoever loads it finds that nobody wants it any more.
-        version = version->Unloaded();
-      }
-      if (shown.insert(version->number()).second) versions.push_back(std::move(version));
-    }
-    spec.versions = std::move(versions);
-    const auto model = std::make_shared<const ServedModel>(std::move(spec));
-    catalog_.Put(model);
-    for (const auto& version : retired) observer_.OnRetired(*version);
-    observer_.OnUnloaded(*model);
+    PutUnloaded(**last, /*asleep=*/false);
   }
   catalog_.Announce();
   return absl::OkStatus();
+}
+
+void ModelManager::PutUnloaded(const ServedModel& model, bool asleep) {
+  ServedModel::Spec spec = model.spec();
+  spec.loaded = asleep;
+  spec.asleep = asleep;
+  if (!asleep) spec.wanted.clear();
+  std::vector<std::shared_ptr<ServedVersion>> retired;
+  std::set<int64_t> shown;
+  std::vector<std::shared_ptr<ServedVersion>> versions;
+  for (std::shared_ptr<ServedVersion>& version : spec.versions) {
+    const VersionState state = version->state();
+    if (state == VersionState::kReady) {
+      retired.push_back(version);
+      version = version->Retire();
+    } else if (state != VersionState::kDraining) {
+      // Whoever loads it finds that nobody wants it any more.
+      version = version->Unloaded();
+    }
+    if (shown.insert(version->number()).second) versions.push_back(std::move(version));
+  }
+  spec.versions = std::move(versions);
+  const auto unloaded = std::make_shared<const ServedModel>(std::move(spec));
+  catalog_.Put(unloaded);
+  for (const auto& version : retired) observer_.OnRetired(*version);
+  observer_.OnUnloaded(*unloaded);
+}
+
+TimePoint ModelManager::UnloadIdle(TimePoint now) {
+  TimePoint next = kNever;
+  bool changed = false;
+  {
+    const MutexLock lock(mutex_);
+    const auto snapshot = catalog_.snapshot();
+    std::erase_if(last_used_, [&](const auto& entry) { return !snapshot->models().contains(entry.first); });
+    for (const auto& [name, model] : snapshot->models()) {
+      const auto& versions = model->versions();
+      if (versions.empty() || !model->ready() || model->loading()) continue;
+      const std::optional<absl::Duration> configured = model->config().idle_unload;
+      const Duration idle = configured.has_value() ? ToDuration(*configured) : options_.idle_unload;
+      if (idle == Duration::zero()) continue;
+      TimePoint& last = last_used_.try_emplace(name, now).first->second;
+      for (const auto& version : versions) {
+        if (version->TakeUse()) last = now;
+      }
+      const TimePoint until = SaturatingAdd(last, idle);
+      if (now < until) {
+        next = std::min(next, until);
+        continue;
+      }
+      last_used_.erase(name);
+      PutUnloaded(*model, /*asleep=*/true);
+      changed = true;
+    }
+  }
+  if (changed) catalog_.Announce();
+  return next;
 }
 
 absl::Status ModelManager::SetTraffic(const ModelCommand& command, std::optional<TrafficSplit>& previous) {
@@ -284,7 +326,7 @@ void ModelManager::EndCommands() {
       return true;
     });
   }
-  for (auto& [command, outcome] : ended) options_.commands->End(*command, std::move(outcome));
+  for (auto& [command, outcome] : ended) catalog_.commands().End(*command, std::move(outcome));
 }
 
 TimePoint ModelManager::JudgeTraffic(TimePoint now) {
@@ -468,7 +510,7 @@ void ModelManager::Settle(const ServedModel& model) {
     // A successor comes before the version that it replaces.
     const bool replaced = state == VersionState::kReady && !ready.insert(version->number()).second;
     if (replaced) retired.push_back(version);
-    if (!replaced && (state != VersionState::kUnloaded || !spec.loaded)) versions.push_back(version);
+    if (!replaced && (state != VersionState::kUnloaded || !spec.loaded || spec.asleep)) versions.push_back(version);
   }
   const auto wanted = [&spec](int64_t number) {
     return std::find(spec.wanted.begin(), spec.wanted.end(), number) != spec.wanted.end();

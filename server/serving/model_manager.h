@@ -38,7 +38,7 @@ class ModelObserver {
   virtual void OnChanged(const ServedModel& model) = 0;
   // A version takes no more calls, as others have taken its place or the model is unloaded.
   virtual void OnRetired(const ServedVersion& version) = 0;
-  // The model is not to serve any more.
+  // The model is not to serve any more, or not until the next request.
   virtual void OnUnloaded(const ServedModel& model) = 0;
   // Another traffic split holds, or none. `why` is empty unless a rule of the split before says so.
   virtual void OnTraffic(const ServedModel& model, const std::string& why) = 0;
@@ -64,13 +64,15 @@ class ModelManager {
   struct Options {
     std::filesystem::path repository;
     absl::Span<const Backend> backends;
+    // Unless it is kCommands, commands load and unload no models.
     ModelControl control = ModelControl::kRepository;
-    // Where commands come from; may be null. Unless the control is kCommands, they load no model that is not there.
-    ModelCommands* commands = nullptr;
     // How often to look for changes, should the system not tell of them by itself.
     Duration interval = std::chrono::seconds(5);
     // How long a folder must be still.
     Duration settle = std::chrono::seconds(2);
+    // After how long without requests a model is unloaded until the next one, unless its configuration says otherwise;
+    // zero: never.
+    Duration idle_unload = Duration::zero();
   };
 
   // `models` is what was found in the repository before, and what the catalog holds; what of it is to serve is loaded
@@ -107,6 +109,10 @@ class ModelManager {
   // These carry a command out, or say why they do not; a command to load goes on after that.
   absl::Status Load(const ModelCommand& command);
   absl::Status Unload(const ModelCommand& command);
+  // Takes all versions out of service.
+  void PutUnloaded(const ServedModel& model, bool asleep) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Unloads what has had no requests for long, and returns when to look again.
+  TimePoint UnloadIdle(TimePoint now);
   absl::Status SetTraffic(const ModelCommand& command, std::optional<TrafficSplit>& previous);
   void PutTraffic(const ServedModel& model, std::shared_ptr<const TrafficRouter> traffic, const std::string& why)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -146,6 +152,8 @@ class ModelManager {
   // The file system that the repository is on.
   const uint64_t device_;
   TrafficJudge judge_;
+  // When each model had its last request, as far as that was looked at.
+  std::map<std::string, TimePoint> last_used_;
 
   // Held while the catalog is changed and while the observer is called.
   Mutex mutex_;

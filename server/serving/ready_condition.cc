@@ -23,7 +23,7 @@ absl::StatusOr<ReadyCondition> ReadyCondition::Create(absl::string_view text, co
 bool ReadyCondition::Met(const CatalogSnapshot& catalog, bool was_met) const {
   if (was_met && kind_ != Kind::kNamed) return true;
   const auto& models = catalog.models();
-  const auto ready = [](const auto& named) { return named.second->ready(); };
+  const auto ready = [](const auto& named) { return named.second->serving(); };
   const auto unloaded = [](const auto& named) { return !named.second->loaded(); };
   switch (kind_) {
     case Kind::kAny:
@@ -37,7 +37,7 @@ bool ReadyCondition::Met(const CatalogSnapshot& catalog, bool was_met) const {
   }
   return std::all_of(names_.begin(), names_.end(), [&models](const std::string& name) {
     const auto model = models.find(name);
-    return model != models.end() && model->second->ready();
+    return model != models.end() && model->second->serving();
   });
 }
 

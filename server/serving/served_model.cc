@@ -50,6 +50,10 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(int64_t
   if (absl::Status valid = CheckConfigured(); !valid.ok()) return valid;
   if (!loaded()) return WithoutRetry(absl::UnavailableError(absl::StrCat("model '", name(), "' is not loaded")));
   if (!found) return NoVersion(version);
+  if (asleep()) {
+    return WithRetryAfter(absl::UnavailableError(absl::StrCat("model '", name(), "' was idle and is not loaded yet")),
+                          absl::Seconds(1));
+  }
   if (awaited) {
     return WithRetryAfter(absl::UnavailableError(absl::StrCat("model '", name(), "' is still loading")),
                           absl::Seconds(1));

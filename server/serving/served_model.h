@@ -32,6 +32,8 @@ class ServedModel {
     VersionLabels labels = {};
     // Whether the model is to serve. If not, none of its versions is wanted.
     bool loaded = true;
+    // Whether the model is unloaded only until the next request comes.
+    bool asleep = false;
     // Which versions get the requests that name none; null: the newest one that is ready.
     std::shared_ptr<const TrafficRouter> traffic = nullptr;
     // The versions that the folder asks for, newest first.
@@ -46,6 +48,7 @@ class ServedModel {
   const ModelConfig& config() const { return *spec_.config; }
   const VersionLabels& labels() const { return spec_.labels; }
   bool loaded() const { return spec_.loaded; }
+  bool asleep() const { return spec_.asleep; }
   // Null if there is no split.
   const TrafficRouter* traffic() const { return spec_.traffic.get(); }
   const std::shared_ptr<CallSubject>& subject() const { return spec_.subject; }
@@ -87,6 +90,8 @@ class ServedModel {
   std::shared_ptr<const ServedVersion> FindReady(absl::string_view name) const;
 
   bool ready() const { return NewestReady() != nullptr; }
+  // Whether requests are answered, even if they have to wait for the model to be loaded.
+  bool serving() const { return ready() || asleep(); }
   bool loading() const;
 
   const Spec& spec() const { return spec_; }

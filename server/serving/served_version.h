@@ -67,6 +67,14 @@ class ServedVersion {
   // What tensor requests must look like: there may be too little memory for the largest batch in model.toml.
   const Signature& signature() const { return runner() != nullptr ? runner()->signature() : config().signature; }
 
+  // To be called whenever a request gets the version, so that it does not count as idle.
+  void NoteUse() const {
+    // Most find that it is noted already, and leave the line of the cache as it is.
+    if (!used_.load(std::memory_order_relaxed)) used_.store(true, std::memory_order_relaxed);
+  }
+  // Whether it has been called since this was last called.
+  bool TakeUse() const { return used_.exchange(false, std::memory_order_relaxed); }
+
   // The reason for callers; valid only in kFailed.
   const std::string& reason() const { return reason_; }
 
@@ -108,6 +116,7 @@ class ServedVersion {
   Servable servable_;
   std::string reason_;
   std::atomic<VersionState> state_;
+  mutable std::atomic<bool> used_{false};
   std::shared_ptr<ServedVersion> successor_;
 };
 

@@ -371,3 +371,46 @@ def test_splits_change_under_load_and_no_call_fails(canary: PredictdProcess) -> 
             if weight % 10 == 0:
                 canary.client.reload_model("scale")
     assert set(answers) == {1, 2}
+
+
+# --- Idle models ---
+
+
+def test_an_idle_model_is_unloaded_and_loaded_by_the_next_request(repository: Repository) -> None:
+    with PredictdProcess(repository.path, flags=["--idle-unload=1s"]) as server:
+
+        def is_asleep() -> bool:
+            return states(server) == [(1, "UNLOADED", "")]
+
+        for _ in range(2):
+            eventually(is_asleep, 20, "the model to be unloaded")
+            server.wait_for_health("scale")
+            server.wait_for_health("")
+            with callers(server) as answers:
+                eventually(lambda answers=answers: answers[1] > 50, 20, "answers")  # type: ignore[misc]
+                assert not is_asleep()
+        eventually(is_asleep, 20, "the model to be unloaded")
+        with triton_client(server) as triton:
+            assert triton.is_model_ready("scale")
+            triton.infer("scale", [triton_input("x", ROWS)])
+        eventually(is_asleep, 20, "the model to be unloaded")
+        error = rpc_error(lambda: server.client.predict(request(model_version=7)))
+        assert error.code() == CODE.NOT_FOUND
+        assert is_asleep()
+        # What cannot be loaded any more is told, and tried again by the next request.
+        model = repository.path / "scale" / "1" / "model.pt"
+        content = model.read_bytes()
+        server.send_signal(19)
+        model.write_bytes(b"no archive")
+        server.send_signal(18)
+        assert rpc_error(lambda: server.client.predict(request())).code() == CODE.UNAVAILABLE
+        model.write_bytes(content)
+        eventually(lambda: not rpc_fails(server), 20, "an answer")
+
+
+def rpc_fails(server: PredictdProcess) -> bool:
+    try:
+        server.client.predict(request())
+    except grpc.RpcError:
+        return True
+    return False

@@ -101,7 +101,7 @@ class ModelManagerTest : public testing::Test {
   }
 
   void TellToDo(ModelCommand::Kind kind, const std::string& model, std::optional<TrafficSplit> traffic = std::nullopt) {
-    const auto added = commands_.Add({.kind = kind, .model = model, .traffic = std::move(traffic)});
+    const auto added = catalog_->commands().Add({.kind = kind, .model = model, .traffic = std::move(traffic)});
     ASSERT_TRUE(added.ok()) << added.status();
     told_ = *added;
   }
@@ -124,9 +124,9 @@ class ModelManagerTest : public testing::Test {
         ModelManager::Options{.repository = root(),
                               .backends = kBackends,
                               .control = control_,
-                              .commands = &commands_,
                               .interval = milliseconds(100),
-                              .settle = kSettle},
+                              .settle = kSettle,
+                              .idle_unload = idle_unload_},
         repository->models, *catalog_,
         [this](ServedVersion& version, const std::atomic<bool>& stopping,
                LoadFindings& findings) -> absl::StatusOr<Servable> {
@@ -187,10 +187,10 @@ class ModelManagerTest : public testing::Test {
         return version.entry().backend->load(version.entry().file, version.config(), {});
       }};
   std::function<void(const ServedVersion&)> before_load_ = [](const ServedVersion&) {};
+  Duration idle_unload_ = Duration::zero();
   ModelControl control_ = ModelControl::kRepository;
   std::function<bool(const std::string&)> loaded_ = nullptr;
   Recorder observer_;
-  ModelCommands commands_;
   std::shared_ptr<PendingCommand> told_;
   std::unique_ptr<Catalog> catalog_;
   std::unique_ptr<ModelManager> manager_;
@@ -570,6 +570,48 @@ TEST_F(RunningModelManagerTest, FoldersSayWhatIsServedUnlessCommandsDo) {
   EXPECT_EQ(Do(Kind::kLoad).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(Do(Kind::kUnload).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(Answer(), 2);
+}
+
+// The model "m" is unloaded after a second without requests.
+class IdleModelTest : public ModelManagerTest {
+ protected:
+  void SetUp() override {
+    Write("m/model.toml", kDoublingConfig);
+    WriteVersion("m/1", 1);
+    idle_unload_ = std::chrono::seconds(1);
+    Start();
+    observer_.TakeUntil("ready m/1");
+  }
+  std::shared_ptr<const ServedModel> model() const { return *catalog_->snapshot()->Find("m"); }
+};
+
+TEST_F(IdleModelTest, ModelSleepsWhenNobodyUsesItAndWakesForARequest) {
+  for (int i = 0; i < 2; ++i) {
+    observer_.TakeUntil("unloaded m");
+    EXPECT_TRUE(Eventually([&] { return Shown() == "1 unloaded"; })) << Shown();
+    EXPECT_TRUE(model()->asleep());
+    EXPECT_TRUE(model()->serving());
+    EXPECT_EQ(Do(Kind::kWake), absl::OkStatus());
+    EXPECT_EQ(Answer(), 2);
+    EXPECT_FALSE(model()->asleep());
+  }
+}
+
+TEST_F(IdleModelTest, ModelThatIsUsedStaysAwake) {
+  for (const TimePoint until = steady_clock::now() + std::chrono::seconds(3); steady_clock::now() < until;) {
+    Choose()->NoteUse();
+    std::this_thread::sleep_for(milliseconds(100));
+  }
+  EXPECT_THAT(observer_.Take(), Not(Contains("unloaded m")));
+  EXPECT_EQ(Shown(), "1 ready");
+}
+
+TEST_F(IdleModelTest, ConfigurationMayKeepAModelAwakeAndChangesWakeIt) {
+  observer_.TakeUntil("unloaded m");
+  Write("m/model.toml", absl::StrCat("idle_unload = \"0\"\n", kDoublingConfig));
+  observer_.TakeUntil("ready m/1");
+  std::this_thread::sleep_for(std::chrono::seconds(2));
+  EXPECT_EQ(Shown(), "1 ready");
 }
 
 // Versions 2 and 1 of the model "m" are ready, and 2 is the newest.
