@@ -17,7 +17,7 @@ namespace predictd {
 inline namespace client {
 
 // Owns the grpc::ClientContext of a call, applies the call's options, and turns its end into a status and a CallInfo.
-// Owned by the call (Client or PredictionStream) and used by one thread; any thread may cancel.
+// Owned by the call (Client or ResponseStream) and used by one thread; any thread may cancel.
 class CallContext {
  public:
   // INVALID_ARGUMENT for metadata that gRPC does not allow.

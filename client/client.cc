@@ -137,6 +137,36 @@ absl::StatusOr<v1::Model> Client::GetModel(absl::string_view name, const CallOpt
   return std::move(*response->mutable_model());
 }
 
+template <typename Request, typename Response>
+absl::StatusOr<v1::Model> Client::CallByName(
+    grpc::Status (v1::ModelService::StubInterface::*method)(grpc::ClientContext*, const Request&, Response*),
+    absl::string_view name, const CallOptions& options, CallInfo* info) const {
+  Request request;
+  request.set_model_name(std::string(name));
+  absl::StatusOr<Response> response = CallUnary(*models_, method, request, options, info);
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_model());
+}
+
+absl::StatusOr<v1::Model> Client::LoadModel(absl::string_view name, const CallOptions& options, CallInfo* info) const {
+  return CallByName(&v1::ModelService::StubInterface::LoadModel, name, options, info);
+}
+
+absl::StatusOr<v1::Model> Client::UnloadModel(absl::string_view name, const CallOptions& options,
+                                              CallInfo* info) const {
+  return CallByName(&v1::ModelService::StubInterface::UnloadModel, name, options, info);
+}
+
+absl::StatusOr<v1::Model> Client::ReloadModel(absl::string_view name, const CallOptions& options,
+                                              CallInfo* info) const {
+  return CallByName(&v1::ModelService::StubInterface::ReloadModel, name, options, info);
+}
+
+absl::StatusOr<v1::SetTrafficSplitResponse> Client::SetTrafficSplit(const v1::SetTrafficSplitRequest& request,
+                                                                    const CallOptions& options, CallInfo* info) const {
+  return CallUnary(*models_, &v1::ModelService::StubInterface::SetTrafficSplit, request, options, info);
+}
+
 absl::StatusOr<v1::PredictResponse> Client::Predict(const v1::PredictRequest& request, const CallOptions& options,
                                                     CallInfo* info) const {
   return CallUnary(*predictions_, &v1::PredictionService::StubInterface::Predict, request, options, info);
@@ -149,6 +179,17 @@ absl::StatusOr<std::unique_ptr<PredictionStream>> Client::PredictStream(const v1
   std::unique_ptr<grpc::ClientReaderInterface<v1::PredictStreamResponse>> reader =
       predictions_->PredictStream((*context)->grpc(), request);
   return std::make_unique<PredictionStream>(std::move(*context), std::move(reader));
+}
+
+absl::StatusOr<std::unique_ptr<ModelWatch>> Client::WatchModels(absl::string_view name,
+                                                                const CallOptions& options) const {
+  v1::WatchModelsRequest request;
+  request.set_model_name(std::string(name));
+  absl::StatusOr<std::unique_ptr<CallContext>> context = StartCall(request, options);
+  if (!context.ok()) return context.status();
+  std::unique_ptr<grpc::ClientReaderInterface<v1::WatchModelsResponse>> reader =
+      models_->WatchModels((*context)->grpc(), request);
+  return std::make_unique<ModelWatch>(std::move(*context), std::move(reader));
 }
 
 }  // namespace client

@@ -13,7 +13,7 @@
 #include "client/call_info.h"
 #include "client/call_options.h"
 #include "client/client_options.h"
-#include "client/prediction_stream.h"
+#include "client/response_stream.h"
 #include "predictd/v1/model_service.grpc.pb.h"
 #include "predictd/v1/prediction_service.grpc.pb.h"
 
@@ -62,10 +62,25 @@ class Client {
   absl::StatusOr<v1::PredictResponse> Predict(const v1::PredictRequest& request, const CallOptions& options = {},
                                               CallInfo* info = nullptr) const;
 
-  // Starts a stream, with the same errors for a request that cannot be sent; errors of the call itself come from the
-  // stream's Finish. The stream may outlive the client.
+  // These change what is served, as ModelService says. They return once the change is made, and it is made even if the
+  // call ends before that; a load may take minutes. PERMISSION_DENIED unless the server lets them in.
+  absl::StatusOr<v1::Model> LoadModel(absl::string_view name, const CallOptions& options = {},
+                                      CallInfo* info = nullptr) const;
+  absl::StatusOr<v1::Model> UnloadModel(absl::string_view name, const CallOptions& options = {},
+                                        CallInfo* info = nullptr) const;
+  absl::StatusOr<v1::Model> ReloadModel(absl::string_view name, const CallOptions& options = {},
+                                        CallInfo* info = nullptr) const;
+  absl::StatusOr<v1::SetTrafficSplitResponse> SetTrafficSplit(const v1::SetTrafficSplitRequest& request,
+                                                              const CallOptions& options = {},
+                                                              CallInfo* info = nullptr) const;
+
+  // These start a stream, with the same errors for a request that cannot be sent; errors of the call itself come from
+  // the stream's Finish. The stream may outlive the client. An empty name watches all models, until the server shuts
+  // down or the deadline, which is the client's by default, passes.
   absl::StatusOr<std::unique_ptr<PredictionStream>> PredictStream(const v1::PredictStreamRequest& request,
                                                                   const CallOptions& options = {}) const;
+  absl::StatusOr<std::unique_ptr<ModelWatch>> WatchModels(absl::string_view name = "",
+                                                          const CallOptions& options = {}) const;
 
  private:
   Client(ClientOptions options, std::unique_ptr<v1::PredictionService::StubInterface> predictions,
@@ -79,6 +94,13 @@ class Client {
   absl::StatusOr<Response> CallUnary(Stub& stub,
                                      grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                                      const Request& request, const CallOptions& options, CallInfo* info) const;
+
+  // The same for those calls whose request is a model's name and whose response is the model.
+  template <typename Request, typename Response>
+  absl::StatusOr<v1::Model> CallByName(grpc::Status (v1::ModelService::StubInterface::*method)(grpc::ClientContext*,
+                                                                                               const Request&,
+                                                                                               Response*),
+                                       absl::string_view name, const CallOptions& options, CallInfo* info) const;
 
   const ClientOptions options_;
   const std::unique_ptr<v1::PredictionService::StubInterface> predictions_;

@@ -76,4 +76,9 @@ std::string HintFor(const ErrorDetails& error, const CallInfo& info, const Commo
   return "";
 }
 
+std::string ControlHint(const absl::Status& status) {
+  if (!absl::IsPermissionDenied(status)) return "";
+  return "use the address of the --control-listen of predictd (--address), or start it with --model-control explicit";
+}
+
 }  // namespace predictd

@@ -30,7 +30,7 @@ int CommandContext::ReportCall(const absl::Status& status, const CallInfo& info,
   }
   const ErrorDetails error = info.error.value_or(DetailsOf(status, "", ""));
   if (!(arguments.json && out_is_terminal)) err << "predictctl: " << ErrorText(error, "  ");
-  const std::string advice = absl::IsFailedPrecondition(status) ? hint : HintFor(error, info, arguments);
+  const std::string advice = hint.empty() ? HintFor(error, info, arguments) : hint;
   if (!advice.empty()) err << "  hint: " << advice << "\n";
   return exit_code;
 }

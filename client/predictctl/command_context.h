@@ -31,7 +31,7 @@ struct CommandContext {
   CallOptions SideCall() const;
 
   // Tells the user on `err` that a call failed, and returns the exit status. With --json, `out` already says so, so
-  // nothing is repeated on the same terminal. `hint` says what to do about a FAILED_PRECONDITION.
+  // nothing is repeated on the same terminal. `hint` says what to do about it; empty: what HintFor says.
   int ReportCall(const absl::Status& status, const CallInfo& info, const std::string& hint = "") const;
 
   // The same for a call without which nothing else can be printed: with --json, `out` gets {"error": ...}.

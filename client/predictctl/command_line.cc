@@ -28,6 +28,10 @@ constexpr absl::Duration kShortestKeepaliveTime = absl::Seconds(10);
 constexpr char kFooter[] = R"(Examples:
   predictctl models
   predictctl model digits
+  predictctl models --watch
+  predictctl reload digits
+  predictctl split digits 1=95 2=5
+  predictctl validate models/digits
   predictctl predict digits --input image=@digits.npy --rows 0:4 --argmax
   predictctl predict linear --input '[[1, 2, 3, 4]]' --deadline 50ms
   echo '{"x": [[1, 2], [3, 4]]}' | predictctl predict linear --json-input - --json
@@ -38,6 +42,7 @@ constexpr char kFooter[] = R"(Examples:
 
 Exit status:
   0    the call ended well
+  1    validate: the server would not serve the model
   2    wrong usage, an input that cannot be read, an output that cannot be written, too little memory
   3    a stream ended well, but some of its rows were answered with an error
   10+N the call failed with gRPC code N: 11 CANCELLED, 12 UNKNOWN, 13 INVALID_ARGUMENT, 14 DEADLINE_EXCEEDED,
@@ -64,7 +69,10 @@ constexpr char kStreamExample[] =
     R"(Example: predictctl stream digits --input image=@digits.npy --chunk-rows 32 --json | jq -c .rows.outputs
 )";
 
-constexpr char kModelsExample[] = R"(Example: predictctl models --json | jq -r '.response.models[].name'
+constexpr char kModelsExample[] =
+    R"(--watch has no deadline unless --deadline gives one, and ends with the connection to the server.
+
+Example: predictctl models --json | jq -r '.response.models[].name'
 )";
 
 constexpr char kModelExample[] = R"(Example: predictctl model digits
@@ -151,8 +159,9 @@ void AddCommon(CLI::App& app, CommonArguments& arguments, std::vector<std::strin
       ->envname("PREDICTD_ADDRESS")
       ->default_str(arguments.address);
   AddTls(app, arguments.tls);
-  app.add_option_function<std::string>("--deadline,--timeout", Into("--deadline", ParseDeadline, arguments.deadline),
-                                       "Of a call, as in 250ms, 1.5s or 2m; 0: none [30s; 10m for text]")
+  app.add_option_function<std::string>(
+         "--deadline,--timeout", Into("--deadline", ParseDeadline, arguments.deadline),
+         "Of a call, as in 250ms, 1.5s or 2m; 0: none [30s; 10m for text; none to load and to watch]")
       ->type_name("DURATION");
   app.add_option_function<std::string>("--keepalive-time",
                                        Into("--keepalive-time", ParseKeepaliveTime, arguments.keepalive_time),
@@ -223,10 +232,14 @@ int Refuse(const std::string& what, std::ostream& err) {
 
 }  // namespace
 
-std::variant<CommandLine, int> ParseCommandLine(int argc, const char* const* argv, std::ostream& out,
-                                                std::ostream& err) {
+ParsedCommandLine ParseCommandLine(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
   CommonArguments common;
   ModelsArguments models;
+  ControlArguments load{.change = ControlArguments::Change::kLoad};
+  ControlArguments unload{.change = ControlArguments::Change::kUnload};
+  ControlArguments reload{.change = ControlArguments::Change::kReload};
+  SplitArguments split;
+  ValidateArguments validate;
   PredictArguments predict;
   StreamArguments stream;
   GenerateArguments generate;
@@ -243,6 +256,7 @@ std::variant<CommandLine, int> ParseCommandLine(int argc, const char* const* arg
 
   CLI::App* models_command = app.add_subcommand("models", "List the models, or describe one");
   models_command->add_option("NAME", models.name, "Only this model, in detail");
+  models_command->add_flag("--watch", models.watch, "Print a line for each, and one for each change, until Ctrl-C");
   models_command->footer(absl::StrCat(kModelsExample, "\n", kCommonFooter));
 
   CLI::App* model_command = app.add_subcommand("model", "Describe a model: versions, inputs, outputs, limits");
@@ -269,6 +283,17 @@ std::variant<CommandLine, int> ParseCommandLine(int argc, const char* const* arg
   CLI::App* chat_command = app.add_subcommand("chat", "Talk with a generator");
   AddChat(*chat_command, chat);
 
+  CLI::App* load_command = app.add_subcommand("load", "Load a model's new and changed versions");
+  AddControl(*load_command, load);
+  CLI::App* unload_command = app.add_subcommand("unload", "Take a model out of service");
+  AddControl(*unload_command, unload);
+  CLI::App* reload_command = app.add_subcommand("reload", "Load all of a model's versions anew");
+  AddControl(*reload_command, reload);
+  CLI::App* split_command = app.add_subcommand("split", "Say which versions of a model get its requests");
+  AddSplit(*split_command, split);
+  CLI::App* validate_command = app.add_subcommand("validate", "Check a model's folder, without a server");
+  AddValidate(*validate_command, validate);
+
   const std::string command = CommandOf(app, argc, argv);
   if (command == "help") {
     out << app.help();
@@ -290,8 +315,19 @@ std::variant<CommandLine, int> ParseCommandLine(int argc, const char* const* arg
   predict.encoding = encoding.Choice(common.json);
   stream.predict.encoding = predict.encoding;
   stream.predict.files = predict.files;
-  const bool text = generate_command->parsed() || chat_command->parsed();
-  if (text && app.get_option("--deadline")->empty()) common.deadline = kTextDeadline;
+  if (validate_command->parsed()) {
+    if (common.json) return Refuse("--json: validate prints what predictd says", err);
+    return validate;
+  }
+  if (app.get_option("--deadline")->empty()) {
+    if (generate_command->parsed() || chat_command->parsed()) common.deadline = kTextDeadline;
+    // How long they take is not for us to know.
+    if (load_command->parsed() || reload_command->parsed() || models.watch) common.deadline = absl::InfiniteDuration();
+  }
+  if (load_command->parsed()) return CommandLine{common, load};
+  if (unload_command->parsed()) return CommandLine{common, unload};
+  if (reload_command->parsed()) return CommandLine{common, reload};
+  if (split_command->parsed()) return CommandLine{common, split};
   if (generate_command->parsed()) return CommandLine{common, generate};
   if (chat_command->parsed()) return CommandLine{common, chat};
   if (models_command->parsed() || model_command->parsed()) return CommandLine{common, models};

@@ -12,10 +12,12 @@
 
 #include "absl/time/time.h"
 #include "client/call_metadata.h"
+#include "client/predictctl/control_arguments.h"
 #include "client/predictctl/generation_arguments.h"
 #include "client/predictctl/output_file.h"
 #include "client/predictctl/row_range.h"
 #include "client/predictctl/tls_arguments.h"
+#include "client/predictctl/validate_command.h"
 
 namespace predictd {
 
@@ -25,8 +27,8 @@ inline constexpr absl::Duration kTextDeadline = absl::Minutes(10);
 // The arguments of every command.
 struct CommonArguments {
   std::string address = "127.0.0.1:8500";
-  // For the command's main call, and in a chat for each answer. InfiniteDuration means none. generate and chat have
-  // another default, kTextDeadline.
+  // For the command's main call, and in a chat for each answer. InfiniteDuration means none, and is the default of
+  // load, reload and models --watch; that of generate and chat is kTextDeadline.
   absl::Duration deadline = absl::Seconds(30);
   // How often a connection that is silent during a call is probed. InfiniteDuration means never.
   absl::Duration keepalive_time = absl::Seconds(20);
@@ -37,9 +39,10 @@ struct CommonArguments {
   TlsArguments tls = {};
 };
 
-// predictctl models [NAME], or model NAME.
+// predictctl models [--watch] [NAME], or model NAME.
 struct ModelsArguments {
   std::string name = {};  // Empty: all.
+  bool watch = false;
 };
 
 // How tensors are encoded.
@@ -74,13 +77,17 @@ struct StreamArguments {
 
 struct CommandLine {
   CommonArguments common;
-  std::variant<ModelsArguments, PredictArguments, StreamArguments, GenerateArguments, ChatArguments> command;
+  std::variant<ModelsArguments, ControlArguments, SplitArguments, PredictArguments, StreamArguments, GenerateArguments,
+               ChatArguments>
+      command;
 };
 
+// A command that calls a server, one that does not, or the exit status if there is nothing to run.
+using ParsedCommandLine = std::variant<CommandLine, ValidateArguments, int>;
+
 // Reads the arguments and the environment variable PREDICTD_ADDRESS. Requested help goes to `out` and errors go to
-// `err`; in both cases there is nothing to run, and the result is the exit status.
-std::variant<CommandLine, int> ParseCommandLine(int argc, const char* const* argv, std::ostream& out,
-                                                std::ostream& err);
+// `err`; in both cases there is nothing to run.
+ParsedCommandLine ParseCommandLine(int argc, const char* const* argv, std::ostream& out, std::ostream& err);
 
 }  // namespace predictd
 

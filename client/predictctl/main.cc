@@ -16,6 +16,7 @@
 #include "client/predictctl/chat_command.h"
 #include "client/predictctl/command_context.h"
 #include "client/predictctl/command_line.h"
+#include "client/predictctl/control_command.h"
 #include "client/predictctl/exit_code.h"
 #include "client/predictctl/generate_command.h"
 #include "client/predictctl/inputs.h"
@@ -23,8 +24,11 @@
 #include "client/predictctl/models_command.h"
 #include "client/predictctl/predict_command.h"
 #include "client/predictctl/prompt.h"
+#include "client/predictctl/split_command.h"
 #include "client/predictctl/stream_command.h"
 #include "client/predictctl/tls_arguments.h"
+#include "client/predictctl/validate_command.h"
+#include "client/predictctl/watch_command.h"
 
 namespace predictd {
 namespace {
@@ -67,7 +71,11 @@ struct CommandRunner {
   Material& material;
   Interrupts& interrupts;
 
-  int operator()(const ModelsArguments& arguments) const { return RunModels(context, arguments); }
+  int operator()(const ModelsArguments& arguments) const {
+    return arguments.watch ? RunWatch(context, arguments) : RunModels(context, arguments);
+  }
+  int operator()(const ControlArguments& arguments) const { return RunControl(context, arguments); }
+  int operator()(const SplitArguments& arguments) const { return RunSplit(context, arguments); }
   int operator()(const PredictArguments& arguments) const {
     return RunPredict(context, arguments, std::move(material.inputs));
   }
@@ -82,6 +90,8 @@ struct CommandRunner {
 };
 
 int Run(const CommandLine& line) {
+  // What gRPC says about a call is in its status; it would appear a second time on standard error.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   // This comes before the watcher exists, so that Ctrl-C also ends a wait for standard input.
   absl::StatusOr<Material> material = ReadMaterial(line);
   if (!material.ok()) return Complain(material.status());
@@ -116,8 +126,9 @@ int Run(const CommandLine& line) {
 }
 
 int ParseAndRun(int argc, char** argv) {
-  const std::variant<CommandLine, int> line = ParseCommandLine(argc, argv, std::cout, std::cerr);
+  const ParsedCommandLine line = ParseCommandLine(argc, argv, std::cout, std::cerr);
   if (const auto* exit_code = std::get_if<int>(&line)) return *exit_code;
+  if (const auto* validate = std::get_if<ValidateArguments>(&line)) return RunValidate(*validate, std::cerr);
   return Run(std::get<CommandLine>(line));
 }
 
@@ -126,8 +137,6 @@ int ParseAndRun(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
-  // What gRPC says about a call is in its status; it would appear a second time on standard error.
-  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   try {
     return predictd::ParseAndRun(argc, argv);
   } catch (const std::bad_alloc&) {

@@ -1,5 +1,6 @@
 #include "client/predictctl/model_details.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -15,6 +16,7 @@
 #include "client/data_type.h"
 #include "client/predictctl/table.h"
 #include "client/predictctl/terminal_text.h"
+#include "client/predictctl/traffic_text.h"
 #include "client/predictctl/utf8.h"
 #include "client/shape.h"
 
@@ -157,6 +159,12 @@ std::string TypeText(const v1::TensorSpec& spec) {
   return absl::StrCat(DataTypeName(spec.dtype()), ShapeText(spec.shape()));
 }
 
+bool IsUnloaded(const v1::Model& model) {
+  return !model.loaded() &&
+         std::all_of(model.versions().begin(), model.versions().end(),
+                     [](const v1::ModelVersion& version) { return version.state() == v1::MODEL_STATE_UNLOADED; });
+}
+
 void PrintReasons(const v1::Model& model, const std::string& prefix, std::ostream& out) {
   for (const v1::ModelVersion& version : model.versions()) {
     if (version.reason().empty()) continue;
@@ -177,7 +185,12 @@ void PrintDetails(const v1::Model& model, std::ostream& out) {
   }
   if (model.kind() != v1::MODEL_KIND_UNSPECIFIED) out << "\n";
   if (model.kind() == v1::MODEL_KIND_GENERATOR) PrintGenerator(model.generator(), out);
+  if (IsUnloaded(model)) out << "not loaded: predictctl load " << model.name() << "\n";
   PrintVersions(model, out);
+  if (model.has_traffic()) {
+    out << "requests that name no version\n";
+    PrintTraffic(model.traffic(), out);
+  }
   if (model.kind() == v1::MODEL_KIND_TENSOR) {
     PrintSpecs("inputs", model.inputs(), out);
     PrintMasks(model, out);

@@ -18,11 +18,14 @@ std::string KindText(v1::ModelKind kind);
 std::string StateText(v1::ModelState state);
 std::string TypeText(const v1::TensorSpec& spec);
 
+// Whether the model is not to serve, and no longer does.
+bool IsUnloaded(const v1::Model& model);
+
 // Prints "1 failed: REASON" for each version that is not ready and has a reason, or "failed: REASON" if the model as a
 // whole failed, each after `prefix`. Long reasons continue on further lines.
 void PrintReasons(const v1::Model& model, const std::string& prefix, std::ostream& out);
 
-// Prints versions, signature and limits.
+// Prints versions, traffic, signature and limits.
 void PrintDetails(const v1::Model& model, std::ostream& out);
 
 }  // namespace predictd

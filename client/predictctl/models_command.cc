@@ -1,14 +1,18 @@
 #include "client/predictctl/models_command.h"
 
+#include <algorithm>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "client/predictctl/exit_code.h"
-#include "client/predictctl/json_output.h"
+#include "client/predictctl/finish_command.h"
 #include "client/predictctl/model_details.h"
+#include "client/predictctl/model_line.h"
 #include "client/predictctl/table.h"
+#include "client/predictctl/traffic_text.h"
 
 namespace predictd {
 namespace {
@@ -30,21 +34,21 @@ std::string OutputsText(const v1::Model& model) {
   return model.kind() == v1::MODEL_KIND_GENERATOR ? "text" : SpecsText(model.outputs());
 }
 
-std::string VersionsText(const v1::Model& model) {
-  return absl::StrJoin(model.versions(), ", ", [](std::string* text, const v1::ModelVersion& version) {
-    if (version.version() != 0) absl::StrAppend(text, version.version(), " ");
-    absl::StrAppend(text, StateText(version.state()));
-  });
-}
-
 void PrintAll(const v1::ListModelsResponse& response, std::ostream& out) {
   if (response.models().empty()) {
     out << "The server has no models.\n";
     return;
   }
-  Table table({"NAME", "KIND", "VERSIONS", "INPUTS", "OUTPUTS"});
+  const bool split = std::any_of(response.models().begin(), response.models().end(),
+                                 [](const v1::Model& model) { return model.has_traffic(); });
+  std::vector<std::string> header = {"NAME", "KIND", "VERSIONS", "INPUTS", "OUTPUTS"};
+  if (split) header.emplace_back("TRAFFIC");
+  Table table(std::move(header));
   for (const v1::Model& model : response.models()) {
-    table.AddRow({model.name(), KindText(model.kind()), VersionsText(model), InputsText(model), OutputsText(model)});
+    std::vector<std::string> row = {model.name(), KindText(model.kind()), VersionsText(model), InputsText(model),
+                                    OutputsText(model)};
+    if (split) row.push_back(TrafficText(model.traffic()));
+    table.AddRow(std::move(row));
   }
   out << table.Text("", kScreenColumns);
   std::ostringstream reasons;
@@ -52,26 +56,14 @@ void PrintAll(const v1::ListModelsResponse& response, std::ostream& out) {
   if (!reasons.str().empty()) out << "\n" << reasons.str();
 }
 
-// The common end of both forms: `print` shows an answer to people.
-template <typename Response, typename Print>
-int Finish(const CommandContext& context, const absl::StatusOr<Response>& response, const CallInfo& info, Print print) {
-  if (!response.ok()) return context.FailCall(response.status(), info);
-  if (context.arguments.json) {
-    context.out << JsonDocument({{"response", MessageJson(*response)}, {"timings", TimingsJson(info)}}) << "\n";
-  } else {
-    print(*response, context.out);
-  }
-  return kExitOk;
-}
-
 }  // namespace
 
 int RunModels(const CommandContext& context, const ModelsArguments& arguments) {
   CallInfo info;
   if (arguments.name.empty()) {
-    return Finish(context, context.client.ListModels(context.MainCall(), &info), info, PrintAll);
+    return FinishCommand(context, context.client.ListModels(context.MainCall(), &info), info, PrintAll);
   }
-  return Finish(context, context.client.GetModel(arguments.name, context.MainCall(), &info), info, PrintDetails);
+  return FinishCommand(context, context.client.GetModel(arguments.name, context.MainCall(), &info), info, PrintDetails);
 }
 
 }  // namespace predictd

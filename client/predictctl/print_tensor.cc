@@ -15,7 +15,7 @@ constexpr std::int64_t kLeftOut = -1;
 
 // NumPy and LibTorch have no tensors of more dimensions; a server may send any number, which would end the recursion
 // over them in a stack overflow.
-constexpr int kMaxRank = 64;
+constexpr int kMaxPrintedRank = 64;
 
 // Whether leaving out its middle makes a dimension shorter.
 bool IsLong(std::int64_t extent, const PrintStyle& style) {
@@ -124,7 +124,7 @@ absl::StatusOr<std::string> TensorText(const v1::Tensor& tensor, const PrintStyl
   const absl::StatusOr<std::int64_t> count = ElementCount(tensor.shape());
   if (!count.ok()) return count.status();
   if (*count == 0) return "[]";
-  if (tensor.shape_size() > kMaxRank) {
+  if (tensor.shape_size() > kMaxPrintedRank) {
     return absl::InvalidArgumentError(
         absl::StrCat("output '", tensor.name(), "' has ", tensor.shape_size(), " dimensions: too many to print"));
   }

@@ -69,6 +69,11 @@ TEST(CallHintTest, TooMuchCanBeAskedForOtherwise) {
   EXPECT_EQ(HintFor(error, Answered(), {}), "predictctl stream takes more rows");
 }
 
+TEST(CallHintTest, ChangesMustBeLetIn) {
+  EXPECT_THAT(ControlHint(absl::PermissionDeniedError("no")), HasSubstr("--model-control explicit"));
+  EXPECT_EQ(ControlHint(absl::FailedPreconditionError("model.toml: wrong")), "");
+}
+
 TEST(ErrorTextTest, SaysNothingTwice) {
   ErrorDetails error{.code = absl::StatusCode::kInvalidArgument, .message = "a: expected 1, got 2"};
   error.field_violations = {{"a", "expected 1, got 2"}};

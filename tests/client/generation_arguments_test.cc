@@ -22,7 +22,7 @@ std::string TextOf(const google::protobuf::Message& message) {
 
 class GenerationArgumentsTest : public ::testing::Test {
  protected:
-  std::variant<CommandLine, int> Parse(std::vector<const char*> arguments) {
+  ParsedCommandLine Parse(std::vector<const char*> arguments) {
     arguments.insert(arguments.begin(), "predictctl");
     return ParseCommandLine(static_cast<int>(arguments.size()), arguments.data(), out_, err_);
   }
@@ -34,7 +34,7 @@ class GenerationArgumentsTest : public ::testing::Test {
 
   void ExpectRefused(const std::vector<const char*>& arguments, const std::string& message) {
     err_.str("");
-    const std::variant<CommandLine, int> parsed = Parse(arguments);
+    const ParsedCommandLine parsed = Parse(arguments);
     ASSERT_TRUE(std::holds_alternative<int>(parsed)) << message;
     EXPECT_EQ(std::get<int>(parsed), 2);
     EXPECT_THAT(err_.str(), HasSubstr(message));

@@ -10,38 +10,11 @@
 #include "client/tensor_builder.h"
 #include "google/rpc/error_details.pb.h"
 #include "tests/client/fake_generator.h"
+#include "tests/client/fake_model_service.h"
+#include "tests/client/waiting_reactors.h"
 
 namespace predictd {
 namespace {
-
-constexpr std::size_t kSmallRequest = 1100;
-constexpr char kTimings[] = "queue;dur=0.5, forward;dur=1.25, total;dur=2, batch;desc=\"8\"";
-
-v1::Model DoubleModel() {
-  v1::Model model;
-  model.set_name("double");
-  model.set_kind(v1::MODEL_KIND_TENSOR);
-  model.set_description("Doubles its input.");
-  model.set_batched(true);
-  model.set_max_batch_size(4);
-  v1::ModelVersion* version = model.add_versions();
-  version->set_version(3);
-  version->set_state(v1::MODEL_STATE_READY);
-  version->set_backend("torchscript");
-  version = model.add_versions();
-  version->set_version(2);
-  version->set_state(v1::MODEL_STATE_FAILED);
-  version->set_backend("aotinductor");
-  version->set_reason("cannot be loaded");
-  for (v1::TensorSpec* spec : {model.add_inputs(), model.add_outputs()}) {
-    spec->set_dtype(v1::DATA_TYPE_FP32);
-    spec->add_shape(-1);
-    spec->add_shape(2);
-  }
-  model.mutable_inputs(0)->set_name("x");
-  model.mutable_outputs(0)->set_name("y");
-  return model;
-}
 
 grpc::Status Busy() {
   google::rpc::BadRequest bad_request;
@@ -108,56 +81,6 @@ std::vector<v1::PredictStreamResponse> Events(const v1::PredictStreamRequest& re
   return events;
 }
 
-// Notifies when a call has arrived, and ends it when it is cancelled. Deletes itself.
-class WaitingPredict : public grpc::ServerUnaryReactor {
- public:
-  WaitingPredict(absl::Notification& waiting, absl::Notification& cancelled) : cancelled_(cancelled) {
-    waiting.Notify();
-  }
-  void OnCancel() override {
-    cancelled_.Notify();
-    Finish(grpc::Status::CANCELLED);
-  }
-  void OnDone() override { delete this; }
-
- private:
-  absl::Notification& cancelled_;
-};
-
-// Writes events, and then ends the call or waits until it is cancelled. Deletes itself.
-class EventWriter : public grpc::ServerWriteReactor<v1::PredictStreamResponse> {
- public:
-  EventWriter(std::vector<v1::PredictStreamResponse> events, absl::Notification* waiting, absl::Notification* cancelled)
-      : events_(std::move(events)), waiting_(waiting), cancelled_(cancelled) {
-    StartWrite(&events_.front());
-  }
-
-  void OnWriteDone(bool ok) override {
-    ++written_;
-    if (ok && written_ < events_.size()) {
-      StartWrite(&events_[written_]);
-    } else if (cancelled_ == nullptr) {
-      Finish(grpc::Status::OK);
-    } else {
-      waiting_->Notify();
-    }
-  }
-
-  void OnCancel() override {
-    if (cancelled_ == nullptr) return;
-    cancelled_->Notify();
-    Finish(grpc::Status::CANCELLED);
-  }
-
-  void OnDone() override { delete this; }
-
- private:
-  const std::vector<v1::PredictStreamResponse> events_;
-  absl::Notification* const waiting_;
-  absl::Notification* const cancelled_;
-  std::size_t written_ = 0;
-};
-
 // Ends a call before its first event. Deletes itself.
 class RefusedStream : public grpc::ServerWriteReactor<v1::PredictStreamResponse> {
  public:
@@ -167,32 +90,6 @@ class RefusedStream : public grpc::ServerWriteReactor<v1::PredictStreamResponse>
 
 }  // namespace
 
-class TestServer::Models : public v1::ModelService::Service {
- public:
-  grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
-                          v1::ListModelsResponse* response) override {
-    *response->add_models() = DoubleModel();
-    *response->add_models() = FakeGeneratorModel();
-    return grpc::Status::OK;
-  }
-
-  grpc::Status GetModel(grpc::ServerContext* context, const v1::GetModelRequest* request,
-                        v1::GetModelResponse* response) override {
-    context->AddTrailingMetadata("server-timing", kTimings);
-    if (request->model_name() == "unknown") return {grpc::StatusCode::NOT_FOUND, "no model 'unknown', only 'double'"};
-    if (request->model_name() == "echo") {
-      *response->mutable_model() = FakeGeneratorModel();
-      return grpc::Status::OK;
-    }
-    *response->mutable_model() = DoubleModel();
-    response->mutable_model()->set_name(request->model_name());
-    if (request->model_name() == "small") {
-      response->mutable_model()->mutable_limits()->set_max_message_bytes(kSmallRequest);
-    }
-    return grpc::Status::OK;
-  }
-};
-
 class TestServer::Predictions : public v1::PredictionService::CallbackService {
  public:
   explicit Predictions(TestServer& server) : server_(server) {}
@@ -200,8 +97,8 @@ class TestServer::Predictions : public v1::PredictionService::CallbackService {
   grpc::ServerUnaryReactor* Predict(grpc::CallbackServerContext* context, const v1::PredictRequest* request,
                                     v1::PredictResponse* response) override {
     server_.Note(*context);
-    if (request->model_name() == "waits") return new WaitingPredict(server_.waiting_, server_.cancelled_);
-    context->AddTrailingMetadata("server-timing", kTimings);
+    if (request->model_name() == "waits") return new WaitingCall(server_.waiting_, server_.cancelled_);
+    context->AddTrailingMetadata("server-timing", kFakeTimings);
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     if (request->model_name() == "busy") {
       context->AddTrailingMetadata("grpc-retry-pushback-ms", "250");
@@ -220,7 +117,7 @@ class TestServer::Predictions : public v1::PredictionService::CallbackService {
   grpc::ServerWriteReactor<v1::PredictStreamResponse>* PredictStream(grpc::CallbackServerContext* context,
                                                                      const v1::PredictStreamRequest* request) override {
     server_.Note(*context);
-    context->AddTrailingMetadata("server-timing", kTimings);
+    context->AddTrailingMetadata("server-timing", kFakeTimings);
     server_.NoteStream(*request);
     if (request->predict().has_generation()) return WriteText(*request);
     if (request->predict().model_name() == "small" && request->ByteSizeLong() > kSmallRequest) {
@@ -228,9 +125,9 @@ class TestServer::Predictions : public v1::PredictionService::CallbackService {
           {grpc::StatusCode::RESOURCE_EXHAUSTED, "the request is larger than --max-message-bytes"});
     }
     std::vector<v1::PredictStreamResponse> events = Events(*request);
-    if (request->predict().model_name() != "waits") return new EventWriter(std::move(events), nullptr, nullptr);
+    if (request->predict().model_name() != "waits") return new EventWriter(std::move(events), grpc::Status::OK);
     events.resize(2);
-    return new EventWriter(std::move(events), &server_.waiting_, &server_.cancelled_);
+    return new EventWriter(std::move(events), server_.waiting_, server_.cancelled_);
   }
 
  private:
@@ -242,14 +139,15 @@ class TestServer::Predictions : public v1::PredictionService::CallbackService {
     if (const grpc::Status wrong = CheckGeneration(request); !wrong.ok()) return new RefusedStream(wrong);
     std::vector<v1::PredictStreamResponse> events = FakeGeneration(request);
     if (model == "rude") events[1].mutable_delta()->set_index(7);
-    if (!NeverEnds(request)) return new EventWriter(std::move(events), nullptr, nullptr);
-    return new EventWriter(std::move(events), &server_.waiting_, &server_.cancelled_);
+    if (!NeverEnds(request)) return new EventWriter(std::move(events), grpc::Status::OK);
+    return new EventWriter(std::move(events), server_.waiting_, server_.cancelled_);
   }
 
   TestServer& server_;
 };
 
-TestServer::TestServer() : models_(std::make_unique<Models>()), predictions_(std::make_unique<Predictions>(*this)) {
+TestServer::TestServer()
+    : models_(MakeFakeModelService(waiting_, cancelled_)), predictions_(std::make_unique<Predictions>(*this)) {
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);

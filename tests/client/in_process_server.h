@@ -24,6 +24,7 @@ namespace predictd {
 //   echo    a generator, see FakeGeneration; an answer that never ends, ends when the call is cancelled.
 //   rude    the same, but its first piece is one of answer 7. The other models refuse requests for text.
 //   busy    always RESOURCE_EXHAUSTED, with every kind of detail.
+// What its ModelService knows of them and of others: MakeFakeModelService.
 class TestServer {
  public:
   TestServer();
@@ -48,19 +49,18 @@ class TestServer {
   // How many streams were asked for.
   int streams() const;
 
-  // Notified when a call of `waits`, or one that `echo` never ends, has arrived and has been cancelled, respectively.
-  // Works only once for each server.
+  // Notified when a call about `waits`, or one that `echo` never ends, has arrived and has been cancelled,
+  // respectively. Works only once for each server.
   absl::Notification& waiting() { return waiting_; }
   absl::Notification& cancelled() { return cancelled_; }
 
  private:
-  class Models;
   class Predictions;
 
   void Note(const grpc::CallbackServerContext& context);
   void NoteStream(const v1::PredictStreamRequest& request);
 
-  const std::unique_ptr<Models> models_;
+  const std::unique_ptr<v1::ModelService::CallbackService> models_;
   const std::unique_ptr<Predictions> predictions_;
   absl::Notification waiting_;
   absl::Notification cancelled_;

@@ -70,6 +70,15 @@ TEST(ModelDetailsTest, AFolderWithoutVersionsSaysWhy) {
             "  failed: inputs[0].dtype: unknown\n");
 }
 
+TEST(ModelDetailsTest, AModelThatIsNotLoadedSaysHowToLoadIt) {
+  EXPECT_EQ(Details(Parse(R"(name: "m" versions { version: 1 state: MODEL_STATE_UNLOADED })")),
+            "m\n"
+            "not loaded: predictctl load m\n"
+            "versions\n"
+            "  VERSION  STATE     BACKEND\n"
+            "  1        unloaded\n");
+}
+
 TEST(ModelDetailsTest, LongReasonsAreBrokenBetweenWords) {
   std::string reason;
   for (int i = 0; i < 60; ++i) reason += "word ";

@@ -141,7 +141,7 @@ def test_options_of_predictd_exist(document: str) -> None:
     assert named <= offered
 
 
-# --cache is the exporter's, --serve the demo's, --config and those after it CMake's; the others are those of commands
-# that are run above.
+# --cache is the exporter's, --serve the demo's, --config and those after it CMake's, --watch and --reset predictctl's;
+# the others are those of commands that are run above.
 OF_OTHER_PROGRAMS = {"--cache", "--serve", "--input", "--rows", "--output", "--argmax", "--system"}
-OF_OTHER_PROGRAMS |= {"--config", "--install", "--prefix", "--component"}
+OF_OTHER_PROGRAMS |= {"--config", "--install", "--prefix", "--component", "--watch", "--reset"}

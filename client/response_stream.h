@@ -1,6 +1,6 @@
-// The reading end of PredictStream.
-#ifndef PREDICTD_CLIENT_PREDICTION_STREAM_H_
-#define PREDICTD_CLIENT_PREDICTION_STREAM_H_
+// The reading end of a call that answers with a stream.
+#ifndef PREDICTD_CLIENT_RESPONSE_STREAM_H_
+#define PREDICTD_CLIENT_RESPONSE_STREAM_H_
 
 #include <grpcpp/support/sync_stream.h>
 
@@ -10,27 +10,28 @@
 #include "absl/status/status.h"
 #include "client/call_context.h"
 #include "client/call_info.h"
+#include "predictd/v1/model_service.pb.h"
 #include "predictd/v1/prediction_service.pb.h"
 
 namespace predictd {
 inline namespace client {
 
-// Returns the events as they come. Created by Client::PredictStream; one thread reads, any thread may cancel.
+// Returns the events as they come. Created by a Client; one thread reads, any thread may cancel.
 //
 //   v1::PredictStreamResponse event;
 //   while (stream->Next(&event)) { ... }
 //   absl::Status status = stream->Finish(&info);
-class PredictionStream {
+template <typename Event>
+class ResponseStream {
  public:
-  PredictionStream(std::unique_ptr<CallContext> context,
-                   std::unique_ptr<grpc::ClientReaderInterface<v1::PredictStreamResponse>> reader);
+  ResponseStream(std::unique_ptr<CallContext> context, std::unique_ptr<grpc::ClientReaderInterface<Event>> reader);
   // Cancels what is left, as Finish does.
-  ~PredictionStream();
-  PredictionStream(const PredictionStream&) = delete;
-  PredictionStream& operator=(const PredictionStream&) = delete;
+  ~ResponseStream();
+  ResponseStream(const ResponseStream&) = delete;
+  ResponseStream& operator=(const ResponseStream&) = delete;
 
   // Blocks until the next event arrives. False if there are no more; Finish says why.
-  bool Next(v1::PredictStreamResponse* event);
+  bool Next(Event* event);
 
   // Stops the call and its work on the server. Next returns false soon after, and Finish then returns CANCELLED.
   void Cancel() { context_->Cancel(); }
@@ -41,13 +42,19 @@ class PredictionStream {
 
  private:
   const std::unique_ptr<CallContext> context_;
-  const std::unique_ptr<grpc::ClientReaderInterface<v1::PredictStreamResponse>> reader_;
+  const std::unique_ptr<grpc::ClientReaderInterface<Event>> reader_;
   bool at_end_ = false;
   std::optional<absl::Status> status_;
   CallInfo info_;
 };
 
+using PredictionStream = ResponseStream<v1::PredictStreamResponse>;
+using ModelWatch = ResponseStream<v1::WatchModelsResponse>;
+
+extern template class ResponseStream<v1::PredictStreamResponse>;
+extern template class ResponseStream<v1::WatchModelsResponse>;
+
 }  // namespace client
 }  // namespace predictd
 
-#endif  // PREDICTD_CLIENT_PREDICTION_STREAM_H_
+#endif  // PREDICTD_CLIENT_RESPONSE_STREAM_H_
