@@ -64,10 +64,11 @@ def show() -> int:
 def serve() -> int:
     """Leaves a server in the foreground until a signal; returns its exit code."""
     stage = Stage()
-    server = Server([], free_port(8500), free_port(8501), None)
+    control = f"127.0.0.1:{free_port(8502)}"
+    server = Server(["--control-listen", control], free_port(8500), free_port(8501), None)
     try:
         server.wait_ready()
-        print_commands(stage, server)
+        print_commands(stage, server, control)
         code = server.process.wait()
         raise DemoError(f"predictd ended with exit code {code}: its reason is above")
     except KeyboardInterrupt:
@@ -85,7 +86,7 @@ def serve() -> int:
         server.stop()
 
 
-def print_commands(stage: Stage, server: Server) -> None:
+def print_commands(stage: Stage, server: Server, control: str) -> None:
     print(f"\npredictd serves {MODELS}/ on {server.address}. In another terminal, in {ROOT}:")
     if server.address != "127.0.0.1:8500":
         stage.command(["export", f"{ADDRESS_VARIABLE}={server.address}"])
@@ -94,6 +95,7 @@ def print_commands(stage: Stage, server: Server) -> None:
     stage.command([PREDICTCTL, "stream", "digits", "--version", "1", "--input", IMAGE_INPUT, "--output", "label"])
     stage.command([PREDICTCTL, "generate", "smollm2", "Why is the sky blue?", "--chat", "--max-tokens", "100"])
     stage.command([PREDICTCTL, "chat", "smollm2"])
+    stage.command([PREDICTCTL, "--address", control, "split", "digits", "1=90", "2=10"])
     stage.command([PREDICTCTL, "--deadline", "20ms", "predict", "slow", "--input", "x=[[500]]"])
     stage.command([GRPCURL, "-plaintext", server.address, "describe", "predictd.v1.PredictRequest"])
     body = '{"model_name": "slow", "inputs": [{"name": "x", "float_values": [1, 2, 3]}]}'

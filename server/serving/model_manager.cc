@@ -439,7 +439,7 @@ void ModelManager::Update(const ModelEntry& entry, bool anew) {
     const auto found = snapshot->models().find(entry.name);
     const std::shared_ptr<const ServedModel> last = found == snapshot->models().end() ? nullptr : found->second;
     std::shared_ptr<const ServedModel> model;
-    if (!entry.status.ok() && last != nullptr && last->ready()) {
+    if (!entry.status.ok() && last != nullptr && (last->ready() || last->loading())) {
       ServedModel::Spec spec = last->spec();
       spec.status = entry.status;
       model = std::make_shared<const ServedModel>(std::move(spec));

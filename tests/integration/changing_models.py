@@ -12,7 +12,9 @@ from pathlib import Path
 import grpc
 import numpy
 import torch
+from tritonclient.utils import InferenceServerException
 
+from open_inference import triton_client, triton_input
 from predictd_process import PredictdProcess, eventually
 from protocol import Client, PredictStreamRequest, collect, predict_request, raw_tensor, state_name, to_arrays
 
@@ -97,7 +99,8 @@ def await_states(server: PredictdProcess, wanted: Callable[[list[tuple[int, str,
 
 @contextmanager
 def callers(server: PredictdProcess, count: int = 4) -> Iterator[Counter[int]]:
-    """Clients that call all the time; yields how often each version has answered. No call may fail or be wrong."""
+    """Clients that call all the time, of both protocols, one with streams; yields how often each version has answered.
+    No call may fail or be wrong."""
     ended = threading.Event()
     wrong: list[object] = []
     answers: Counter[int] = Counter()
@@ -108,21 +111,37 @@ def callers(server: PredictdProcess, count: int = 4) -> Iterator[Counter[int]]:
             wrong.append((version, rows))
         answers[version] += 1
 
-    def call(streams: bool) -> None:
+    def predict(client: Client) -> None:
+        answer = client.predict(REQUEST)
+        check(answer.model_version, answer)
+
+    def stream(client: Client) -> None:
+        events = collect(client.predict_stream(PredictStreamRequest(predict=REQUEST, chunk_rows=2)))
+        check(events["start"][0].model_version, *events["rows"])
+
+    def call(once: Callable[[Client], None]) -> None:
         try:
             with server.new_channel() as channel:
                 client = Client(channel)
                 while not ended.is_set():
-                    if streams:
-                        events = collect(client.predict_stream(PredictStreamRequest(predict=REQUEST, chunk_rows=2)))
-                        check(events["start"][0].model_version, *events["rows"])
-                    else:
-                        answer = client.predict(REQUEST)
-                        check(answer.model_version, answer)
+                    once(client)
         except grpc.RpcError as error:
             wrong.append(error)
 
-    threads = [threading.Thread(target=call, args=(i == 0,)) for i in range(count)]
+    def infer() -> None:
+        try:
+            with triton_client(server) as triton:
+                while not ended.is_set():
+                    answer = triton.infer("scale", [triton_input("x", ROWS)])
+                    version = int(answer.get_response().model_version)
+                    if not numpy.array_equal(answer.as_numpy("y"), ROWS * version):
+                        wrong.append((version, answer.as_numpy("y")))
+                    answers[version] += 1
+        except InferenceServerException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=call, args=(predict if i % 2 else stream,)) for i in range(count - 1)]
+    threads.append(threading.Thread(target=infer))
     for thread in threads:
         thread.start()
     try:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from pathlib import Path
 
+import numpy
 import pytest
 
 from predictctl import PREDICTCTL
-from predictd_process import PredictdProcess, run_predictd
-from protocol import ROOT
+from predictd_process import DEMO_MODELS, PredictdProcess, eventually, run_predictd
+from protocol import ROOT, float_tensor, predict_request
 
 FRONT_PAGE = "README.md"
 CLIENT = "client/README.md"
 MODEL = "server/model/README.md"
 RUNNING = "deploy/README.md"
 # What the shared server does not have, and what only stands for what a caller has.
-NOT_HERE = ("smollm2", "...", "FILE")
+NOT_HERE = ("smollm2", "...", "FILE", "split digits")
 
 
 def text_of(document: str) -> str:
@@ -71,12 +74,44 @@ def run_in_shell(command: str, server: PredictdProcess) -> subprocess.CompletedP
 
 
 def test_the_program_in_python_predicts(server: PredictdProcess) -> None:
-    (program,) = (block for block in blocks(FRONT_PAGE) if block.startswith("import grpc\n"))
+    (program,) = (block for block in blocks(CLIENT) if block.startswith("import grpc\n"))
     assert "localhost:8500" in program
     program = program.replace("localhost:8500", server.address)
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
     assert 'name: "probabilities"' in result.stdout
+
+
+def test_a_version_is_added_and_gets_some_of_the_traffic(tmp_path: Path) -> None:
+    (block,) = (block for block in blocks(FRONT_PAGE) if "models/.new" in block)
+    shutil.copytree(DEMO_MODELS / "digits", tmp_path / "models" / "digits")
+    (tmp_path / "build").symlink_to(PREDICTCTL.parents[1])
+    port_file = tmp_path / "control-port"
+    flags = ["--control-listen=127.0.0.1:0", f"--control-port-file={port_file}", "--repository-settle-time=100ms"]
+    with PredictdProcess(tmp_path / "models", flags=flags) as server:
+
+        def run(line: str) -> str:
+            done = subprocess.run(
+                ["bash", "-c", line.removeprefix("$ ")], cwd=tmp_path, env=os.environ | environment,
+                capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, (line, done.stderr)
+            return done.stdout
+
+        environment = {"PREDICTD_ADDRESS": server.address}
+        for line in block.splitlines():
+            if "export" in line:
+                assert line == "$ export PREDICTD_ADDRESS=localhost:8502"
+                environment = {"PREDICTD_ADDRESS": f"127.0.0.1:{int(port_file.read_text())}"}
+            else:
+                run(line)
+            if "models/.new" in line:
+                eventually(lambda: "3 ready" in run("build/bin/predictctl models"), 60, "version 3")
+            if "2=90" in line:
+                request = predict_request("digits", float_tensor("image", numpy.zeros((1, 1, 8, 8))))
+                versions = Counter(server.client.predict(request).model_version for _ in range(100))
+                assert set(versions) == {2, 3}
+                assert abs(versions[3] - 10) <= 2
 
 
 def test_the_program_in_cpp_predicts(server: PredictdProcess) -> None:

@@ -91,9 +91,10 @@ def test_labels_name_versions(server: PredictdProcess, repository: Repository) -
     repository.add("scale", 2)
     await_version(server, 2)
     repository.configure("scale", "labels = { stable = 1, canary = 2 }" + CONFIG)
+    labels = {"stable": 1, "canary": 2}
+    eventually(lambda: dict(server.client.get_model("scale").model.labels) == labels, 20, "the labels")
     # Version 1 had gone, and is loaded again.
     await_states(server, lambda found: found == [(2, "READY", ""), (1, "READY", "")])
-    assert dict(server.client.get_model("scale").model.labels) == {"stable": 1, "canary": 2}
     assert (version_of("stable"), version_of("canary"), served(server)) == (1, 2, 2)
     x = raw_tensor("x", ROWS)
     for code, wrong in [
@@ -184,6 +185,31 @@ def test_broken_folders_change_nothing(server: PredictdProcess, repository: Repo
             (repository.path / name).mkdir()
             (repository.path / name / "model.toml").write_text("wrong = true")
     assert set(answers) == {1}
+
+
+def test_a_folder_that_goes_while_it_is_loaded_changes_nothing(server: PredictdProcess, repository: Repository) -> None:
+    with callers(server, 2) as answers:
+        for version in range(2, 12):
+            repository.add("scale", version)
+            folder = str(repository.path / "scale" / str(version))
+
+            def begins(record: dict[str, object], folder: str = folder) -> bool:
+                return record["msg"] == "loading a model" and str(record["file"]).startswith(folder)
+
+            server.wait_for_log(begins)
+            shutil.rmtree(folder)
+        await_states(server, lambda found: found == [(1, "READY", "")])
+    # A version may have served for a moment.
+    assert answers[1] > 0
+
+
+def test_a_generator_without_its_tokenizer_says_so(server: PredictdProcess, repository: Repository) -> None:
+    repository.configure("text", "kind = 'generator'\n[generator]\nvocabulary_size = 9\nmax_length = 8\nslots = 1\n")
+    (repository.path / "text" / "1").mkdir()
+    (repository.path / "text" / "1" / "model.pt").write_bytes(b"no archive")
+    record = server.wait_for_log(lambda record: record.get("model") == "text" and "cause" in record)
+    assert record["level"] == "error"
+    assert served(server) == 1
 
 
 def test_versions_change_under_load_and_no_call_fails(server: PredictdProcess, repository: Repository) -> None:
