@@ -20,6 +20,7 @@ constexpr int kConnections = 64;
 
 ControlServer::ControlServer(const ServerConfig& config, const RpcEnvironment& environment, RpcMetrics& metrics)
     : config_(config), metrics_(unshown_), environment_(kMemory), methods_(metrics) {
+  environment_.admit = environment.admit;
   environment_.max_deadline = environment.max_deadline;
   environment_.peer_limits = environment.peer_limits;
   environment_.max_concurrent_streams = environment.max_concurrent_streams;

@@ -135,6 +135,10 @@ void LoadReport::OnUnloaded(const ServedModel& model) {
   if (ended) LogEnd(*models);
 }
 
+void LoadReport::OnWaking(const ServedModel& model) {
+  Log(LogLevel::kInfo, "a request wakes a model", {{"model", model.name()}});
+}
+
 void LoadReport::OnTraffic(const ServedModel& model, const std::string& why) {
   std::string shares = "none";
   if (model.traffic() != nullptr) {

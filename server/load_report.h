@@ -31,6 +31,7 @@ class LoadReport final : public ModelObserver {
   void OnChanged(const ServedModel& model) override;
   void OnRetired(const ServedVersion& version) override;
   void OnUnloaded(const ServedModel& model) override;
+  void OnWaking(const ServedModel& model) override;
   void OnTraffic(const ServedModel& model, const std::string& why) override;
   void OnRemoved(const std::string& model) override;
   void OnRepository(const absl::Status& status) override;

@@ -369,10 +369,10 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
 
     signals.WaitForStop();
     rpc.health().SetNotServing();
-    if (control.has_value()) control->Drain();
     Log(LogLevel::kInfo, "draining", {{"in_flight", environment.accepted - environment.ended}});
     absl::SleepFor(config.drain_delay);
     rpc.Drain(config.drain_grace);
+    if (control.has_value()) control->Drain();
     const TimePoint until = clock.Now() + absl::ToChronoNanoseconds(kLastRun);
     if (!manager.StopBy(until) || !pool.StopBy(until)) LeaveNow(**tracer, environment);
   }

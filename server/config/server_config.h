@@ -69,7 +69,7 @@ struct ServerConfig {
   // How many bytes of calls, requests and answers all callers together may make the server hold. 0 means a sixteenth of
   // the available memory.
   int64_t request_memory = 0;
-  // The most health watches and reflection streams at a time.
+  // The most watches and reflection streams at a time.
   int64_t max_endless_calls = 4096;
   // The most chunks of one stream that are queued, running, or computed but not sent.
   int stream_window = 32;

@@ -74,6 +74,9 @@ absl::StatusOr<TrafficSplit> ReadTraffic(const toml::node& node, const VersionLa
         absl::StrCat("traffic: '", version, "' is neither the number of a version nor among the labels")));
   });
   if (!unknown.ok()) return unknown;
+  if (split.rollback.has_value() && !split.HasShare(split.rollback->stable, labels)) {
+    return absl::InvalidArgumentError("traffic: rollback: the version that is stable has no share");
+  }
   return split;
 }
 

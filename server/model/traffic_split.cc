@@ -67,6 +67,13 @@ absl::Status TrafficSplit::Check() const {
   return rollback.has_value() ? CheckRule(*rollback) : absl::OkStatus();
 }
 
+bool TrafficSplit::HasShare(absl::string_view name, const VersionLabels& labels) const {
+  const std::optional<int64_t> number = VersionNamed(name, labels);
+  return std::any_of(shares.begin(), shares.end(), [&](const TrafficShare& share) {
+    return share.weight > 0 && VersionNamed(share.version, labels) == number;
+  });
+}
+
 void TrafficSplit::ForEachVersion(const std::function<void(const std::string& version)>& visit) const {
   for (const TrafficShare& share : shares) visit(share.version);
   if (!shadow.empty()) visit(shadow);

@@ -56,6 +56,9 @@ struct TrafficSplit {
   // INVALID_ARGUMENT says what is wrong. Whether the versions exist is not looked at.
   absl::Status Check() const;
 
+  // Whether the version that `name` stands for gets any requests.
+  bool HasShare(absl::string_view name, const VersionLabels& labels) const;
+
   // Calls `visit` with the name of each version.
   void ForEachVersion(const std::function<void(const std::string& version)>& visit) const;
 

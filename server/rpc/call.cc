@@ -74,7 +74,7 @@ absl::Status Call::Admit() {
   if (method_->endless() &&
       environment_.endless_calls.load(std::memory_order_relaxed) > environment_.max_endless_calls) {
     return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("there are ", environment_.max_endless_calls,
-                                                                    " health watches and reflection streams already")),
+                                                                    " watches and reflection streams already")),
                           kBusyRetry);
   }
   if (environment_.admit != nullptr) {

@@ -41,7 +41,7 @@ struct RpcEnvironment {
   PeerLimits peer_limits;
   // The most calls at a time on one connection.
   int64_t max_concurrent_streams = 1;
-  // The most health watches and reflection streams at a time.
+  // The most watches and reflection streams at a time.
   int64_t max_endless_calls = 1;
   LogRequests log_requests = LogRequests::kErrors;
   // Whether answers have the trailer server-timing, which takes a tenth of a small call's time.

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/async/work_status.h"
+#include "server/rpc/loop_hop.h"
 #include "server/rpc/message_bytes.h"
 #include "server/services/field_errors.h"
 #include "server/services/model_message.h"
@@ -59,14 +60,17 @@ Task<absl::StatusOr<std::shared_ptr<PendingCommand>>> CarryOut(Call& call, Model
   absl::StatusOr<std::shared_ptr<PendingCommand>> pending = commands.Add(std::move(command));
   if (!pending.ok()) co_return pending.status();
   while (true) {
-    const uint64_t seen = commands.outcomes().count();
+    const uint64_t seen = (*pending)->ended().count();
     if (const std::optional<absl::Status> outcome = (*pending)->outcome()) {
       if (!outcome->ok()) co_return *outcome;
       co_return *std::move(pending);
     }
     if (call.stop().stopped()) co_return StopStatus(call.stop().reason(), "the change, which goes on");
-    ChangeSignal::Change change(commands.outcomes(), seen, call.stop());
+    // The manager has more to do than this call.
+    LoopHop back(call.loop());
+    ChangeSignal::Change change((*pending)->ended(), seen, call.stop());
     co_await change;
+    co_await back;
   }
 }
 

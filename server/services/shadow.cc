@@ -4,7 +4,6 @@
 #include <exception>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "server/async/task.h"
 #include "server/engine/model_runner.h"
 
@@ -14,8 +13,7 @@ namespace {
 // Copies that have waited for so long say nothing about the version any more.
 constexpr std::chrono::seconds kLongest(5);
 
-Task<> Run(DecodedPredict copy, std::shared_ptr<const TrafficRouter> router, int64_t bytes) {
-  const absl::Cleanup end = [&] { router->EndCopy(bytes); };
+Task<> Run(DecodedPredict copy, std::unique_ptr<CopyPlace> /*place*/) {
   try {
     copy.inference.priority = 0;
     copy.inference.deadline = std::chrono::steady_clock::now() + kLongest;
@@ -30,11 +28,8 @@ Task<> Run(DecodedPredict copy, std::shared_ptr<const TrafficRouter> router, int
 
 }  // namespace
 
-void RunCopy(absl::StatusOr<DecodedPredict> copy, std::shared_ptr<const TrafficRouter> router) {
-  if (!copy.ok()) return;
-  const int64_t bytes = InputBytes(copy->inference);
-  if (!router->BeginCopy(bytes)) return;
-  Detach(Run(*std::move(copy), std::move(router), bytes));
+void RunCopy(absl::StatusOr<DecodedPredict> copy, std::unique_ptr<CopyPlace> place) {
+  if (copy.ok()) Detach(Run(*std::move(copy), std::move(place)));
 }
 
 }  // namespace predictd

@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -46,6 +47,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffe
   using std::chrono::steady_clock;
   using Request = typename Protocol::Request;
   TimePoint started = steady_clock::now();
+  const auto bytes = static_cast<int64_t>(request.Length());
   // Let go once the version is found, so that no call keeps others alive.
   std::shared_ptr<const CatalogSnapshot> models = catalog.snapshot();
   absl::StatusOr<std::shared_ptr<const Request>> message;
@@ -67,7 +69,8 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffe
   }
   // Null, as a rule.
   std::shared_ptr<const ServedVersion> shadow = subject.routed && target.ok() ? subject.model->Shadow() : nullptr;
-  std::shared_ptr<const TrafficRouter> router = shadow == nullptr ? nullptr : subject.model->spec().traffic;
+  std::unique_ptr<CopyPlace> place;
+  if (shadow != nullptr) place = CopyPlace::Take(subject.model->spec().traffic, bytes);
   ReportTarget(call, started, std::move(subject), target);
   models.reset();
   if (!target.ok()) co_return target.status();
@@ -78,7 +81,13 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffe
   absl::StatusOr<DecodedPredict> decoded = Protocol::Decode(*message, *std::move(target));
   ReportDecoding(call.report(), started, steady_clock::now());
   if (!decoded.ok()) co_return decoded.status();
-  if (shadow != nullptr) RunCopy(Protocol::Decode(*message, std::move(shadow)), std::move(router));
+  if (place != nullptr) {
+    try {
+      RunCopy(Protocol::Decode(*message, std::move(shadow)), std::move(place));
+    } catch (const std::exception&) {
+      // There is no memory for a copy.
+    }
+  }
 
   std::optional<RequestKey> key;
   if (decoded->cache != nullptr) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/async/work_status.h"
+#include "server/rpc/loop_hop.h"
 #include "server/rpc/message_bytes.h"
 #include "server/services/model_message.h"
 
@@ -86,8 +87,11 @@ Task<absl::Status> HandleWatchModels(Call& call, grpc::ByteBuffer& request, Stre
       if (!bytes.ok()) co_return bytes.status();
       if (!co_await writer.Write(*bytes)) co_return StopStatus(StopReason::kCancelled, "the stream");
     }
+    // Whoever changes models has more to do than to tell of it.
+    LoopHop back(call.loop());
     ChangeSignal::Change change(catalog.changes(), seen, call.stop());
     co_await change;
+    co_await back;
   }
 }
 

@@ -44,6 +44,8 @@ ServedModel::Spec Catalog::MakeSpec(const ModelEntry& entry, const ServedModel* 
                              .config = std::make_shared<const ModelConfig>(entry.config),
                              .subject = last != nullptr ? last->subject() : nullptr};
   if (last == nullptr && parts_.subject != nullptr) model.subject = parts_.subject(entry.name);
+  // It stays so until a version is ready.
+  model.asleep = last != nullptr && last->asleep();
   if (last != nullptr && last->traffic() != nullptr && !last->traffic()->configured()) {
     model.traffic = last->spec().traffic;
   } else if (entry.config.traffic.has_value()) {
@@ -64,7 +66,8 @@ std::shared_ptr<const ServedModel> Catalog::MakeModel(const ModelEntry& entry, c
              (served->state() == VersionState::kReady || served->state() == VersionState::kLoading);
     });
     if (same == old.end()) {
-      auto made = std::make_unique<ServedVersion>(MakeVersion(version, model));
+      auto made = MakeVersion(
+          {.model = model.name, .entry = version, .config = model.config, .subject = model.subject, .cache = nullptr});
       if (!version.status.ok()) made->SetFailed(FailureReason(version.status.message(), version.file));
       model.versions.push_back(reaper_.Own(std::move(made)));
     } else {
@@ -89,20 +92,28 @@ std::shared_ptr<const ServedModel> Catalog::MakeUnloaded(const ModelEntry& entry
   model.loaded = false;
   model.labels = model.config->labels;
   for (const VersionEntry& version : entry.versions) {
-    ServedVersion::Spec spec = MakeVersion(version, model);
-    spec.cache = nullptr;
+    ServedVersion::Spec spec = {
+        .model = model.name, .entry = version, .config = model.config, .subject = model.subject, .cache = nullptr};
     model.versions.push_back(std::make_shared<ServedVersion>(std::move(spec), VersionState::kUnloaded));
   }
   return std::make_shared<const ServedModel>(std::move(model));
 }
 
-ServedVersion::Spec Catalog::MakeVersion(const VersionEntry& version, const ServedModel::Spec& model) const {
-  const bool cached = parts_.cache != nullptr && model.config->response_cache_bytes > 0;
-  return {.model = model.name,
-          .entry = version,
-          .config = model.config,
-          .subject = model.subject,
-          .cache = cached ? parts_.cache(model.name, *model.config, version.version) : nullptr};
+std::shared_ptr<const ServedModel> Catalog::MakeWaking(const ServedModel& last) const {
+  ServedModel::Spec model = last.spec();
+  for (std::shared_ptr<ServedVersion>& version : model.versions) {
+    const VersionState state = version->state();
+    if (state == VersionState::kReady || state == VersionState::kLoading) continue;
+    version = reaper_.Own(MakeVersion(version->Again()));
+  }
+  return std::make_shared<const ServedModel>(std::move(model));
+}
+
+std::unique_ptr<ServedVersion> Catalog::MakeVersion(ServedVersion::Spec spec) const {
+  if (parts_.cache != nullptr && spec.config->response_cache_bytes > 0) {
+    spec.cache = parts_.cache(spec.model, *spec.config, spec.entry.version);
+  }
+  return std::make_unique<ServedVersion>(std::move(spec));
 }
 
 std::shared_ptr<const CatalogSnapshot> Catalog::snapshot() const {

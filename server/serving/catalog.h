@@ -72,6 +72,8 @@ class Catalog {
                                                bool anew = false) const;
   // Makes a model that is not to serve, without publishing it: its versions are in kUnloaded.
   std::shared_ptr<const ServedModel> MakeUnloaded(const ModelEntry& entry) const;
+  // Makes a model that sleeps once more, without publishing it: the versions that serve it are in kLoading.
+  std::shared_ptr<const ServedModel> MakeWaking(const ServedModel& last) const;
 
   // Publishes a model, in the place of one with the same name if there is one.
   void Put(std::shared_ptr<const ServedModel> model);
@@ -80,7 +82,8 @@ class Catalog {
 
  private:
   ServedModel::Spec MakeSpec(const ModelEntry& entry, const ServedModel* last) const;
-  ServedVersion::Spec MakeVersion(const VersionEntry& version, const ServedModel::Spec& model) const;
+  // `spec` lacks its cache.
+  std::unique_ptr<ServedVersion> MakeVersion(ServedVersion::Spec spec) const;
   void Publish(CatalogSnapshot::Models models) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_);
 
   Reaper& reaper_;

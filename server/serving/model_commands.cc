@@ -7,12 +7,18 @@
 namespace predictd {
 
 absl::StatusOr<std::shared_ptr<PendingCommand>> ModelCommands::Add(ModelCommand command) {
-  auto pending = std::make_shared<PendingCommand>(std::move(command));
   const MutexLock lock(mutex_);
+  const bool wake = command.kind == ModelCommand::Kind::kWake;
+  if (wake) {
+    if (const auto found = waking_.find(command.model); found != waking_.end()) return found->second;
+  }
   if (pending_ >= kMostPending) {
     return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat(pending_, " changes of models wait already")),
                           absl::Seconds(1));
   }
+  auto pending = std::make_shared<PendingCommand>(std::move(command));
+  added_.reserve(added_.size() + 1);
+  if (wake) waking_.emplace(pending->command().model, pending);
   added_.push_back(pending);
   ++pending_;
   if (wake_ != nullptr) wake_();
@@ -33,13 +39,14 @@ void ModelCommands::End(PendingCommand& command, absl::Status outcome, std::opti
   {
     const MutexLock lock(mutex_);
     --pending_;
+    if (command.command().kind == ModelCommand::Kind::kWake) waking_.erase(command.command().model);
   }
   {
     const MutexLock lock(command.mutex_);
     command.outcome_ = std::move(outcome);
     command.previous_ = std::move(previous);
   }
-  outcomes_.Notify();
+  command.ended_.Notify();
 }
 
 }  // namespace predictd

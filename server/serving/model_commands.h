@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,8 @@ class PendingCommand {
 
   const ModelCommand& command() const { return command_; }
 
+  // Tells that there is an outcome.
+  ChangeSignal& ended() { return ended_; }
   // The outcome; nullopt until there is one.
   std::optional<absl::Status> outcome() const {
     const MutexLock lock(mutex_);
@@ -57,6 +60,7 @@ class PendingCommand {
  private:
   friend class ModelCommands;
   const ModelCommand command_;
+  ChangeSignal ended_;
   mutable Mutex mutex_;
   std::optional<absl::Status> outcome_ ABSL_GUARDED_BY(mutex_);
   std::optional<TrafficSplit> previous_ ABSL_GUARDED_BY(mutex_);
@@ -68,10 +72,9 @@ class ModelCommands {
   // Commands that nobody has carried out yet; more are refused.
   static constexpr size_t kMostPending = 1000;
 
-  // RESOURCE_EXHAUSTED if there are too many.
+  // RESOURCE_EXHAUSTED if there are too many. Of commands to wake a model there is one at a time: all who want that get
+  // the same.
   absl::StatusOr<std::shared_ptr<PendingCommand>> Add(ModelCommand command);
-  // Tells of each outcome.
-  ChangeSignal& outcomes() { return outcomes_; }
 
   // For the manager: what is called, on the caller's thread, when there is a command; null: nothing. Afterwards the
   // function that was set before is not called any more.
@@ -82,10 +85,10 @@ class ModelCommands {
   void End(PendingCommand& command, absl::Status outcome, std::optional<TrafficSplit> previous = std::nullopt);
 
  private:
-  ChangeSignal outcomes_;
   Mutex mutex_;
   std::function<void()> wake_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<PendingCommand>> added_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<PendingCommand>> waking_ ABSL_GUARDED_BY(mutex_);
   size_t pending_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

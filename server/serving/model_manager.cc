@@ -25,6 +25,8 @@ using std::chrono::steady_clock;
 constexpr milliseconds kPause(100);
 // More than that are left to the regular look.
 constexpr size_t kMostWatched = 1000;
+// How soon a model that could not be woken is tried again.
+constexpr std::chrono::seconds kWakePause(5);
 
 uint64_t DeviceOf(const fs::path& path) {
   struct stat found = {};
@@ -44,7 +46,6 @@ absl::Status NeedsCommands(absl::string_view what) {
 }
 
 absl::Status CheckTraffic(const std::optional<TrafficSplit>& split, const ServedModel& model) {
-  if (absl::Status valid = model.CheckConfigured(); !valid.ok() && !model.ready()) return valid;
   if (!split.has_value()) return absl::OkStatus();
   if (model.config().generator.has_value() && (!split->shadow.empty() || split->rollback.has_value())) {
     return absl::FailedPreconditionError(
@@ -56,6 +57,10 @@ absl::Status CheckTraffic(const std::optional<TrafficSplit>& split, const Served
     status.Update(absl::FailedPreconditionError(absl::StrCat("model '", model.name(), "' has no version or label '",
                                                              version.substr(0, 64), "' that is ready")));
   });
+  if (!status.ok() || !split->rollback.has_value()) return status;
+  if (!split->HasShare(split->rollback->stable, model.labels())) {
+    return absl::FailedPreconditionError("the version that is stable has no share of the traffic");
+  }
   return status;
 }
 
@@ -66,6 +71,9 @@ std::optional<absl::Status> LoadOutcome(const CatalogSnapshot& models, const std
   const ServedModel& model = *found->second;
   if (model.loading()) return std::nullopt;
   if (!model.loaded()) return absl::AbortedError(absl::StrCat("model '", name, "' has been unloaded"));
+  if (!model.status().ok() && !model.ready()) {
+    return absl::FailedPreconditionError(absl::StrCat("model '", name, "' has no valid configuration any more"));
+  }
   for (const int64_t number : model.spec().wanted) {
     // The first one is what the folder asks for, whatever serves until then.
     const auto first = std::find_if(model.versions().begin(), model.versions().end(),
@@ -94,7 +102,7 @@ ModelManager::ModelManager(Options options, const std::vector<ModelEntry>& model
               if (!IsServed(version)) return absl::CancelledError("the version has changed meanwhile");
             }
             absl::StatusOr<Servable> loaded = load(version, stopping, findings);
-            if (loaded.ok() && options_.control != ModelControl::kFixed && !IsCurrent(version)) {
+            if (loaded.ok() && options_.control == ModelControl::kRepository && !IsCurrent(version)) {
               return absl::AbortedError("the files have changed while they were read");
             }
             return loaded;
@@ -109,6 +117,8 @@ ModelManager::ModelManager(Options options, const std::vector<ModelEntry>& model
   for (const auto& [name, model] : snapshot->models()) LoadNew(*model, nullptr);
   thread_ = std::thread(&ModelManager::Run, this);
   catalog_.commands().SetWake([this] { watch_.Wake(); });
+  // For those that came before.
+  watch_.Wake();
 }
 
 ModelManager::~ModelManager() {
@@ -143,6 +153,7 @@ void ModelManager::Run() {
       for (const auto& command : catalog_.commands().Take()) Execute(command);
       if (options_.control == ModelControl::kRepository) next = std::min(next, Look(steady_clock::now()));
       SettleAll();
+      EndCommands();
       next = std::min(next, JudgeTraffic(steady_clock::now()));
       next = std::min(next, UnloadIdle(steady_clock::now()));
     } catch (const std::exception&) {
@@ -161,20 +172,16 @@ void ModelManager::Execute(const std::shared_ptr<PendingCommand>& pending) {
   const ModelCommand& command = pending->command();
   absl::Status status;
   std::optional<TrafficSplit> previous;
+  bool loads = false;
   try {
     switch (command.kind) {
       case ModelCommand::Kind::kLoad:
       case ModelCommand::Kind::kReload:
-      case ModelCommand::Kind::kWake:
         status = Load(command);
-        if (status.ok()) {
-          {
-            const MutexLock lock(mutex_);
-            loading_.push_back(pending);
-          }
-          // It may be there already.
-          return EndCommands();
-        }
+        loads = status.ok();
+        break;
+      case ModelCommand::Kind::kWake:
+        loads = Wake(command.model);
         break;
       case ModelCommand::Kind::kUnload:
         status = Unload(command);
@@ -183,24 +190,25 @@ void ModelManager::Execute(const std::shared_ptr<PendingCommand>& pending) {
         status = SetTraffic(command, previous);
         break;
     }
+    if (loads) {
+      const MutexLock lock(mutex_);
+      loading_.push_back(pending);
+    }
   } catch (const std::exception&) {
     status = StatusOfException();
+    loads = false;
   }
-  catalog_.commands().End(*pending, std::move(status), std::move(previous));
-  // Those that load what has just been unloaded.
-  EndCommands();
+  if (!loads) catalog_.commands().End(*pending, std::move(status), std::move(previous));
 }
 
 absl::Status ModelManager::Load(const ModelCommand& command) {
   const absl::StatusOr<std::shared_ptr<const ServedModel>> last = catalog_.snapshot()->Find(command.model);
   const bool anew = command.kind == ModelCommand::Kind::kReload;
-  const bool wake = command.kind == ModelCommand::Kind::kWake;
-  // Somebody else has woken it.
-  if (wake && last.ok() && !(*last)->asleep()) return absl::OkStatus();
-  if (anew && last.ok() && !(*last)->loaded()) {
+  if (anew && !last.ok()) return last.status();
+  if (anew && !(*last)->loaded()) {
     return absl::FailedPreconditionError(absl::StrCat("model '", command.model, "' is not loaded"));
   }
-  if (!anew && !wake && options_.control != ModelControl::kCommands) return NeedsCommands("LoadModel");
+  if (!anew && options_.control != ModelControl::kCommands) return NeedsCommands("LoadModel");
   // What is no name of a folder in the repository is no model.
   const absl::StatusOr<std::vector<std::string>> names = ListModels(options_.repository);
   if (!names.ok()) {
@@ -211,12 +219,33 @@ absl::Status ModelManager::Load(const ModelCommand& command) {
                      : last.status();
   }
   const ModelEntry entry = ReadModelFolder(options_.repository / command.model, options_.backends);
-  Folder& folder = folders_[command.model];
-  folder = {.read = entry.stamp, .seen = entry.stamp, .again = false, .since = steady_clock::now()};
   Update(entry, anew);
+  folders_[command.model] = {.read = entry.stamp, .seen = entry.stamp, .again = false, .since = steady_clock::now()};
   if (entry.status.ok()) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("model '", command.model, "' has no valid configuration: ", FailureReason(entry.status.message())));
+}
+
+bool ModelManager::Wake(const std::string& name) {
+  {
+    const MutexLock lock(mutex_);
+    const auto snapshot = catalog_.snapshot();
+    const auto last = snapshot->models().find(name);
+    // Somebody else has woken it, or it is gone: the catalog says what is.
+    if (last == snapshot->models().end() || !last->second->asleep() || last->second->ready()) return false;
+    if (last->second->loading()) return true;
+    // What has just failed is not tried for each request.
+    TimePoint& tried = last_woken_.try_emplace(name, TimePoint::min()).first->second;
+    const TimePoint now = steady_clock::now();
+    if (last->second->failed() && now < SaturatingAdd(tried, kWakePause)) return false;
+    tried = now;
+    const std::shared_ptr<const ServedModel> model = catalog_.MakeWaking(*last->second);
+    LoadNew(*model, last->second.get());
+    catalog_.Put(model);
+    observer_.OnWaking(*model);
+  }
+  catalog_.Announce();
+  return true;
 }
 
 absl::Status ModelManager::Unload(const ModelCommand& command) {
@@ -244,6 +273,9 @@ void ModelManager::PutUnloaded(const ServedModel& model, bool asleep) {
     if (state == VersionState::kReady) {
       retired.push_back(version);
       version = version->Retire();
+    } else if (asleep) {
+      // It wakes with what has served it.
+      continue;
     } else if (state != VersionState::kDraining) {
       // Whoever loads it finds that nobody wants it any more.
       version = version->Unloaded();
@@ -253,8 +285,9 @@ void ModelManager::PutUnloaded(const ServedModel& model, bool asleep) {
   spec.versions = std::move(versions);
   const auto unloaded = std::make_shared<const ServedModel>(std::move(spec));
   catalog_.Put(unloaded);
-  for (const auto& version : retired) observer_.OnRetired(*version);
+  // Health comes first.
   observer_.OnUnloaded(*unloaded);
+  for (const auto& version : retired) observer_.OnRetired(*version);
 }
 
 TimePoint ModelManager::UnloadIdle(TimePoint now) {
@@ -263,7 +296,9 @@ TimePoint ModelManager::UnloadIdle(TimePoint now) {
   {
     const MutexLock lock(mutex_);
     const auto snapshot = catalog_.snapshot();
-    std::erase_if(last_used_, [&](const auto& entry) { return !snapshot->models().contains(entry.first); });
+    const auto is_gone = [&](const auto& entry) { return !snapshot->models().contains(entry.first); };
+    std::erase_if(last_used_, is_gone);
+    std::erase_if(last_woken_, is_gone);
     for (const auto& [name, model] : snapshot->models()) {
       const auto& versions = model->versions();
       if (versions.empty() || !model->ready() || model->loading()) continue;
@@ -272,7 +307,8 @@ TimePoint ModelManager::UnloadIdle(TimePoint now) {
       if (idle == Duration::zero()) continue;
       TimePoint& last = last_used_.try_emplace(name, now).first->second;
       for (const auto& version : versions) {
-        if (version->TakeUse()) last = now;
+        // A call may have it for long.
+        if (version->TakeUse() || version.use_count() > 1) last = now;
       }
       const TimePoint until = SaturatingAdd(last, idle);
       if (now < until) {
@@ -319,12 +355,12 @@ void ModelManager::EndCommands() {
   {
     const MutexLock lock(mutex_);
     const auto snapshot = catalog_.snapshot();
-    std::erase_if(loading_, [&](const std::shared_ptr<PendingCommand>& command) {
+    for (const auto& command : loading_) {
       std::optional<absl::Status> outcome = LoadOutcome(*snapshot, command->command().model);
-      if (!outcome.has_value()) return false;
-      ended.emplace_back(command, *std::move(outcome));
-      return true;
-    });
+      if (outcome.has_value()) ended.emplace_back(command, *std::move(outcome));
+    }
+    // Nothing is changed before all memory has been had.
+    for (const auto& [command, outcome] : ended) std::erase(loading_, command);
   }
   for (auto& [command, outcome] : ended) catalog_.commands().End(*command, std::move(outcome));
 }
@@ -406,12 +442,20 @@ TimePoint ModelManager::Look(TimePoint now) {
 }
 
 void ModelManager::SettleAll() {
+  size_t draining = 0;
+  bool changed = false;
   {
     const MutexLock lock(mutex_);
-    const auto snapshot = catalog_.snapshot();
-    for (const auto& [name, model] : snapshot->models()) Settle(*model);
+    const auto before = catalog_.snapshot();
+    for (const auto& [name, model] : before->models()) Settle(*model);
+    const auto after = catalog_.snapshot();
+    for (const auto& [name, model] : after->models()) {
+      for (const auto& version : model->versions()) draining += version->state() == VersionState::kDraining ? 1 : 0;
+    }
+    // Versions that have been unloaded say so by themselves.
+    changed = before != after || std::exchange(draining_, draining) != draining;
   }
-  catalog_.Announce();
+  if (changed) catalog_.Announce();
 }
 
 TimePoint ModelManager::LookAt(const std::string& model, uint64_t stamp, TimePoint now) {
@@ -439,7 +483,7 @@ void ModelManager::Update(const ModelEntry& entry, bool anew) {
     const auto found = snapshot->models().find(entry.name);
     const std::shared_ptr<const ServedModel> last = found == snapshot->models().end() ? nullptr : found->second;
     std::shared_ptr<const ServedModel> model;
-    if (!entry.status.ok() && last != nullptr && (last->ready() || last->loading())) {
+    if (!entry.status.ok() && last != nullptr && (last->ready() || last->loading() || last->asleep())) {
       ServedModel::Spec spec = last->spec();
       spec.status = entry.status;
       model = std::make_shared<const ServedModel>(std::move(spec));
@@ -538,7 +582,10 @@ void ModelManager::Settle(const ServedModel& model) {
       version = version->Retire();
     }
   }
-  if (versions == spec.versions && labels == spec.labels) return;
+  // It is awake once any version is ready.
+  const bool asleep = spec.asleep && !model.ready();
+  if (versions == spec.versions && labels == spec.labels && asleep == spec.asleep) return;
+  spec.asleep = asleep;
   spec.versions = std::move(versions);
   spec.labels = std::move(labels);
   catalog_.Put(std::make_shared<const ServedModel>(std::move(spec)));

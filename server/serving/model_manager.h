@@ -40,6 +40,8 @@ class ModelObserver {
   virtual void OnRetired(const ServedVersion& version) = 0;
   // The model is not to serve any more, or not until the next request.
   virtual void OnUnloaded(const ServedModel& model) = 0;
+  // A request has come for a model that was unloaded until then.
+  virtual void OnWaking(const ServedModel& model) = 0;
   // Another traffic split holds, or none. `why` is empty unless a rule of the split before says so.
   virtual void OnTraffic(const ServedModel& model, const std::string& why) = 0;
   // The model's folder is gone.
@@ -108,6 +110,8 @@ class ModelManager {
   void Execute(const std::shared_ptr<PendingCommand>& command);
   // These carry a command out, or say why they do not; a command to load goes on after that.
   absl::Status Load(const ModelCommand& command);
+  // Returns whether the model is being loaded.
+  bool Wake(const std::string& name);
   absl::Status Unload(const ModelCommand& command);
   // Takes all versions out of service.
   void PutUnloaded(const ServedModel& model, bool asleep) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -154,6 +158,10 @@ class ModelManager {
   TrafficJudge judge_;
   // When each model had its last request, as far as that was looked at.
   std::map<std::string, TimePoint> last_used_;
+  // When each model that sleeps was last woken.
+  std::map<std::string, TimePoint> last_woken_;
+  // How many versions were draining at the last look.
+  size_t draining_ = 0;
 
   // Held while the catalog is changed and while the observer is called.
   Mutex mutex_;

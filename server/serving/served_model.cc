@@ -50,10 +50,6 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(int64_t
   if (absl::Status valid = CheckConfigured(); !valid.ok()) return valid;
   if (!loaded()) return WithoutRetry(absl::UnavailableError(absl::StrCat("model '", name(), "' is not loaded")));
   if (!found) return NoVersion(version);
-  if (asleep()) {
-    return WithRetryAfter(absl::UnavailableError(absl::StrCat("model '", name(), "' was idle and is not loaded yet")),
-                          absl::Seconds(1));
-  }
   if (awaited) {
     return WithRetryAfter(absl::UnavailableError(absl::StrCat("model '", name(), "' is still loading")),
                           absl::Seconds(1));
@@ -61,6 +57,10 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> ServedModel::Choose(int64_t
   if (failed != nullptr) {
     return WithoutRetry(
         absl::UnavailableError(absl::StrCat("model '", name(), "' could not be loaded: ", failed->reason())));
+  }
+  if (asleep()) {
+    return WithRetryAfter(absl::UnavailableError(absl::StrCat("model '", name(), "' was idle and is not loaded yet")),
+                          absl::Seconds(1));
   }
   return WithoutRetry(absl::UnavailableError(absl::StrCat("model '", name(), "' has been unloaded")));
 }
@@ -136,6 +136,11 @@ const ServedVersion* ServedModel::NewestReady() const {
   const auto found = std::find_if(versions().begin(), versions().end(),
                                   [](const auto& version) { return version->state() == VersionState::kReady; });
   return found == versions().end() ? nullptr : found->get();
+}
+
+bool ServedModel::failed() const {
+  return std::any_of(versions().begin(), versions().end(),
+                     [](const auto& version) { return version->state() == VersionState::kFailed; });
 }
 
 bool ServedModel::loading() const {

@@ -32,7 +32,7 @@ class ServedModel {
     VersionLabels labels = {};
     // Whether the model is to serve. If not, none of its versions is wanted.
     bool loaded = true;
-    // Whether the model is unloaded only until the next request comes.
+    // Whether the model was unloaded only until the next request comes, and is not ready again yet.
     bool asleep = false;
     // Which versions get the requests that name none; null: the newest one that is ready.
     std::shared_ptr<const TrafficRouter> traffic = nullptr;
@@ -91,7 +91,9 @@ class ServedModel {
 
   bool ready() const { return NewestReady() != nullptr; }
   // Whether requests are answered, even if they have to wait for the model to be loaded.
-  bool serving() const { return ready() || asleep(); }
+  bool serving() const { return ready() || (asleep() && !failed()); }
+  // Whether any version has failed.
+  bool failed() const;
   bool loading() const;
 
   const Spec& spec() const { return spec_; }

@@ -92,17 +92,19 @@ class ServedVersion {
   // Returns what the catalog shows once this version takes no more calls: it is kDraining until this version is gone,
   // then kUnloaded. To be called once, by whoever changes the catalog.
   std::shared_ptr<ServedVersion> Retire() {
-    Spec spec = spec_;
-    spec.cache = nullptr;
-    successor_ = std::make_shared<ServedVersion>(std::move(spec), VersionState::kDraining);
+    successor_ = std::make_shared<ServedVersion>(Again(), VersionState::kDraining);
     return successor_;
   }
 
   // Returns what the catalog shows of a version that is not to serve and never did.
   std::shared_ptr<ServedVersion> Unloaded() const {
-    Spec spec = spec_;
-    spec.cache = nullptr;
-    return std::make_shared<ServedVersion>(std::move(spec), VersionState::kUnloaded);
+    return std::make_shared<ServedVersion>(Again(), VersionState::kUnloaded);
+  }
+
+  // What makes the same version once more, but for its cache, which the loader may be dropping at this moment.
+  Spec Again() const {
+    return {
+        .model = spec_.model, .entry = spec_.entry, .config = spec_.config, .subject = spec_.subject, .cache = nullptr};
   }
 
  private:

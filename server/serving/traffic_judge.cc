@@ -28,8 +28,10 @@ std::string TrafficJudge::Compare(const RollbackRule& rule, const ServedVersion&
                                   const ServedVersion& other, const Counts& other_did, bool& enough) {
   const int64_t stable_requests = stable_did.answered + stable_did.broken;
   const int64_t other_requests = other_did.answered + other_did.broken;
-  if (std::min(stable_requests, other_requests) < rule.min_requests) return "";
-  enough = true;
+  if (std::min(stable_requests, other_requests) < rule.min_requests) {
+    enough = false;
+    return "";
+  }
   const double stable_fails = PartOf(stable_did.broken, stable_requests);
   const double other_fails = PartOf(other_did.broken, other_requests);
   if (rule.max_failure_excess > 0 && other_fails - stable_fails > rule.max_failure_excess) {
@@ -60,7 +62,8 @@ std::vector<TrafficJudge::Verdict> TrafficJudge::Judge(const CatalogSnapshot& mo
     const RollbackRule& rule = *router->split().rollback;
     const std::shared_ptr<const ServedVersion> stable = model->FindReady(rule.stable);
     std::string why;
-    bool enough = false;
+    // Whether all could be compared, the smallest one too.
+    bool enough = stable != nullptr;
     const auto did = [&](const std::shared_ptr<const ServedVersion>& version) {
       Counts counts = CountsOf(*version);
       const auto begin = now.begin.find(version);
@@ -72,7 +75,9 @@ std::vector<TrafficJudge::Verdict> TrafficJudge::Judge(const CatalogSnapshot& mo
     };
     for (const TrafficShare& share : router->split().shares) {
       const std::shared_ptr<const ServedVersion> other = model->FindReady(share.version);
-      if (!known || !why.empty() || stable == nullptr || other == nullptr || other == stable) continue;
+      if (!known || !why.empty() || stable == nullptr || other == nullptr || other == stable || share.weight == 0) {
+        continue;
+      }
       why = Compare(rule, *stable, did(stable), *other, did(other), enough);
     }
     if (!why.empty()) verdicts.push_back({.model = model, .why = std::move(why)});

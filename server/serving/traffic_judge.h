@@ -47,7 +47,7 @@ class TrafficJudge {
   };
 
   static Counts CountsOf(const ServedVersion& version);
-  // What is worse about `other`; empty if there is nothing. Sets `enough` if there were enough requests to tell.
+  // What is worse about `other`; empty if there is nothing. Clears `enough` if there were not enough requests to tell.
   static std::string Compare(const RollbackRule& rule, const ServedVersion& stable, const Counts& stable_did,
                              const ServedVersion& other, const Counts& other_did, bool& enough);
 

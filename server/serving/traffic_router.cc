@@ -17,37 +17,51 @@ uint64_t Mix(uint64_t number) {
 }
 
 // FNV-1a. Unlike Abseil's hashes it is the same in every process.
-uint64_t HashOf(absl::string_view key) {
-  uint64_t hash = 0xCBF29CE484222325;
-  for (const char c : key) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
-  return Mix(hash);
+uint64_t HashOf(absl::string_view text, uint64_t hash = 0xCBF29CE484222325) {
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
+  return hash;
 }
 
-// The share in which a place lies, of 2^64 places, if only those shares count for which `counts` is true.
-std::optional<size_t> ShareAt(const TrafficSplit& split, uint64_t place, absl::FunctionRef<bool(size_t)> counts) {
+}  // namespace
+
+std::optional<size_t> TrafficRouter::Choose(absl::string_view key, absl::FunctionRef<bool(size_t)> ready) const {
+  return key.empty() ? Next(ready) : ByKey(key, ready);
+}
+
+std::optional<size_t> TrafficRouter::Next(absl::FunctionRef<bool(size_t)> ready) const {
   uint64_t sum = 0;
-  for (size_t i = 0; i < split.shares.size(); ++i) {
-    if (counts(i)) sum += static_cast<uint64_t>(split.shares[i].weight);
+  for (size_t i = 0; i < split_.shares.size(); ++i) {
+    if (ready(i)) sum += static_cast<uint64_t>(split_.shares[i].weight);
   }
+  const uint64_t place = kGoldenStep * requests_.fetch_add(1, std::memory_order_relaxed);
   // Below the sum of the weights.
   auto left = static_cast<uint64_t>((static_cast<unsigned __int128>(place) * sum) >> 64);
-  for (size_t i = 0; i < split.shares.size(); ++i) {
-    const auto weight = static_cast<uint64_t>(split.shares[i].weight);
-    if (!counts(i)) continue;
+  for (size_t i = 0; i < split_.shares.size(); ++i) {
+    if (!ready(i)) continue;
+    const auto weight = static_cast<uint64_t>(split_.shares[i].weight);
     if (left < weight) return i;
     left -= weight;
   }
   return std::nullopt;
 }
 
-}  // namespace
-
-std::optional<size_t> TrafficRouter::Choose(absl::string_view key, absl::FunctionRef<bool(size_t)> ready) const {
-  const uint64_t place = key.empty() ? kGoldenStep * requests_.fetch_add(1, std::memory_order_relaxed) : HashOf(key);
-  // First among all, so that a share that is not ready for a moment moves no keys but its own.
-  const std::optional<size_t> share = ShareAt(split_, place, [](size_t) { return true; });
-  if (share.has_value() && ready(*share)) return share;
-  return ShareAt(split_, Mix(place), ready);
+// Weighted rendezvous hashing: each share draws a lot for the key, which only its name and its weight decide, so a
+// share that changes or goes moves no keys between the others.
+std::optional<size_t> TrafficRouter::ByKey(absl::string_view key, absl::FunctionRef<bool(size_t)> ready) const {
+  std::optional<size_t> chosen;
+  double least = 0;
+  const uint64_t hash = HashOf(key);
+  for (size_t i = 0; i < split_.shares.size(); ++i) {
+    const TrafficShare& share = split_.shares[i];
+    if (share.weight == 0 || !ready(i)) continue;
+    // Above 0 and at most 1.
+    const double drawn = (static_cast<double>(Mix(HashOf(share.version, hash)) >> 11) + 1) * 0x1p-53;
+    const double lot = -std::log(drawn) / static_cast<double>(share.weight);
+    if (chosen.has_value() && lot >= least) continue;
+    least = lot;
+    chosen = i;
+  }
+  return chosen;
 }
 
 bool TrafficRouter::BeginCopy(int64_t bytes) const {

@@ -22,9 +22,10 @@ class TrafficRouter {
   const TrafficSplit& split() const { return split_; }
   bool configured() const { return configured_; }
 
-  // Returns the index of the share that gets a request. A key always leads to the same one, on every server and after
-  // every start, as long as the split is the same and all shares are ready; without a key (""), each share gets its
-  // part of any row of requests. Those for which `ready` is false get none. nullopt if none is ready.
+  // Returns the index of the share that gets a request. A key leads to the same one on every server and after every
+  // start, and leaves it only for another one that has grown in relation to it, or as long as it is not ready; without
+  // a key (""), each share gets its part of any row of requests. Those for which `ready` is false get none. nullopt if
+  // none is ready.
   std::optional<size_t> Choose(absl::string_view key, absl::FunctionRef<bool(size_t)> ready) const;
 
   // Whether the next request is to be copied to the shadow.
@@ -36,6 +37,9 @@ class TrafficRouter {
   void EndCopy(int64_t bytes) const;
 
  private:
+  std::optional<size_t> Next(absl::FunctionRef<bool(size_t)> ready) const;
+  std::optional<size_t> ByKey(absl::string_view key, absl::FunctionRef<bool(size_t)> ready) const;
+
   const TrafficSplit split_;
   const bool configured_;
   mutable std::atomic<uint64_t> requests_{0};

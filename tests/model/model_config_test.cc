@@ -254,6 +254,7 @@ TEST(ModelConfigTest, WrongTrafficIsRefused) {
       {"{split = {stable = 1}, rollback = {max_failure_excess = 0.1}}",
        "rollback: expected the version that is stable"},
       {"{split = {stable = 1}, rollback = {stable = 'stable', max_failure_excess = nan}}", "from 0 to 1"},
+      {"{split = {stable = 1}, rollback = {stable = 'canary', max_failure_excess = 0.1}}", "has no share"},
       {"{split = {stable = 1}, rollback = {stable = 'stable', max_latency_ratio = 0.5}}", "from 1 to 1000000"},
       {"{split = {stable = 1}, rollback = {stable = 'stable', max_latency_ratio = 2, min_requests = 0}}", "at least 1"},
   };

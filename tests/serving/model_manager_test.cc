@@ -52,6 +52,7 @@ class Recorder final : public ModelObserver {
   }
   void OnRetired(const ServedVersion& version) override { Note(absl::StrCat("retired ", Name(version))); }
   void OnUnloaded(const ServedModel& model) override { Note(absl::StrCat("unloaded ", model.name())); }
+  void OnWaking(const ServedModel& model) override { Note(absl::StrCat("waking ", model.name())); }
   void OnTraffic(const ServedModel& model, const std::string& why) override {
     Note(absl::StrCat(why.empty() ? "traffic " : "rolled back ", model.name()));
   }
@@ -595,6 +596,28 @@ TEST_F(IdleModelTest, ModelSleepsWhenNobodyUsesItAndWakesForARequest) {
     EXPECT_EQ(Answer(), 2);
     EXPECT_FALSE(model()->asleep());
   }
+}
+
+TEST_F(IdleModelTest, ModelWakesWithWhatServedIt) {
+  observer_.TakeUntil("unloaded m");
+  std::promise<void> may_load;
+  before_load_ = [loads = may_load.get_future().share()](const ServedVersion&) { loads.wait(); };
+  TellToDo(Kind::kWake, "m");
+  const std::shared_ptr<PendingCommand> first = told_;
+  observer_.TakeUntil("waking m");
+  EXPECT_EQ(Shown(), "1 loading");
+  EXPECT_TRUE(model()->serving()) << "requests wait";
+  TellToDo(Kind::kWake, "m");
+  EXPECT_EQ(told_, first) << "all who wait get the same";
+  may_load.set_value();
+  EXPECT_EQ(Outcome(), absl::OkStatus());
+  EXPECT_EQ(Answer(), 2);
+}
+
+TEST_F(IdleModelTest, ModelThatACallHasStaysAwake) {
+  const auto call = Choose();
+  std::this_thread::sleep_for(std::chrono::seconds(3));
+  EXPECT_EQ(Shown(), "1 ready");
 }
 
 TEST_F(IdleModelTest, ModelThatIsUsedStaysAwake) {

@@ -64,7 +64,7 @@ TEST(TrafficRouterTest, KeyGetsTheSameShareOnEveryServer) {
   // What a change of the hash would move to other versions, everywhere at once.
   std::string chosen;
   for (int i = 0; i < 16; ++i) absl::StrAppend(&chosen, one.Choose(absl::StrCat("user-", i), All).value());
-  EXPECT_EQ(chosen, "0100000101011001");
+  EXPECT_EQ(chosen, "1010001011000111");
 }
 
 TEST(TrafficRouterTest, GrowingShareKeepsItsKeys) {
@@ -75,6 +75,11 @@ TEST(TrafficRouterTest, GrowingShareKeepsItsKeys) {
     if (before.Choose(key, All) == 1U) {
       EXPECT_EQ(after.Choose(key, All), 1U) << key;
     }
+    // Of three shares, the first shrinks and the last grows: the one between gets some keys of the first, and gives
+    // some to the last.
+    const size_t earlier = Router({40, 20, 40}).Choose(key, All).value();
+    const size_t later = Router({30, 20, 50}).Choose(key, All).value();
+    EXPECT_GE(later, earlier) << key;
   }
 }
 
