@@ -54,7 +54,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> Handle(Call& call, grpc::ByteBuffer& requ
 
 }  // namespace
 
-Task<absl::StatusOr<std::shared_ptr<PendingCommand>>> CarryOut(Call& call, ModelCommand command,
+Task<absl::StatusOr<std::shared_ptr<PendingCommand>>> CarryOut(ServedRequest& served, ModelCommand command,
                                                                ModelCommands& commands) {
   absl::StatusOr<std::shared_ptr<PendingCommand>> pending = commands.Add(std::move(command));
   if (!pending.ok()) co_return pending.status();
@@ -64,8 +64,8 @@ Task<absl::StatusOr<std::shared_ptr<PendingCommand>>> CarryOut(Call& call, Model
       if (!outcome->ok()) co_return *outcome;
       co_return *std::move(pending);
     }
-    if (call.stop().stopped()) co_return StopStatus(call.stop().reason(), "the change, which goes on");
-    ChangeSignal::Change change(commands.outcomes(), seen, call.stop());
+    if (served.stop().stopped()) co_return StopStatus(served.stop().reason(), "the change, which goes on");
+    ChangeSignal::Change change(commands.outcomes(), seen, served.stop());
     co_await change;
   }
 }
