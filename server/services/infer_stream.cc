@@ -31,8 +31,12 @@ Task<absl::Status> Answer(StreamedRequest& request, SharedStreamWriter& writer, 
   const SendInferAnswer send = [&](grpc::ByteBuffer piece) {
     return Send(request, writer, std::move(piece), /*last=*/false);
   };
-  Task<absl::StatusOr<grpc::ByteBuffer>> answering = AnswerInfer(request, request.message(), catalog, &send);
-  absl::StatusOr<grpc::ByteBuffer> answer = co_await answering;
+  absl::StatusOr<grpc::ByteBuffer> answer;
+  {
+    // What the request has and the model returned is freed before the answer waits for its reader.
+    Task<absl::StatusOr<grpc::ByteBuffer>> answering = AnswerInfer(request, request.message(), catalog, &send);
+    answer = co_await answering;
+  }
   if (!answer.ok()) co_return answer.status();
   Task<absl::Status> sending = Send(request, writer, *std::move(answer), /*last=*/true);
   co_return co_await sending;

@@ -208,7 +208,7 @@ TEST_F(StreamTest, ThereAreOnlySoManyStreams) {
     RawCall first(channel, kMany);
     RawCall second(channel, kMany);
     ASSERT_TRUE(Eventually([&] { return environment_.accepted == 2; }));
-    RawCall third(channel, kMany);
+    RawCall third(channel, kMany, std::chrono::seconds(10));
     const grpc::Status status = third.Finish();
     EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
     EXPECT_EQ(status.error_message(), "there are 2 streams of requests already");
