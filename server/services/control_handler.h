@@ -21,8 +21,8 @@ struct ControlContext {
   int64_t max_message_bytes = 0;
 };
 
-// Has the model manager carry out a command, and waits for the outcome or the request's stop; the command goes on in that
-// case.
+// Has the model manager carry out a command, and waits for the outcome or the request's stop; the command goes on in
+// that case.
 Task<absl::StatusOr<std::shared_ptr<PendingCommand>>> CarryOut(ServedRequest& served, ModelCommand command,
                                                                ModelCommands& commands);
 

@@ -214,8 +214,6 @@ def test_who_asks_for_what_does_not_exist_is_told_what_does(triton: InferenceSer
 
 def test_what_is_not_served_says_what_to_use_instead(triton: InferenceServerClient) -> None:
     refused = {
-        "Load": lambda: triton.load_model("linear"),
-        "Unload": lambda: triton.unload_model("linear"),
         "System": lambda: triton.register_system_shared_memory("r", "/r", 4),
         "Cuda": triton.get_cuda_shared_memory_status,
         "Trace": triton.get_trace_settings,
