@@ -278,6 +278,7 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
                              .least_rate = config.min_reader_rate};
   environment.max_concurrent_streams = config.max_concurrent_streams;
   environment.max_endless_calls = config.max_endless_calls;
+  environment.max_request_streams = config.max_request_streams;
   environment.log_requests = ParseLogRequests(config.log_requests);
   environment.server_timing = config.server_timing == "all";
   environment.tracer = tracer->get();

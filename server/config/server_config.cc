@@ -138,6 +138,9 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
       .Add("max-endless-calls", "N", config.max_endless_calls,
            "Watches of health and models, and reflection streams, at a time")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
+  options
+      .Add("max-request-streams", "N", config.max_request_streams, "Streams of requests (ModelStreamInfer) at a time")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
 
   options.Group("Threads");
   options.Add("loops", "N", config.loops, "Event loops; 0: half the cores")->check(CLI::Range(0, 256));
@@ -147,7 +150,8 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
       ->check(CLI::Range(1, 1024));
 
   options.Group("Time");
-  options.AddDuration("default-deadline", config.default_deadline, "For calls that bring none; 0: none");
+  options.AddDuration("default-deadline", config.default_deadline,
+                      "For calls, and messages of streams, that bring none; 0: none");
   options.AddDuration("max-deadline", config.max_deadline, "The most that any call gets; 0: no limit");
   options.AddDuration("stream-stall-timeout", config.stream_stall_timeout,
                       "How long an answer waits for its reader; 0: for ever");

@@ -71,6 +71,7 @@ struct ServerConfig {
   int64_t request_memory = 0;
   // The most watches and reflection streams at a time.
   int64_t max_endless_calls = 4096;
+  int64_t max_request_streams = 4096;
   // The most chunks of one stream that are queued, running, or computed but not sent.
   int stream_window = 32;
   // How long a request may take to arrive after its headers. Zero means for ever.

@@ -46,6 +46,7 @@ absl::Status Call::Begin(const Method& method) {
   environment_.accepted.fetch_add(1, std::memory_order_relaxed);
   method.metrics().in_flight().Increment();
   if (method.endless()) environment_.endless_calls.fetch_add(1, std::memory_order_relaxed);
+  if (method.may_idle()) environment_.request_streams.fetch_add(1, std::memory_order_relaxed);
   report_.Begin(method, arrived);
   LinkBehind(loop_.live_calls());
   connection_.Begin(environment_.connections->Find(context_.peer()));
@@ -77,6 +78,12 @@ absl::Status Call::Admit() {
                                                                     " watches and reflection streams already")),
                           kBusyRetry);
   }
+  if (method_->may_idle() &&
+      environment_.request_streams.load(std::memory_order_relaxed) > environment_.max_request_streams) {
+    return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("there are ", environment_.max_request_streams,
+                                                                    " streams of requests already")),
+                          kBusyRetry);
+  }
   if (environment_.admit != nullptr) {
     if (absl::Status status = environment_.admit(*method_, context_.client_metadata()); !status.ok()) return status;
   }
@@ -94,12 +101,12 @@ absl::Status Call::Hold(int64_t bytes) {
   return TakeMemory(bytes, memory_, connection_);
 }
 
-absl::Status Call::HoldMessage(int64_t bytes, MessageMemory& memory) {
+absl::Status Call::HoldMessage(int64_t bytes, MessageMemory& memory) const {
   return TakeMemory(bytes, memory.share(), memory);
 }
 
 template <class Connection>
-absl::Status Call::TakeMemory(int64_t bytes, MemoryShare& share, Connection& connection) {
+absl::Status Call::TakeMemory(int64_t bytes, MemoryShare& share, Connection& connection) const {
   // Health checks must be answered above all when the server is full, and their requests and answers are a few bytes.
   if (method_->while_draining()) return absl::OkStatus();
   const int64_t limit = environment_.memory.limit();
@@ -130,13 +137,20 @@ TimePoint Call::ChooseDeadline(TimePoint arrived) const {
   }
   // A client may watch health for as long as it likes.
   if (method_->endless()) return deadline;
-  if (deadline == kNever && environment_.default_deadline > absl::ZeroDuration()) {
+  // Of a stream, the default is for each message.
+  if (deadline == kNever && !method_->may_idle() && environment_.default_deadline > absl::ZeroDuration()) {
     deadline = arrived + absl::ToChronoNanoseconds(environment_.default_deadline);
   }
   if (environment_.max_deadline > absl::ZeroDuration()) {
     deadline = std::min<TimePoint>(deadline, arrived + absl::ToChronoNanoseconds(environment_.max_deadline));
   }
   return deadline;
+}
+
+void Call::SetDeadline(TimePoint deadline) {
+  if (deadline >= deadline_) return;
+  deadline_ = deadline;
+  Look();
 }
 
 void Call::Look() {
@@ -258,6 +272,7 @@ void Call::End(bool sent) noexcept {
   const TimePoint ended = steady_clock::now();
   method_->metrics().in_flight().Decrement();
   if (method_->endless()) environment_.endless_calls.fetch_sub(1, std::memory_order_relaxed);
+  if (method_->may_idle()) environment_.request_streams.fetch_sub(1, std::memory_order_relaxed);
   environment_.ended.fetch_add(1, std::memory_order_relaxed);
   if (sent) connection_.OnSent(ended - closed_);
   if (sent && half_closed_) connection_.OnLastMessage();

@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <coroutine>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -19,6 +20,7 @@
 #include "server/rpc/operation.h"
 #include "server/rpc/peer_connection.h"
 #include "server/rpc/peer_watch.h"
+#include "server/rpc/served_request.h"
 
 namespace predictd {
 
@@ -29,7 +31,7 @@ namespace predictd {
 //
 // Every wait for the peer is watched: a wait for a message that does not arrive, and a wait for the peer to take an
 // answer or a status.
-class Call : public CallLink {
+class Call final : public CallLink, public ServedRequest {
  public:
   Call(EventLoop& loop, RpcEnvironment& environment);
   Call(const Call&) = delete;
@@ -37,20 +39,19 @@ class Call : public CallLink {
 
   grpc::GenericServerContext& context() { return context_; }
   grpc::GenericServerAsyncReaderWriter& transport() { return transport_; }
-  const RpcEnvironment& environment() const { return environment_; }
+  const RpcEnvironment& environment() const override { return environment_; }
   const Method& method() const { return *method_; }
-  CallReport& report() { return report_; }
+  CallReport& report() override { return report_; }
+  const ClientMetadata& metadata() override { return context_.client_metadata(); }
 
   // The source stops when the caller cancels or disconnects, when the peer keeps the call waiting for too long, when
   // the deadline passes, or when the server's grace period is over.
-  StopSource& stop() { return stop_; }
+  StopSource& stop() override { return stop_; }
   // The caller's deadline, within the server's limits, less the time that the answer needs to arrive before it.
-  TimePoint deadline() const { return deadline_; }
-  // `co_await call.EndBy(when)` makes the deadline earlier if it is later than that, and continues on the loop.
-  struct Hurry;
-  Hurry EndBy(TimePoint when);
+  TimePoint deadline() const override { return deadline_; }
+  void SetDeadline(TimePoint deadline) override;
 
-  EventLoop& loop() { return loop_; }
+  EventLoop& loop() override { return loop_; }
 
   // `co_await call.Read()`, on the loop, returns whether another message has arrived, which is then in message(). It
   // also returns false if the call was stopped meanwhile, or reading was ended. One coroutine reads.
@@ -75,13 +76,20 @@ class Call : public CallLink {
   template <class Start>
   Sending<Start> Send(int64_t bytes, Start start);
 
-  // Makes the call hold `bytes` more until it ends. Returns RESOURCE_EXHAUSTED if all callers together would hold too
-  // much.
-  absl::Status Hold(int64_t bytes);
-  // The same for one message of a stream, on the loop: the bytes are held until `memory` is destroyed, which comes from
-  // MemoryForMessage and does not outlive the call.
-  absl::Status HoldMessage(int64_t bytes, MessageMemory& memory);
-  MessageMemory MemoryForMessage() { return {environment_.memory, connection_.connection()}; }
+  absl::Status Hold(int64_t bytes) override;
+  // The same for one message of a stream, on any thread: the bytes are held until `memory` is destroyed, which comes
+  // from MemoryForMessage and does not outlive the call.
+  absl::Status HoldMessage(int64_t bytes, MessageMemory& memory) const;
+  MessageMemory MemoryForMessage() const { return {environment_.memory, connection_.connection()}; }
+  void AddTrailer(const std::string& name, const std::string& value) override {
+    context_.AddTrailingMetadata(name, value);
+  }
+
+  // These two are for who serves the messages of a stream. The first says, on the loop, whether messages have to wait
+  // because the server does not read them; the second, on any thread, that one was answered, or that its caller has
+  // given it up before.
+  void PauseReading(bool paused) { connection_.Pause(paused); }
+  void OnMessageServed(bool given_up) const { connection_.OnMessageServed(given_up); }
 
   // These four are for the code that serves the call, which calls them in this order. Begin, on the loop, says that the
   // call has arrived; its status says whether the call may go on. CloseWith says that the handler is done; it adds the
@@ -121,7 +129,7 @@ class Call : public CallLink {
   absl::Status Admit();
   // Makes `share` hold `bytes` more, if that is within the limits of all calls and of those of the connection.
   template <class Connection>
-  absl::Status TakeMemory(int64_t bytes, MemoryShare& share, Connection& connection);
+  absl::Status TakeMemory(int64_t bytes, MemoryShare& share, Connection& connection) const;
   // Checks whether the deadline has passed or the peer has used up its time.
   void Look();
   // Handles gRPC's notice that the call is over, whether it was cancelled or finished.
@@ -215,25 +223,6 @@ class Call::Sending final : public Operation<Start> {
 template <class Start>
 Call::Sending<Start> Call::Send(int64_t bytes, Start start) {
   return Sending<Start>(*this, bytes, std::move(start));
-}
-
-// The awaitable of Call::EndBy. The timer belongs to the loop, and the coroutine may be on a worker.
-struct Call::Hurry {
-  Call& call;
-  const TimePoint when;
-  bool await_ready() const noexcept { return call.deadline_ <= when; }
-  void await_suspend(std::coroutine_handle<> waiter) {
-    call.loop_.Post([this, waiter] {
-      call.deadline_ = when;
-      call.Look();
-      waiter.resume();
-    });
-  }
-  void await_resume() const noexcept {}
-};
-
-inline Call::Hurry Call::EndBy(TimePoint when) {
-  return {*this, when};
 }
 
 struct Call::Ending {

@@ -45,16 +45,34 @@ std::string_view Header(const grpc::ServerContext& context, const char* name) {
 
 void CallReport::Begin(const Method& method, TimePoint arrived) {
   method_ = &method;
+  metrics_ = &method.metrics();
   arrived_ = arrived;
   // Looking for headers is what costs: gRPC builds a map of all of them.
-  if (!environment_.tracer->enabled()) return;
-  span_ = environment_.tracer->StartCall({.rpc_service = method.service(),
-                                          .rpc_method = method.name(),
-                                          .peer = [this] { return context_.peer(); },
-                                          .traceparent = Header(context_, "traceparent"),
-                                          .tracestate = Header(context_, "tracestate"),
-                                          .system_time = system_clock::now(),
-                                          .steady_time = arrived});
+  if (environment_.tracer->enabled()) span_ = StartSpan(Header(context_, "traceparent"));
+}
+
+void CallReport::BeginMessage(CallReport& stream, TimePoint arrived) {
+  method_ = stream.method_;
+  metrics_ = &method_->message_metrics();
+  message_ = true;
+  arrived_ = arrived;
+  // The map of headers may be built on one thread only, and messages end on any.
+  if (stream.stream_traceparent_.empty()) {
+    stream.stream_traceparent_ =
+        stream.span_ ? stream.span_->traceparent() : std::string(Header(context_, "traceparent"));
+  }
+  traceparent_ = stream.stream_traceparent_;
+  if (environment_.tracer->enabled()) span_ = StartSpan(traceparent_);
+}
+
+std::unique_ptr<CallSpan> CallReport::StartSpan(std::string_view traceparent) const {
+  return environment_.tracer->StartCall({.rpc_service = method_->service(),
+                                         .rpc_method = method_->name(),
+                                         .peer = [this] { return context_.peer(); },
+                                         .traceparent = traceparent,
+                                         .tracestate = Header(context_, "tracestate"),
+                                         .system_time = system_clock::now(),
+                                         .steady_time = arrived_});
 }
 
 void CallReport::SetModel(std::shared_ptr<CallSubject> model, int64_t version) {
@@ -113,7 +131,7 @@ void CallReport::Close(TimePoint closed) {
 void CallReport::End(const grpc::Status& status, StopReason stop, TimePoint ended) {
   const int code = std::clamp(static_cast<int>(status.error_code()), 0, 16);
   CallSubject& subject = subject_ == nullptr ? *environment_.metrics->calls().nothing() : *subject_;
-  subject.OnEnded(method_->metrics(), code, ended - arrived_);
+  subject.OnEnded(*metrics_, code, ended - arrived_);
   if (span_) EndSpan(code, status, stop, ended);
   if (Logged(code)) LogLine(code, status, ended);
 }
@@ -137,7 +155,8 @@ void CallReport::EndSpan(int code, const grpc::Status& status, StopReason stop, 
 
 void CallReport::LogLine(int code, const grpc::Status& status, TimePoint ended) const {
   std::string_view trace_id;
-  const auto parent = span_ ? std::nullopt : ParseTraceparent(Header(context_, "traceparent"));
+  const auto parent =
+      span_ ? std::nullopt : ParseTraceparent(message_ ? traceparent_ : Header(context_, "traceparent"));
   if (span_) {
     trace_id = span_->trace_id();
   } else if (parent) {
@@ -145,7 +164,7 @@ void CallReport::LogLine(int code, const grpc::Status& status, TimePoint ended) 
   }
   const absl::string_view name = CodeName(code);
   const std::string peer = context_.peer();
-  absl::InlinedVector<Field, 9 + kParts + kFigures> fields = {{"method", method_->name()},
+  absl::InlinedVector<Field, 9 + kParts + kFigures> fields = {{"method", metrics_->name()},
                                                               {"model", model()},
                                                               {"version", version_},
                                                               {"code", std::string_view(name.data(), name.size())},

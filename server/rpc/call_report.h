@@ -27,9 +27,9 @@ struct ReportKey {
   std::string_view log;
 };
 
-// What a call leaves behind: its span, its metrics, its log line, and the timings in its trailers. It knows no kind of
-// work: handlers say by ReportKey where the time went. It belongs to a Call and is used by the thread that the call is
-// on.
+// What a call, or a message of a stream of many requests, leaves behind: its span, its metrics, its log line, and a
+// call's timings in its trailers. It knows no kind of work: handlers say by ReportKey where the time went. It belongs
+// to a Call or a StreamedRequest and is used by the thread that that is on.
 class CallReport {
  public:
   CallReport(const RpcEnvironment& environment, grpc::ServerContext& context)
@@ -52,8 +52,11 @@ class CallReport {
   CallSpan* span() { return span_.get(); }
 
   // These are called in this order. Begin decides whether the call is traced. Close adds the trailers; it is left out
-  // if nothing is sent. End writes the span, the metrics and the log line.
+  // if nothing is sent, and for messages. End writes the span, the metrics and the log line.
   void Begin(const Method& method, TimePoint arrived);
+  // Begins the report of a message of the call that `stream` is of, on the call's loop. The message is traced as a call
+  // would be that the stream had made. `stream` outlives this object.
+  void BeginMessage(CallReport& stream, TimePoint arrived);
   void Close(TimePoint closed);
   void End(const grpc::Status& status, StopReason stop, TimePoint ended);
 
@@ -71,6 +74,7 @@ class CallReport {
     int64_t value = 0;
   };
 
+  std::unique_ptr<CallSpan> StartSpan(std::string_view traceparent) const;
   std::string ServerTiming() const;
   void EndSpan(int code, const grpc::Status& status, StopReason stop, TimePoint ended);
   // Returns whether the call gets a line in the log. It counts against a limit, so it is asked once for each call.
@@ -80,6 +84,11 @@ class CallReport {
   const RpcEnvironment& environment_;
   grpc::ServerContext& context_;
   const Method* method_ = nullptr;
+  const MethodMetrics* metrics_ = nullptr;
+  // What ties messages to the trace of their stream, which has the text.
+  std::string stream_traceparent_;
+  std::string_view traceparent_;
+  bool message_ = false;
   TimePoint arrived_;
   TimePoint closed_;
   std::unique_ptr<CallSpan> span_;

@@ -32,12 +32,19 @@ Verdict ConnectionLedger::Look(const ConnectionSnapshot& now) {
   }
 
   int64_t rest = now.read_bytes - last_.read_bytes - messages;
+  const int64_t new_frames = calls.frame_bytes - before.frame_bytes;
+  int64_t frames = frames_left_ + new_frames;
   if (rest > 0) {
     // Calls explain their headers, and what was written explains a reader's window updates.
     const int64_t overhead =
         (calls.begun - before.begun) * policy_.header_bytes + (now.written_bytes - last_.written_bytes);
     rest -= std::min(rest, overhead);
+    const int64_t in_frames = std::min(rest, frames);
+    rest -= in_frames;
+    frames -= in_frames;
   }
+  // Frames explain what is there, and pay for nothing else: a peer may save them.
+  frames_left_ = std::min(frames, new_frames);
   // A message may be counted before its bytes are, but not twice: what it explains in excess is kept until the next
   // look.
   const bool explained = rest < 0 || half_sent_ < 0;
@@ -70,9 +77,9 @@ Verdict ConnectionLedger::Look(const ConnectionSnapshot& now) {
   noise_ = std::max<int64_t>(
       0, noise_ - static_cast<int64_t>(static_cast<double>(policy_.noise_per_second) * ToSeconds(elapsed)));
 
-  const int64_t cancelled = calls.cancelled - before.cancelled;
-  const int64_t answered = calls.ended - before.ended - cancelled;
-  resets_ = resets_ * std::exp2(-ToSeconds(elapsed)) + static_cast<double>(std::max<int64_t>(0, cancelled - answered));
+  const int64_t given_up = calls.given_up() - before.given_up();
+  const int64_t answered = calls.answered() - before.answered();
+  resets_ = resets_ * std::exp2(-ToSeconds(elapsed)) + static_cast<double>(std::max<int64_t>(0, given_up - answered));
   last_ = now;
 
   if (noise_ > policy_.noise_burst) return Verdict::kNoise;

@@ -1,6 +1,7 @@
 #ifndef PREDICTD_SERVER_RPC_CONNECTION_POLICY_H_
 #define PREDICTD_SERVER_RPC_CONNECTION_POLICY_H_
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <limits>
@@ -14,6 +15,9 @@ namespace predictd {
 struct ConnectionPolicy {
   // The largest message of a call.
   int64_t max_message_bytes = 0;
+  // How many bytes of messages may wait in a stream that the server does not read from: gRPC's own window, unless the
+  // way to the peer is long and wide.
+  int64_t unread_bytes = 64 << 10;
   // How many bytes a call's headers may take on the wire.
   int64_t header_bytes = 32 << 10;
   // How many bytes that belong to no call and no message may come at once, and how many in a second: pings, settings,
@@ -67,9 +71,14 @@ class ConnectionLedger {
   // Allows `bytes` more, which may come from calls that are refused without having begun.
   void Owe(int64_t bytes, TimePoint now);
 
-  // The bytes of messages that have not arrived completely, as far as that can be told.
-  int64_t half_sent_bytes() const { return (half_sent_ > 0 ? half_sent_ : 0) + maybe_half_sent_; }
-  // The recent calls that were cancelled, less those that were not; half of the number is forgotten with each second.
+  // The bytes of messages that have not arrived completely, as far as that can be told. What waits to be read because
+  // the server is busy is not among them.
+  int64_t half_sent_bytes() const {
+    const int64_t unread = last_.calls.paused * policy_.unread_bytes;
+    return std::max<int64_t>(0, half_sent_ - unread) + maybe_half_sent_;
+  }
+  // The recent calls that were cancelled, and messages of streams that were given up, less those that were not; half of
+  // the number is forgotten with each second.
   double resets() const { return resets_; }
   const ConnectionSnapshot& last() const { return last_; }
 
@@ -80,6 +89,8 @@ class ConnectionLedger {
   const ConnectionPolicy& policy_;
   ConnectionSnapshot last_;
   int64_t half_sent_ = 0;
+  // What the frames of the last look's messages may have taken, and did not: their bytes may be counted later.
+  int64_t frames_left_ = 0;
   // Of the bytes that were paid by owed_, those that may be of a message under way.
   int64_t maybe_half_sent_ = 0;
   int64_t noise_ = 0;

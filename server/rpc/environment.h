@@ -35,7 +35,8 @@ struct RpcEnvironment {
   // `memory` is in bytes.
   explicit RpcEnvironment(int64_t memory) : memory(memory) {}
 
-  // Zero means no default deadline, and no limit.
+  // Zero means no default deadline, and no limit. Streams whose callers may be silent have no default deadline, but
+  // each of their messages does.
   absl::Duration default_deadline;
   absl::Duration max_deadline;
   PeerLimits peer_limits;
@@ -43,6 +44,8 @@ struct RpcEnvironment {
   int64_t max_concurrent_streams = 1;
   // The most watches and reflection streams at a time.
   int64_t max_endless_calls = 1;
+  // The most streams of many requests at a time, whose callers may be silent.
+  int64_t max_request_streams = 1;
   LogRequests log_requests = LogRequests::kErrors;
   // Whether answers have the trailer server-timing, which takes a tenth of a small call's time.
   bool server_timing = true;
@@ -60,6 +63,7 @@ struct RpcEnvironment {
   std::atomic<int64_t> accepted{0};
   std::atomic<int64_t> ended{0};
   std::atomic<int64_t> endless_calls{0};
+  std::atomic<int64_t> request_streams{0};
   // New calls are refused once this is set.
   std::atomic<bool> draining{false};
   MemoryBudget memory;

@@ -32,13 +32,14 @@ class MemoryBudget {
   std::atomic<int64_t> used_{0};
 };
 
-// What one call has taken of a budget; it gives everything back when the call ends. Used by one thread at a time.
+// What one call or message has taken of a budget; it gives everything back when it is destroyed. Used by one thread at
+// a time.
 class MemoryShare {
  public:
   explicit MemoryShare(MemoryBudget& budget) : budget_(budget) {}
   ~MemoryShare() { budget_.Give(bytes_); }
-  MemoryShare(const MemoryShare&) = delete;
-  MemoryShare& operator=(const MemoryShare&) = delete;
+  MemoryShare(MemoryShare&& other) noexcept : budget_(other.budget_), bytes_(std::exchange(other.bytes_, 0)) {}
+  MemoryShare& operator=(MemoryShare&&) = delete;
 
   int64_t bytes() const { return bytes_; }
 

@@ -44,7 +44,8 @@ class Method {
   Method(Options options, Handler handler, RpcMetrics& metrics)
       : options_(std::move(options)),
         handler_(std::move(handler)),
-        metrics_(metrics.calls().ForMethod(options_.name)) {}
+        metrics_(metrics.calls().ForMethod(options_.name)),
+        message_metrics_(options_.may_idle ? metrics.calls().ForMethod(options_.name + ".message") : metrics_) {}
 
   const std::string& service() const { return options_.service; }
   const std::string& name() const { return options_.name; }
@@ -56,11 +57,14 @@ class Method {
   bool bidi() const { return std::holds_alternative<BidiHandler>(handler_); }
   const Handler& handler() const { return handler_; }
   const MethodMetrics& metrics() const { return metrics_; }
+  // Those of the messages of a stream of many requests: how long the stream lasts says nothing about them.
+  const MethodMetrics& message_metrics() const { return message_metrics_; }
 
  private:
   const Options options_;
   const Handler handler_;
   const MethodMetrics& metrics_;
+  const MethodMetrics& message_metrics_;
 };
 
 }  // namespace predictd

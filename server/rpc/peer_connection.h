@@ -14,19 +14,31 @@
 
 namespace predictd {
 
-// The counts of one connection's calls. They never decrease.
+// The counts of one connection's calls. All but the last one never decrease.
 struct CallCounts {
   int64_t begun = 0;
   // The calls whose only message has arrived, or from which nothing more can come, and the bytes of all messages.
   int64_t served = 0;
   int64_t message_bytes = 0;
+  // What the frames of the messages of streams may have taken beside those bytes, at the most.
+  int64_t frame_bytes = 0;
   // The calls that have ended; among them those that still waited for a message, and those that the caller cancelled.
   int64_t ended = 0;
   int64_t ended_unserved = 0;
   int64_t cancelled = 0;
+  // The messages of streams that were served, each of which is as much work as a call; and those that their callers
+  // gave up before.
+  int64_t messages_served = 0;
+  int64_t messages_given_up = 0;
+  // How many streams there are at this moment that the server does not read from, because it is busy with what they
+  // have sent. This may decrease.
+  int64_t paused = 0;
 
   // The calls whose message is under way.
   int64_t awaiting() const { return begun - served - ended_unserved; }
+  // What was done for the peer, and what it gave up.
+  int64_t answered() const { return ended - cancelled + messages_served; }
+  int64_t given_up() const { return cancelled + messages_given_up; }
 };
 
 // A client's connection as its calls see it: the calls say what they do, and the watch reads it. Thread-safe, without
@@ -65,9 +77,13 @@ class PeerConnection {
   std::atomic<int64_t> begun_{0};
   std::atomic<int64_t> served_{0};
   std::atomic<int64_t> message_bytes_{0};
+  std::atomic<int64_t> frame_bytes_{0};
   std::atomic<int64_t> ended_{0};
   std::atomic<int64_t> ended_unserved_{0};
   std::atomic<int64_t> cancelled_{0};
+  std::atomic<int64_t> messages_served_{0};
+  std::atomic<int64_t> messages_given_up_{0};
+  std::atomic<int64_t> paused_{0};
   // How much of the server's memory the connection's calls hold, in bytes.
   std::atomic<int64_t> held_{0};
   // Both are in nanoseconds. The second is the smoothed time from the decision how a call ends until the socket has the
@@ -76,7 +92,8 @@ class PeerConnection {
   std::atomic<Duration::rep> sending_{0};
 };
 
-// What one message of a stream holds of the server's memory, beside what its call holds. Any thread may destroy it.
+// What one message to or from the caller holds of the server's memory, beside what its call holds. Any thread may
+// destroy it.
 class MessageMemory {
  public:
   // `connection` may be null; otherwise it outlives the share, as the budget does.
@@ -84,8 +101,9 @@ class MessageMemory {
   ~MessageMemory() {
     if (connection_ != nullptr) connection_->held_.fetch_sub(held_, std::memory_order_relaxed);
   }
-  MessageMemory(const MessageMemory&) = delete;
-  MessageMemory& operator=(const MessageMemory&) = delete;
+  MessageMemory(MessageMemory&& other) noexcept
+      : share_(std::move(other.share_)), connection_(other.connection_), held_(std::exchange(other.held_, 0)) {}
+  MessageMemory& operator=(MessageMemory&&) = delete;
 
   MemoryShare& share() { return share_; }
   // Counts `bytes` more for the connection, and returns what all its calls then hold, or 0 if nothing is known of it.
@@ -115,6 +133,10 @@ class ConnectionUse {
   void OnMessage(int64_t bytes, bool more_may_follow);
   // The caller has said that nothing more comes.
   void OnLastMessage();
+  // Any thread may say that a message of a stream was served, or that its caller has given it up before.
+  void OnMessageServed(bool given_up) const;
+  // Whether the call is a stream that the server does not read from at this moment.
+  void Pause(bool paused);
   // Makes the call hold `bytes` more until it is over. Returns what all calls of the connection then hold, or 0 if
   // nothing is known of the connection.
   int64_t Hold(int64_t bytes);
@@ -132,20 +154,28 @@ class ConnectionUse {
   void End(bool cancelled);
 
  private:
-  static constexpr int64_t kFrameBytes = 64;
+  // gRPC's own header of each message; that of a frame, and one byte for the rounding below; and as many bytes have
+  // another frame's header among them.
+  static constexpr int64_t kPrefixBytes = 5;
+  static constexpr int64_t kFrameBytes = 9 + 1;
   static constexpr int64_t kFrameShare = 64;
 
   std::shared_ptr<PeerConnection> connection_;
   bool served_ = false;
+  bool paused_ = false;
   int64_t held_ = 0;
 };
 
 inline CallCounts PeerConnection::counts() const {
   CallCounts counts;
   // The counts are read in the opposite order of a call's life, so that no call seems to have ended before it began.
+  counts.paused = paused_.load(std::memory_order_relaxed);
+  counts.messages_given_up = messages_given_up_.load(std::memory_order_relaxed);
+  counts.messages_served = messages_served_.load(std::memory_order_relaxed);
   counts.cancelled = cancelled_.load(std::memory_order_acquire);
   counts.ended_unserved = ended_unserved_.load(std::memory_order_acquire);
   counts.ended = ended_.load(std::memory_order_acquire);
+  counts.frame_bytes = frame_bytes_.load(std::memory_order_acquire);
   counts.message_bytes = message_bytes_.load(std::memory_order_acquire);
   counts.served = served_.load(std::memory_order_acquire);
   counts.begun = begun_.load(std::memory_order_acquire);
@@ -160,14 +190,27 @@ inline void ConnectionUse::Begin(std::shared_ptr<PeerConnection> connection) {
 inline void ConnectionUse::OnMessage(int64_t bytes, bool more_may_follow) {
   if (connection_ == nullptr) return;
   if (!more_may_follow) OnLastMessage();
-  // A stream's messages come without headers that would explain their frames: 9 bytes each, for as little as a KiB.
-  if (more_may_follow) bytes += kFrameBytes + bytes / kFrameShare;
-  connection_->message_bytes_.fetch_add(bytes, std::memory_order_release);
+  // A stream's messages come without headers that would explain their frames: 9 bytes each, for as little as a KiB. But
+  // many messages may lie in one frame, so only their prefixes are certain.
+  connection_->message_bytes_.fetch_add(bytes + (more_may_follow ? kPrefixBytes : 0), std::memory_order_release);
+  if (more_may_follow) {
+    connection_->frame_bytes_.fetch_add(kFrameBytes + bytes / kFrameShare, std::memory_order_release);
+  }
 }
 
 inline void ConnectionUse::OnLastMessage() {
   if (connection_ == nullptr || std::exchange(served_, true)) return;
   connection_->served_.fetch_add(1, std::memory_order_release);
+}
+
+inline void ConnectionUse::OnMessageServed(bool given_up) const {
+  if (connection_ == nullptr) return;
+  (given_up ? connection_->messages_given_up_ : connection_->messages_served_).fetch_add(1, std::memory_order_relaxed);
+}
+
+inline void ConnectionUse::Pause(bool paused) {
+  if (connection_ == nullptr || std::exchange(paused_, paused) == paused) return;
+  connection_->paused_.fetch_add(paused ? 1 : -1, std::memory_order_relaxed);
 }
 
 inline int64_t ConnectionUse::Hold(int64_t bytes) {
@@ -187,6 +230,7 @@ inline void ConnectionUse::OnSent(Duration took) {
 
 inline void ConnectionUse::End(bool cancelled) {
   if (connection_ == nullptr) return;
+  Pause(false);
   connection_->held_.fetch_sub(std::exchange(held_, 0), std::memory_order_relaxed);
   connection_->ended_.fetch_add(1, std::memory_order_release);
   if (!served_) connection_->ended_unserved_.fetch_add(1, std::memory_order_release);

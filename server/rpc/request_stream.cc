@@ -1,8 +1,10 @@
 #include "server/rpc/request_stream.h"
 
-#include <algorithm>
+#include <chrono>
+#include <new>
 #include <utility>
 
+#include "absl/time/time.h"
 #include "server/async/mutex.h"
 #include "server/async/task_group.h"
 #include "server/async/work_status.h"
@@ -24,7 +26,8 @@ class RequestStream {
   absl::Status failure();
 
  private:
-  static Task<> Serve(RequestStream& stream, grpc::ByteBuffer message);
+  // Serves the message that the call has just read.
+  static Task<> Serve(RequestStream& stream);
   // Returns whether this is the first failure.
   bool Fail(absl::Status status) noexcept;
 
@@ -44,26 +47,27 @@ Task<absl::Status> RequestStream::Read() {
   while (true) {
     Call::Reading reading = call_.Read();
     if (!co_await reading) co_return call_.ReadingEnded();
-    grpc::ByteBuffer message;
-    message.Swap(&call_.message());
-    requests_.Start(Serve(*this, message));
+    requests_.Start(Serve(*this));
+    call_.PauseReading(true);
     TaskGroup::Wait fewer = requests_.FewerThan(max_running_);
     co_await fewer;
     // A request may have ended on a worker.
     co_await back_to_read_;
+    call_.PauseReading(false);
   }
 }
 
-Task<> RequestStream::Serve(RequestStream& stream, grpc::ByteBuffer message) {
+Task<> RequestStream::Serve(RequestStream& stream) {
   std::optional<StreamedRequest> request;
   absl::Status status;
   try {
-    request.emplace(stream.call_, std::move(message));
+    request.emplace(stream.call_);
     Task<absl::Status> serving = stream.handler_(*request, stream.writer_);
     status = co_await serving;
   } catch (...) {
     status = StatusOfException();
   }
+  if (request.has_value()) request->End(status);
   if (!status.ok() && stream.Fail(std::move(status))) {
     co_await stream.back_to_fail_;
     stream.call_.EndReading();
@@ -90,11 +94,38 @@ absl::Status RequestStream::failure() {
 
 }  // namespace
 
-StreamedRequest::StreamedRequest(Call& call, grpc::ByteBuffer message)
-    : call_(call), message_(message), memory_(call.MemoryForMessage()), deadline_(call.deadline()), stop_(call.stop()) {
+StreamedRequest::StreamedRequest(Call& call)
+    : call_(call),
+      memory_(call.MemoryForMessage()),
+      report_(call.environment(), call.context()),
+      deadline_(call.deadline()),
+      stop_(call.stop()) {
+  const TimePoint arrived = std::chrono::steady_clock::now();
+  message_.Swap(&call.message());
   const auto bytes = static_cast<int64_t>(message_.Length());
   admitted_ = call.CheckMessageSize(bytes);
   if (admitted_.ok()) admitted_ = call.HoldMessage(bytes, memory_);
+  report_.BeginMessage(call.report(), arrived);
+  const absl::Duration most = call.environment().default_deadline;
+  if (most > absl::ZeroDuration()) SetDeadline(arrived + absl::ToChronoNanoseconds(most));
+  call_.method().message_metrics().in_flight().Increment();
+}
+
+StreamedRequest::~StreamedRequest() {
+  call_.method().message_metrics().in_flight().Decrement();
+}
+
+void StreamedRequest::End(const absl::Status& status) noexcept {
+  call_.OnMessageServed(/*given_up=*/stop_.reason() == StopReason::kCancelled);
+  try {
+    if (!status.ok()) {
+      outcome_ = grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+    }
+    report_.End(outcome_, stop_.reason(), std::chrono::steady_clock::now());
+  } catch (const std::bad_alloc&) {
+    // Then the log, the metrics or the span lack the request.
+    return;
+  }
 }
 
 void StreamedRequest::SetDeadline(TimePoint deadline) {

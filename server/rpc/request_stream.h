@@ -5,6 +5,8 @@
 
 #include <functional>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "server/async/clock.h"
@@ -13,19 +15,25 @@
 #include "server/async/task.h"
 #include "server/async/timer_heap.h"
 #include "server/rpc/call.h"
+#include "server/rpc/call_report.h"
 #include "server/rpc/loop_hop.h"
 #include "server/rpc/peer_connection.h"
+#include "server/rpc/served_request.h"
 #include "server/rpc/shared_stream_writer.h"
 #include "server/rpc/stream_writer.h"
 
 namespace predictd {
 
 // One message of a stream of many requests, while it is served. It lives in a frame of its own, beside those of the
-// stream's other requests, and one thread uses it at a time.
-class StreamedRequest {
+// stream's other requests, and one thread uses it at a time. Like a call, it has a deadline, a share of the memory
+// budget and a report of its own.
+class StreamedRequest final : public ServedRequest {
  public:
-  // Begins on the loop. `message` is what the call has just read.
-  StreamedRequest(Call& call, grpc::ByteBuffer message);
+  // Begins on the loop, and takes the message that the call has just read.
+  explicit StreamedRequest(Call& call);
+  ~StreamedRequest();
+  StreamedRequest(const StreamedRequest&) = delete;
+  StreamedRequest& operator=(const StreamedRequest&) = delete;
 
   // Requests of one call run on several threads at a time, so of the call each uses only what does not change, and
   // nothing of its report.
@@ -35,13 +43,23 @@ class StreamedRequest {
   // callers hold too much already.
   const absl::Status& admitted() const { return admitted_; }
 
+  const RpcEnvironment& environment() const override { return call_.environment(); }
+  EventLoop& loop() override { return call_.loop(); }
+  CallReport& report() override { return report_; }
+  // The stream's. The map was made when the report began, on the loop.
+  const ClientMetadata& metadata() override { return call_.metadata(); }
   // Stops when the call does, or when the request's own deadline passes.
-  StopSource& stop() { return stop_; }
+  StopSource& stop() override { return stop_; }
   // The earlier one of the call's and the request's own.
-  TimePoint deadline() const { return deadline_; }
-  // Gives the request a deadline of its own, on the loop: in the handler before it first waits. Throws std::bad_alloc
-  // if there is no memory.
-  void SetDeadline(TimePoint deadline);
+  TimePoint deadline() const override { return deadline_; }
+  void SetDeadline(TimePoint deadline) override;
+  absl::Status Hold(int64_t bytes) override { return call_.HoldMessage(bytes, memory_); }
+  void AddTrailer(const std::string& /*name*/, const std::string& /*value*/) override {}
+
+  // Says, for the report, how the request ends: with the status that the protocol's own messages tell the caller.
+  void set_outcome(grpc::Status outcome) { outcome_ = std::move(outcome); }
+  // Writes the report once the handler has ended with `status`.
+  void End(const absl::Status& status) noexcept;
 
   // `co_await request.Leave()` returns where the request may be destroyed.
   class Leaving;
@@ -52,6 +70,8 @@ class StreamedRequest {
   grpc::ByteBuffer message_;
   MessageMemory memory_;
   absl::Status admitted_;
+  CallReport report_;
+  grpc::Status outcome_;
   TimePoint deadline_;
   ChildStopSource stop_;
   // Both are there if the request has a deadline of its own. The timer is the loop's, so it ends there.
@@ -76,7 +96,8 @@ inline StreamedRequest::Leaving StreamedRequest::Leave() {
 }
 
 // Answers one request, with as many messages as it likes. What is wrong with the request is for the protocol's own
-// messages. A status that is not OK, or an exception, ends the whole stream with it, and stops its other requests.
+// messages, and for set_outcome. A status that is not OK, or an exception, ends the whole stream with it, and stops its
+// other requests.
 using RequestHandler = std::function<Task<absl::Status>(StreamedRequest&, SharedStreamWriter&)>;
 
 struct RequestStreamOptions {

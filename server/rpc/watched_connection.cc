@@ -45,13 +45,14 @@ int64_t WatchedConnection::ReadSinceLook() const {
 
 bool WatchedConnection::MovedSinceLook() const {
   const CallCounts calls = connection_->counts();
-  return calls.begun != calls_.begun || calls.ended != calls_.ended;
+  return calls.begun != calls_.begun || calls.ended != calls_.ended || calls.message_bytes != calls_.message_bytes ||
+         calls.messages_served != calls_.messages_served;
 }
 
 std::optional<Verdict> WatchedConnection::Judge() {
   if (!std::exchange(to_judge_, false) || over_) return std::nullopt;
   const CallCounts calls = connection_->counts();
-  if (strikes_ > 0 && !held_back_ && calls.ended - calls.cancelled > answered_at_strike_) {
+  if (strikes_ > 0 && !held_back_ && calls.answered() > answered_at_strike_) {
     strikes_ = 0;
     WidenWindow(socket_.get());
   }
@@ -71,8 +72,7 @@ double WatchedConnection::Resets(TimePoint now) const {
 }
 
 void WatchedConnection::AddStrike() {
-  const CallCounts calls = connection_->counts();
-  answered_at_strike_ = calls.ended - calls.cancelled;
+  answered_at_strike_ = connection_->counts().answered();
   ++strikes_;
 }
 

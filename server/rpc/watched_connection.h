@@ -40,7 +40,8 @@ class WatchedConnection {
   bool HasTooManyCalls(const ConnectionPolicy& policy);
   // Whether much was read between the last two looks, or the connection is new.
   bool busy() const { return busy_; }
-  // How many bytes have been read since the last look, and whether the connection's calls have got on since then.
+  // How many bytes have been read since the last look, and whether the connection's calls and messages have got on
+  // since then.
   int64_t ReadSinceLook() const;
   bool MovedSinceLook() const;
   int64_t read_bytes() const { return traffic_.read_bytes; }
@@ -52,11 +53,11 @@ class WatchedConnection {
   void Owe(int64_t bytes, TimePoint now) { ledger_.Owe(bytes, now); }
   // The bytes of the connection's unfinished messages.
   int64_t half_sent_bytes() const { return over_ ? 0 : ledger_.half_sent_bytes(); }
-  // The recent calls that were cancelled, less those that were not.
+  // The recent calls that were cancelled, and messages of streams that were given up, less those that were not.
   double Resets(TimePoint now) const;
 
   // HoldBack lets no more data in, and returns false if that cannot be done. Strikes count how often that was deserved
-  // in a row, without an answered call in between.
+  // in a row, without an answered call or message in between.
   bool HoldBack(TimePoint now);
   void AddStrike();
   void LetGo();

@@ -55,7 +55,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> Handle(Call& call, grpc::ByteBuffer& requ
 
 }  // namespace
 
-Task<absl::StatusOr<std::shared_ptr<PendingCommand>>> CarryOut(Call& call, ModelCommand command,
+Task<absl::StatusOr<std::shared_ptr<PendingCommand>>> CarryOut(ServedRequest& served, ModelCommand command,
                                                                ModelCommands& commands) {
   absl::StatusOr<std::shared_ptr<PendingCommand>> pending = commands.Add(std::move(command));
   if (!pending.ok()) co_return pending.status();
@@ -65,10 +65,10 @@ Task<absl::StatusOr<std::shared_ptr<PendingCommand>>> CarryOut(Call& call, Model
       if (!outcome->ok()) co_return *outcome;
       co_return *std::move(pending);
     }
-    if (call.stop().stopped()) co_return StopStatus(call.stop().reason(), "the change, which goes on");
-    // The manager has more to do than this call.
-    LoopHop back(call.loop());
-    ChangeSignal::Change change((*pending)->ended(), seen, call.stop());
+    if (served.stop().stopped()) co_return StopStatus(served.stop().reason(), "the change, which goes on");
+    // The manager has more to do than this request.
+    LoopHop back(served.loop());
+    ChangeSignal::Change change((*pending)->ended(), seen, served.stop());
     co_await change;
     co_await back;
   }

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "server/async/task.h"
 #include "server/rpc/call.h"
+#include "server/rpc/served_request.h"
 #include "server/serving/catalog.h"
 #include "server/serving/model_commands.h"
 
@@ -20,9 +21,9 @@ struct ControlContext {
   int64_t max_message_bytes = 0;
 };
 
-// Has the model manager carry out a command, and waits for the outcome or the call's stop; the command goes on in that
-// case.
-Task<absl::StatusOr<std::shared_ptr<PendingCommand>>> CarryOut(Call& call, ModelCommand command,
+// Has the model manager carry out a command, and waits for the outcome or the request's stop; the command goes on in
+// that case.
+Task<absl::StatusOr<std::shared_ptr<PendingCommand>>> CarryOut(ServedRequest& served, ModelCommand command,
                                                                ModelCommands& commands);
 
 // The handler of calls that are not let in: PERMISSION_DENIED.

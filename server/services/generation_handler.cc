@@ -13,22 +13,23 @@ namespace {
 using std::chrono::steady_clock;
 
 // Decodes the request, and records how long that took.
-absl::StatusOr<DecodedGeneration> Decode(Call& call, const v1::PredictRequest& request, const GenerationPaths& paths,
-                                         std::shared_ptr<const ServedVersion> target) {
+absl::StatusOr<DecodedGeneration> Decode(ServedRequest& served, const v1::PredictRequest& request,
+                                         const GenerationPaths& paths, std::shared_ptr<const ServedVersion> target) {
   const TimePoint started = steady_clock::now();
   absl::StatusOr<DecodedGeneration> decoded = DecodeGeneration(request, paths, std::move(target));
-  ReportDecoding(call.report(), started, steady_clock::now());
-  if (decoded.ok()) decoded->generation.deadline = call.deadline();
+  ReportDecoding(served.report(), started, steady_clock::now());
+  if (decoded.ok()) decoded->generation.deadline = served.deadline();
   return decoded;
 }
 
 // Hands the request to its generator. Encoding the prompt is a part of decoding the request, too.
-Task<absl::StatusOr<RunningAnswers>> Start(Call& call, DecodedGeneration& decoded, const GenerationPaths& paths) {
+Task<absl::StatusOr<RunningAnswers>> Start(ServedRequest& served, DecodedGeneration& decoded,
+                                           const GenerationPaths& paths) {
   EncodingTime encoding;
   Task<absl::StatusOr<RunningAnswers>> start =
-      decoded.version->generator()->Start(std::move(decoded.generation), call.stop(), &encoding);
+      decoded.version->generator()->Start(std::move(decoded.generation), served.stop(), &encoding);
   absl::StatusOr<RunningAnswers> answers = co_await start;
-  if (encoding.ended != TimePoint()) ReportDecoding(call.report(), encoding.started, encoding.ended);
+  if (encoding.ended != TimePoint()) ReportDecoding(served.report(), encoding.started, encoding.ended);
   if (!answers.ok()) co_return GenerationError(answers.status(), paths);
   co_return answers;
 }
@@ -80,28 +81,40 @@ Task<absl::StatusOr<std::vector<AnswerPiece>>> CollectAnswers(const DecodedGener
 
 }  // namespace
 
-Task<absl::StatusOr<FinishedGeneration>> Generate(Call& call, std::shared_ptr<const v1::PredictRequest> request,
-                                                  std::shared_ptr<const ServedVersion> target,
-                                                  const GenerationPaths& paths) {
-  absl::StatusOr<DecodedGeneration> decoded = Decode(call, *request, paths, std::move(target));
+Task<absl::StatusOr<BegunGeneration>> BeginGeneration(ServedRequest& served,
+                                                      std::shared_ptr<const v1::PredictRequest> request,
+                                                      std::shared_ptr<const ServedVersion> target,
+                                                      const GenerationPaths& paths) {
+  absl::StatusOr<DecodedGeneration> decoded = Decode(served, *request, paths, std::move(target));
   if (!decoded.ok()) co_return decoded.status();
-  Task<absl::StatusOr<RunningAnswers>> start = Start(call, *decoded, paths);
+  Task<absl::StatusOr<RunningAnswers>> start = Start(served, *decoded, paths);
   absl::StatusOr<RunningAnswers> running = co_await start;
   if (!running.ok()) co_return running.status();
   // The generator has everything that it needs from the message, which may be large.
   request.reset();
-  Task<absl::StatusOr<std::vector<AnswerPiece>>> collect = CollectAnswers(*decoded, *running);
-  absl::StatusOr<std::vector<AnswerPiece>> answers = co_await collect;
-  const GenerationTimings timings = running->timings();
-  ReportGeneration(call.report(), timings);
-  if (!answers.ok()) co_return answers.status();
-  co_return FinishedGeneration{*std::move(decoded), *std::move(answers), timings};
+  co_return BegunGeneration{*std::move(decoded), *std::move(running)};
 }
 
-Task<absl::StatusOr<grpc::ByteBuffer>> HandleGeneration(Call& call, std::shared_ptr<const v1::PredictRequest> request,
+Task<absl::StatusOr<FinishedGeneration>> Generate(ServedRequest& served,
+                                                  std::shared_ptr<const v1::PredictRequest> request,
+                                                  std::shared_ptr<const ServedVersion> target,
+                                                  const GenerationPaths& paths) {
+  Task<absl::StatusOr<BegunGeneration>> begin = BeginGeneration(served, std::move(request), std::move(target), paths);
+  absl::StatusOr<BegunGeneration> begun = co_await begin;
+  if (!begun.ok()) co_return begun.status();
+  Task<absl::StatusOr<std::vector<AnswerPiece>>> collect = CollectAnswers(begun->request, begun->answers);
+  absl::StatusOr<std::vector<AnswerPiece>> answers = co_await collect;
+  const GenerationTimings timings = begun->answers.timings();
+  ReportGeneration(served.report(), timings);
+  if (!answers.ok()) co_return answers.status();
+  co_return FinishedGeneration{std::move(begun->request), *std::move(answers), timings};
+}
+
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleGeneration(ServedRequest& served,
+                                                        std::shared_ptr<const v1::PredictRequest> request,
                                                         std::shared_ptr<const ServedVersion> target) {
   Task<absl::StatusOr<FinishedGeneration>> generate =
-      Generate(call, std::move(request), std::move(target), kPredictPaths);
+      Generate(served, std::move(request), std::move(target), kPredictPaths);
   const absl::StatusOr<FinishedGeneration> finished = co_await generate;
   if (!finished.ok()) co_return finished.status();
   co_return EncodeAnswers(finished->request, finished->answers, finished->timings);
@@ -110,16 +123,14 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleGeneration(Call& call, std::shared_
 Task<absl::Status> HandleGenerationStream(Call& call, std::shared_ptr<const v1::PredictStreamRequest> request,
                                           std::shared_ptr<const ServedVersion> target, StreamWriter& writer) {
   if (absl::Status status = CheckGenerationStream(*request); !status.ok()) co_return status;
-  const GenerationPaths& paths = kStreamPaths;
-  absl::StatusOr<DecodedGeneration> decoded = Decode(call, request->predict(), paths, std::move(target));
-  if (!decoded.ok()) co_return decoded.status();
-  Task<absl::StatusOr<RunningAnswers>> start = Start(call, *decoded, paths);
-  absl::StatusOr<RunningAnswers> running = co_await start;
-  if (!running.ok()) co_return running.status();
-  request.reset();
-  Task<absl::Status> send = SendPieces(call, *decoded, *running, writer);
+  const v1::PredictRequest* const predict = &request->predict();
+  std::shared_ptr<const v1::PredictRequest> part(std::move(request), predict);
+  Task<absl::StatusOr<BegunGeneration>> begin = BeginGeneration(call, std::move(part), std::move(target), kStreamPaths);
+  absl::StatusOr<BegunGeneration> begun = co_await begin;
+  if (!begun.ok()) co_return begun.status();
+  Task<absl::Status> send = SendPieces(call, begun->request, begun->answers, writer);
   const absl::Status status = co_await send;
-  ReportGeneration(call.report(), running->timings());
+  ReportGeneration(call.report(), begun->answers.timings());
   co_return status;
 }
 

@@ -9,12 +9,26 @@
 
 #include "absl/status/statusor.h"
 #include "server/async/task.h"
+#include "server/generation/running_answers.h"
 #include "server/rpc/call.h"
+#include "server/rpc/served_request.h"
 #include "server/rpc/stream_writer.h"
 #include "server/services/generation_codec.h"
 #include "server/services/request_target.h"
 
 namespace predictd {
+
+// A generation that has begun.
+struct BegunGeneration {
+  DecodedGeneration request;
+  RunningAnswers answers;
+};
+
+// Validates a request and hands it to its generator, whatever protocol it came by. `paths` outlives the task.
+Task<absl::StatusOr<BegunGeneration>> BeginGeneration(ServedRequest& served,
+                                                      std::shared_ptr<const v1::PredictRequest> request,
+                                                      std::shared_ptr<const ServedVersion> target,
+                                                      const GenerationPaths& paths);
 
 // A generation that has ended, with its whole answers.
 struct FinishedGeneration {
@@ -23,13 +37,15 @@ struct FinishedGeneration {
   GenerationTimings timings;
 };
 
-// Generates whole answers to a request, whatever protocol it came by. `paths` outlives the task.
-Task<absl::StatusOr<FinishedGeneration>> Generate(Call& call, std::shared_ptr<const v1::PredictRequest> request,
+// Generates whole answers in the same way.
+Task<absl::StatusOr<FinishedGeneration>> Generate(ServedRequest& served,
+                                                  std::shared_ptr<const v1::PredictRequest> request,
                                                   std::shared_ptr<const ServedVersion> target,
                                                   const GenerationPaths& paths);
 
 // PredictionService.Predict for a generator: returns whole answers.
-Task<absl::StatusOr<grpc::ByteBuffer>> HandleGeneration(Call& call, std::shared_ptr<const v1::PredictRequest> request,
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleGeneration(ServedRequest& served,
+                                                        std::shared_ptr<const v1::PredictRequest> request,
                                                         std::shared_ptr<const ServedVersion> target);
 
 // PredictionService.PredictStream for a generator: sends text as it comes.

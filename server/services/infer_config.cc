@@ -103,7 +103,7 @@ void FillInferConfig(const NamedVersion& named, int workers, inference::ModelCon
   group.set_kind(inference::ModelInstanceGroup::KIND_CPU);
   const int64_t limit = generator ? 1 : config.max_concurrency;
   group.set_count(static_cast<int32_t>(limit == 0 ? workers : std::min<int64_t>(limit, workers)));
-  message.mutable_model_transaction_policy()->set_decoupled(false);
+  message.mutable_model_transaction_policy()->set_decoupled(generator);
   message.mutable_response_cache()->set_enable(config.response_cache_bytes > 0);
   if (!config.description.empty()) {
     (*message.mutable_parameters())["description"].set_string_value(config.description);

@@ -4,12 +4,13 @@
 #include <grpcpp/grpcpp.h>
 #include <inference/grpc_service.pb.h>
 
+#include <functional>
 #include <memory>
 
 #include "absl/status/statusor.h"
 #include "server/async/task.h"
 #include "server/model/signature.h"
-#include "server/rpc/call.h"
+#include "server/rpc/served_request.h"
 #include "server/serving/served_version.h"
 
 namespace predictd {
@@ -18,10 +19,15 @@ namespace predictd {
 // backend for vLLM.
 const Signature& InferGeneratorSignature();
 
-// Answers a ModelInferRequest for a generator with whole answers, on the way that Predict takes.
+// Sends an answer that others follow. An error ends the request.
+using SendInferAnswer = std::function<Task<absl::Status>(grpc::ByteBuffer answer)>;
+
+// Answers a ModelInferRequest for a generator, on the way that Predict takes: with whole answers or, if the request
+// asks for a stream, with the new text whenever there is some, by `send`. Returns the last answer. Without `send`,
+// requests for a stream are refused; otherwise it outlives the task.
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleInferGeneration(
-    Call& call, std::shared_ptr<const inference::ModelInferRequest> request,
-    std::shared_ptr<const ServedVersion> target);
+    ServedRequest& served, std::shared_ptr<const inference::ModelInferRequest> request,
+    std::shared_ptr<const ServedVersion> target, const SendInferAnswer* send);
 
 }  // namespace predictd
 

@@ -15,12 +15,14 @@ namespace {
 struct InferProtocol {
   using Request = inference::ModelInferRequest;
 
+  const SendInferAnswer* send;
+
   static TargetVersion FindTarget(const Request& request, const CatalogSnapshot& models, RequestSubject& subject) {
     return FindInferTarget(request, models, subject);
   }
-  static Task<absl::StatusOr<grpc::ByteBuffer>> Generate(Call& call, std::shared_ptr<const Request> request,
-                                                         std::shared_ptr<const ServedVersion> target) {
-    return HandleInferGeneration(call, std::move(request), std::move(target));
+  Task<absl::StatusOr<grpc::ByteBuffer>> Generate(ServedRequest& served, std::shared_ptr<const Request> request,
+                                                  std::shared_ptr<const ServedVersion> target) const {
+    return HandleInferGeneration(served, std::move(request), std::move(target), send);
   }
   static absl::StatusOr<DecodedPredict> Decode(const std::shared_ptr<const Request>& request,
                                                std::shared_ptr<const ServedVersion> target) {
@@ -33,8 +35,13 @@ struct InferProtocol {
 
 }  // namespace
 
+Task<absl::StatusOr<grpc::ByteBuffer>> AnswerInfer(ServedRequest& served, grpc::ByteBuffer& request,
+                                                   const Catalog& catalog, const SendInferAnswer* send) {
+  return AnswerRequest(served, request, catalog, InferProtocol{send});
+}
+
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelInfer(Call& call, grpc::ByteBuffer& request, const Catalog& catalog) {
-  return AnswerRequest<InferProtocol>(call, request, catalog);
+  return AnswerInfer(call, request, catalog);
 }
 
 }  // namespace predictd

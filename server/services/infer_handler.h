@@ -6,12 +6,18 @@
 #include "absl/status/statusor.h"
 #include "server/async/task.h"
 #include "server/rpc/call.h"
+#include "server/rpc/served_request.h"
+#include "server/services/infer_generation.h"
 #include "server/serving/catalog.h"
 
 namespace predictd {
 
-// Answers one ModelInferRequest with one ModelInferResponse, on the way that Predict takes. GRPCInferenceService's
-// ModelInfer does it once.
+// Answers one ModelInferRequest, on the way that Predict takes, and returns its last ModelInferResponse, which is the
+// only one without `send` (HandleInferGeneration).
+Task<absl::StatusOr<grpc::ByteBuffer>> AnswerInfer(ServedRequest& served, grpc::ByteBuffer& request,
+                                                   const Catalog& catalog, const SendInferAnswer* send = nullptr);
+
+// GRPCInferenceService.ModelInfer.
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelInfer(Call& call, grpc::ByteBuffer& request, const Catalog& catalog);
 
 }  // namespace predictd

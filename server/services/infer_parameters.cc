@@ -112,6 +112,9 @@ InferParameters ReadInferParameters(const inference::ModelInferRequest& request,
     } else if (name == "traffic_key") {
       if (parameter.parameter_choice_case() != InferParameter::kStringParam)
         errors.Add(path, "expected a string_param");
+    } else if (name == "triton_enable_empty_final_response") {
+      if (parameter.parameter_choice_case() != InferParameter::kBoolParam) errors.Add(path, "expected a bool_param");
+      read.empty_final_response = parameter.bool_param();
     } else if (!Refuse(name, parameter, path, errors) && !IsReserved(name)) {
       read.others.push_back(name);
     }

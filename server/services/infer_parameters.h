@@ -24,6 +24,8 @@ struct InferParameters {
   // Not set if the call's own deadline is all.
   std::optional<Duration> timeout = {};
   bool cache = true;
+  // Whether a stream of answers is to end with an empty one.
+  bool empty_final_response = false;
   // The names of the others, sorted.
   std::vector<std::string> others = {};
 };

@@ -3,12 +3,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "server/rpc/message_bytes.h"
+#include "server/rpc/request_stream.h"
 #include "server/services/control_handler.h"
 #include "server/services/infer_config.h"
 #include "server/services/infer_control.h"
 #include "server/services/infer_handler.h"
 #include "server/services/infer_models.h"
 #include "server/services/infer_statistics.h"
+#include "server/services/infer_stream.h"
 
 namespace predictd {
 namespace {
@@ -25,8 +27,6 @@ struct Unserved {
 };
 constexpr char kMemory[] = "send tensors in the request, and receive them in the answer";
 constexpr Unserved kUnserved[] = {
-    {"ModelStreamInfer",
-     "for a stream of answers use predictd.v1.PredictionService/PredictStream, and for one ModelInfer"},
     {"SystemSharedMemoryStatus", kMemory},
     {"SystemSharedMemoryRegister", kMemory},
     {"SystemSharedMemoryUnregister", kMemory},
@@ -78,6 +78,11 @@ void AddInferenceService(Catalog& catalog, const ServiceOptions& options, Method
               UnaryHandler([&catalog](Call& call, grpc::ByteBuffer& request) {
                 return HandleModelInfer(call, request, catalog);
               }));
+  methods.Add(
+      {.service = kName, .name = "ModelStreamInfer", .max_request_bytes = options.max_message_bytes, .may_idle = true},
+      BidiHandler([serve = MakeStreamInferHandler(catalog)](Call& call, StreamWriter& writer) {
+        return ServeRequests(call, writer, {}, *serve);
+      }));
   for (const auto& [name, instead] : kUnserved) {
     methods.Add(
         {.service = kName, .name = name},

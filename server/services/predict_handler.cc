@@ -24,9 +24,9 @@ struct PredictProtocol {
   static TargetVersion FindTarget(const Request& request, const CatalogSnapshot& models, RequestSubject& subject) {
     return predictd::FindTarget(request, "", models, subject);
   }
-  static Task<absl::StatusOr<grpc::ByteBuffer>> Generate(Call& call, std::shared_ptr<const Request> request,
+  static Task<absl::StatusOr<grpc::ByteBuffer>> Generate(ServedRequest& served, std::shared_ptr<const Request> request,
                                                          std::shared_ptr<const ServedVersion> target) {
-    return HandleGeneration(call, std::move(request), std::move(target));
+    return HandleGeneration(served, std::move(request), std::move(target));
   }
   static absl::StatusOr<DecodedPredict> Decode(const std::shared_ptr<const Request>& request,
                                                std::shared_ptr<const ServedVersion> target) {
@@ -67,7 +67,7 @@ Task<absl::Status> SendRows(Call& call, const DecodedPredictStream& request, Row
 }  // namespace
 
 Task<absl::StatusOr<grpc::ByteBuffer>> HandlePredict(Call& call, grpc::ByteBuffer& request, const Catalog& catalog) {
-  return AnswerRequest<PredictProtocol>(call, request, catalog);
+  return AnswerRequest(call, request, catalog, PredictProtocol());
 }
 
 Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, StreamWriter& writer,
@@ -84,7 +84,7 @@ Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, St
     message = co_await read;
   }
   if (!message.ok()) co_return message.status();
-  RequestSubject subject = {.metadata = &call.context().client_metadata()};
+  RequestSubject subject = {.request = &call};
   TargetVersion target = FindTarget((*message)->predict(), "predict.", *models, subject);
   if (IsAsleep(subject, target)) {
     models.reset();

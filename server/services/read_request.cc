@@ -22,11 +22,11 @@ using std::chrono::steady_clock;
 // The most time that one request may take on an event loop.
 constexpr Duration kMaxOnLoop = std::chrono::milliseconds(1);
 
-// Waits until it is the call's turn to be decoded on a worker.
-Task<absl::Status> GoToWorker(Call& call) {
-  const std::shared_ptr<StepQueue> queue = call.environment().decoding;
-  const TimePoint place = WaitingPlace(call.deadline(), kDefaultPriority, steady_clock::now());
-  StepQueue::Entry entry = queue->Enter(place, call.stop());
+// Waits until it is the request's turn to be decoded on a worker.
+Task<absl::Status> GoToWorker(ServedRequest& served) {
+  const std::shared_ptr<StepQueue> queue = served.environment().decoding;
+  const TimePoint place = WaitingPlace(served.deadline(), kDefaultPriority, steady_clock::now());
+  StepQueue::Entry entry = queue->Enter(place, served.stop());
   switch (co_await entry) {
     case StepQueue::Outcome::kTurn:
       break;
@@ -34,7 +34,7 @@ Task<absl::Status> GoToWorker(Call& call) {
       co_return WithRetryAfter(absl::ResourceExhaustedError("too many large requests wait to be decoded"),
                                absl::Seconds(1));
     case StepQueue::Outcome::kStopped:
-      co_return StopStatus(call.stop().reason(), "the queue");
+      co_return StopStatus(served.stop().reason(), "the queue");
   }
   co_return absl::OkStatus();
 }
@@ -60,32 +60,32 @@ void Prepare(const RequestScan& /*scan*/, inference::ModelInferRequest& /*messag
 }  // namespace
 
 template <class Message>
-Task<absl::StatusOr<std::shared_ptr<const Message>>> ReadRequest(Call& call, grpc::ByteBuffer& bytes,
+Task<absl::StatusOr<std::shared_ptr<const Message>>> ReadRequest(ServedRequest& served, grpc::ByteBuffer& bytes,
                                                                  const CatalogSnapshot& models, TimePoint& started) {
   const PredictCall kind = KindOf(Message::default_instance());
   absl::StatusOr<RequestScan> scan = ScanRequest(bytes, kind, models, kMaxOnLoop);
   if (!scan.ok()) co_return scan.status();
   if (scan->time > kMaxOnLoop) {
-    Task<absl::Status> go = GoToWorker(call);
+    Task<absl::Status> go = GoToWorker(served);
     if (absl::Status status = co_await go; !status.ok()) co_return status;
     started = steady_clock::now();
     scan = ScanRequest(bytes, kind, models, Duration::max());
     if (!scan.ok()) co_return scan.status();
   }
-  // The call already holds memory for the bytes, which are freed once the message has been parsed.
+  // The request already holds memory for the bytes, which are freed once the message has been parsed.
   const int64_t more = scan->memory - static_cast<int64_t>(bytes.Length());
-  if (absl::Status status = call.Hold(std::max<int64_t>(0, more)); !status.ok()) co_return status;
+  if (absl::Status status = served.Hold(std::max<int64_t>(0, more)); !status.ok()) co_return status;
   const auto prepare = [&scan](Message& message) { Prepare(*scan, message); };
   co_return ParseMessage<Message>(bytes, std::numeric_limits<size_t>::max(), prepare);
 }
 
-template Task<absl::StatusOr<std::shared_ptr<const v1::PredictRequest>>> ReadRequest(Call& call,
+template Task<absl::StatusOr<std::shared_ptr<const v1::PredictRequest>>> ReadRequest(ServedRequest& served,
                                                                                      grpc::ByteBuffer& bytes,
                                                                                      const CatalogSnapshot& models,
                                                                                      TimePoint& started);
 template Task<absl::StatusOr<std::shared_ptr<const v1::PredictStreamRequest>>> ReadRequest(
-    Call& call, grpc::ByteBuffer& bytes, const CatalogSnapshot& models, TimePoint& started);
+    ServedRequest& served, grpc::ByteBuffer& bytes, const CatalogSnapshot& models, TimePoint& started);
 template Task<absl::StatusOr<std::shared_ptr<const inference::ModelInferRequest>>> ReadRequest(
-    Call& call, grpc::ByteBuffer& bytes, const CatalogSnapshot& models, TimePoint& started);
+    ServedRequest& served, grpc::ByteBuffer& bytes, const CatalogSnapshot& models, TimePoint& started);
 
 }  // namespace predictd

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "server/async/clock.h"
 #include "server/async/task.h"
-#include "server/rpc/call.h"
+#include "server/rpc/served_request.h"
 #include "server/serving/catalog.h"
 
 namespace predictd {
@@ -17,7 +17,7 @@ namespace predictd {
 // continues on a worker, and `started` becomes the time at which it did. A message is a v1::PredictRequest, a
 // v1::PredictStreamRequest or an inference::ModelInferRequest.
 template <class Message>
-Task<absl::StatusOr<std::shared_ptr<const Message>>> ReadRequest(Call& call, grpc::ByteBuffer& bytes,
+Task<absl::StatusOr<std::shared_ptr<const Message>>> ReadRequest(ServedRequest& served, grpc::ByteBuffer& bytes,
                                                                  const CatalogSnapshot& models, TimePoint& started);
 
 }  // namespace predictd

@@ -27,10 +27,11 @@ absl::Status CheckKind(const v1::PredictRequest& request, const ServedVersion& v
   return absl::OkStatus();
 }
 
-absl::string_view KeyInMetadata(const ClientMetadata* metadata) {
-  if (metadata == nullptr) return "";
-  const auto found = metadata->find(kTrafficKeyMetadata);
-  return found == metadata->end() ? absl::string_view() : absl::string_view(found->second.data(), found->second.size());
+absl::string_view KeyInMetadata(ServedRequest* request) {
+  if (request == nullptr) return "";
+  const ClientMetadata& metadata = request->metadata();
+  const auto found = metadata.find(kTrafficKeyMetadata);
+  return found == metadata.end() ? absl::string_view() : absl::string_view(found->second.data(), found->second.size());
 }
 
 }  // namespace
@@ -47,7 +48,7 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> FindVersion(const WantedVer
     chosen = subject.model->Choose(wanted.label);
   } else if (subject.routed && subject.model->traffic() != nullptr) {
     const bool has_key = !wanted.traffic_key.empty();
-    chosen = subject.model->Route(has_key ? wanted.traffic_key : KeyInMetadata(subject.metadata));
+    chosen = subject.model->Route(has_key ? wanted.traffic_key : KeyInMetadata(subject.request));
   } else {
     chosen = subject.model->Choose(wanted.number);
   }

@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "server/rpc/environment.h"
+#include "server/rpc/served_request.h"
 #include "server/services/field_errors.h"
 #include "server/serving/catalog.h"
 
@@ -16,8 +16,8 @@ namespace predictd {
 
 // What a request is about, for reports: as far as it is known even if the rest of the request is wrong.
 struct RequestSubject {
-  // Set before: that of the call; null if there is none.
-  const ClientMetadata* metadata = nullptr;
+  // Set before, for its metadata, which is only looked at if it is needed; null if there is none.
+  ServedRequest* request = nullptr;
   std::shared_ptr<const ServedModel> model = nullptr;
   int64_t version = 0;
   std::string request_id = {};

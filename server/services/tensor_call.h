@@ -13,8 +13,8 @@
 #include "server/async/task.h"
 #include "server/engine/request_key.h"
 #include "server/engine/response_cache.h"
-#include "server/rpc/call.h"
 #include "server/rpc/message_bytes.h"
+#include "server/rpc/served_request.h"
 #include "server/services/read_request.h"
 #include "server/services/request_builder.h"
 #include "server/services/request_target.h"
@@ -27,23 +27,25 @@ namespace predictd {
 
 using TargetVersion = absl::StatusOr<std::shared_ptr<const ServedVersion>>;
 
-// Records in the call's report what the request is about. If there is no version to run it, decoding, which began at
+// Records in the request's report what the request is about. If there is no version to run it, decoding, which began at
 // `started`, ends here.
-void ReportTarget(Call& call, TimePoint started, RequestSubject subject, const TargetVersion& target);
+void ReportTarget(ServedRequest& served, TimePoint started, RequestSubject subject, const TargetVersion& target);
 
 // The answer from the response cache, if it is there. Sets `key` to the key under which the answer belongs there,
 // unless the inputs are too large for the cache.
-std::optional<CachedResponse> FindCached(Call& call, const DecodedPredict& request, std::optional<RequestKey>& key);
+std::optional<CachedResponse> FindCached(ServedRequest& served, const DecodedPredict& request,
+                                         std::optional<RequestKey>& key);
 
-// Answers one request of any protocol with one message: decodes, looks into the response cache if the model has one,
-// infers, encodes. A call may answer several requests so, one after the other. What a protocol has is
+// Answers one request of any protocol, be it a call or a message of a stream: decodes, looks into the response cache if
+// the model has one, infers, encodes. `request` is its bytes. What a protocol has is
 //   Request                                  the message
-//   FindTarget(request, models, subject)  the version that is to run it, or why there is none
-//   Generate(call, request, target)          the answer of a generator
+//   FindTarget(request, models, subject)     the version that is to run it, or why there is none
+//   Generate(served, request, target)        the answer of a generator, or the last one of several
 //   Decode(request, target)                  a DecodedPredict
 //   Encode(decoded, outputs)                 the answer's bytes
 template <class Protocol>
-Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffer& request, const Catalog& catalog) {
+Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(ServedRequest& served, grpc::ByteBuffer& request,
+                                                     const Catalog& catalog, Protocol protocol) {
   using std::chrono::steady_clock;
   using Request = typename Protocol::Request;
   TimePoint started = steady_clock::now();
@@ -54,36 +56,36 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffe
   if (request.Length() <= kSmallMessageBytes) {
     message = ParseMessage<Request>(request);
   } else {
-    Task<absl::StatusOr<std::shared_ptr<const Request>>> read = ReadRequest<Request>(call, request, *models, started);
+    Task<absl::StatusOr<std::shared_ptr<const Request>>> read = ReadRequest<Request>(served, request, *models, started);
     message = co_await read;
   }
   if (!message.ok()) co_return message.status();
-  RequestSubject subject = {.metadata = &call.context().client_metadata()};
-  TargetVersion target = Protocol::FindTarget(**message, *models, subject);
+  RequestSubject subject = {.request = &served};
+  TargetVersion target = protocol.FindTarget(**message, *models, subject);
   if (IsAsleep(subject, target)) {
     models.reset();
-    Task<absl::Status> wake = WakeModel(call, catalog, subject.model->name());
+    Task<absl::Status> wake = WakeModel(served, catalog, subject.model->name());
     const absl::Status woken = co_await wake;
     models = catalog.snapshot();
-    target = woken.ok() ? Protocol::FindTarget(**message, *models, subject) : TargetVersion(woken);
+    target = woken.ok() ? protocol.FindTarget(**message, *models, subject) : TargetVersion(woken);
   }
   // Null, as a rule.
   std::shared_ptr<const ServedVersion> shadow = subject.routed && target.ok() ? subject.model->Shadow() : nullptr;
   std::unique_ptr<CopyPlace> place;
   if (shadow != nullptr) place = CopyPlace::Take(subject.model->spec().traffic, bytes);
-  ReportTarget(call, started, std::move(subject), target);
+  ReportTarget(served, started, std::move(subject), target);
   models.reset();
   if (!target.ok()) co_return target.status();
   if ((*target)->config().generator.has_value()) {
-    Task<absl::StatusOr<grpc::ByteBuffer>> answer = Protocol::Generate(call, *std::move(message), *std::move(target));
+    Task<absl::StatusOr<grpc::ByteBuffer>> answer = protocol.Generate(served, *std::move(message), *std::move(target));
     co_return co_await answer;
   }
-  absl::StatusOr<DecodedPredict> decoded = Protocol::Decode(*message, *std::move(target));
-  ReportDecoding(call.report(), started, steady_clock::now());
+  absl::StatusOr<DecodedPredict> decoded = protocol.Decode(*message, *std::move(target));
+  ReportDecoding(served.report(), started, steady_clock::now());
   if (!decoded.ok()) co_return decoded.status();
   if (place != nullptr) {
     try {
-      RunCopy(Protocol::Decode(*message, std::move(shadow)), std::move(place));
+      RunCopy(protocol.Decode(*message, std::move(shadow)), std::move(place));
     } catch (const std::exception&) {
       // There is no memory for a copy.
     }
@@ -91,22 +93,22 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffe
 
   std::optional<RequestKey> key;
   if (decoded->cache != nullptr) {
-    std::optional<CachedResponse> cached = FindCached(call, *decoded, key);
-    if (cached.has_value()) co_return Protocol::Encode(*decoded, cached->outputs);
+    std::optional<CachedResponse> cached = FindCached(served, *decoded, key);
+    if (cached.has_value()) co_return protocol.Encode(*decoded, cached->outputs);
   }
 
   if (decoded->timeout.has_value()) {
-    Call::Hurry hurry = call.EndBy(started + *decoded->timeout);
+    ServedRequest::Hurry hurry = served.EndBy(started + *decoded->timeout);
     co_await hurry;
   }
-  decoded->inference.deadline = call.deadline();
-  ModelRunner::Inference inference = decoded->version->runner()->Infer(std::move(decoded->inference), call.stop());
+  decoded->inference.deadline = served.deadline();
+  ModelRunner::Inference inference = decoded->version->runner()->Infer(std::move(decoded->inference), served.stop());
   absl::StatusOr<InferenceResult> result = co_await inference;
   if (!result.ok()) co_return result.status();
 
-  ReportInference(call.report(), result->timings);
+  ReportInference(served.report(), result->timings);
   if (key.has_value()) decoded->cache->Store(*key, result->outputs);
-  co_return Protocol::Encode(*decoded, result->outputs);
+  co_return protocol.Encode(*decoded, result->outputs);
 }
 
 }  // namespace predictd

@@ -7,12 +7,12 @@
 
 namespace predictd {
 
-Task<absl::Status> WakeModel(Call& call, const Catalog& catalog, std::string model) {
+Task<absl::Status> WakeModel(ServedRequest& served, const Catalog& catalog, std::string model) {
   Task<absl::StatusOr<std::shared_ptr<PendingCommand>>> carry_out =
-      CarryOut(call, {.kind = ModelCommand::Kind::kWake, .model = std::move(model)}, catalog.commands());
+      CarryOut(served, {.kind = ModelCommand::Kind::kWake, .model = std::move(model)}, catalog.commands());
   const absl::StatusOr<std::shared_ptr<PendingCommand>> woken = co_await carry_out;
   const bool refused = absl::IsResourceExhausted(woken.status());
-  co_return call.stop().stopped() || refused ? woken.status() : absl::OkStatus();
+  co_return served.stop().stopped() || refused ? woken.status() : absl::OkStatus();
 }
 
 }  // namespace predictd

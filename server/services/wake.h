@@ -5,14 +5,14 @@
 
 #include "absl/status/status.h"
 #include "server/async/task.h"
-#include "server/rpc/call.h"
+#include "server/rpc/served_request.h"
 #include "server/serving/catalog.h"
 
 namespace predictd {
 
 // Has a model that was unloaded because nobody used it loaded again, and waits until it is ready or has failed, which
-// the catalog then says. An error if the call is stopped before, or if too many wait.
-Task<absl::Status> WakeModel(Call& call, const Catalog& catalog, std::string model);
+// the catalog then says. An error if the request is stopped before, or if too many wait.
+Task<absl::Status> WakeModel(ServedRequest& served, const Catalog& catalog, std::string model);
 
 }  // namespace predictd
 

@@ -64,6 +64,12 @@ std::string_view CallSpan::trace_id() const {
   return {impl_->trace_id.data(), impl_->trace_id.size()};
 }
 
+std::string CallSpan::traceparent() const {
+  char span_id[2 * trace::SpanId::kSize];
+  impl_->span->GetContext().span_id().ToLowerBase16(span_id);
+  return "00-" + std::string(trace_id()) + "-" + std::string(span_id, sizeof(span_id)) + "-01";
+}
+
 void CallSpan::SetAttribute(std::string_view key, FieldValue value) {
   Set(*impl_->span, key, value);
 }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "absl/types/span.h"
@@ -22,6 +23,8 @@ class CallSpan {
 
   // The trace id as 32 lower-case hexadecimal digits; the view lives as long as the span.
   std::string_view trace_id() const;
+  // The header by which others continue the trace below this span.
+  std::string traceparent() const;
 
   void SetAttribute(std::string_view key, FieldValue value);
 

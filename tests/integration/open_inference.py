@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import ml_dtypes
@@ -95,3 +98,110 @@ def raw_infer(channel: grpc.Channel) -> Callable[..., Any]:
         service_pb2.ModelInferResponse.FromString,
     )
     return method
+
+
+def text_inputs(text: bytes | str, sampling: Mapping[str, object] | None = None, **flags: bool) -> list[InferInput]:
+    """Those of a generator."""
+    inputs = [triton_input("text_input", [text], "BYTES")]
+    if sampling is not None:
+        inputs.append(triton_input("sampling_parameters", [json.dumps(sampling)], "BYTES"))
+    return inputs + [triton_input(name, [flag], "BOOL") for name, flag in flags.items()]
+
+
+def text_of(answer: object) -> list[str]:
+    """The output of a generator."""
+    array = answer.as_numpy("text_output")  # type: ignore[attr-defined]
+    assert len(array.shape) == 1
+    return [text.decode() for text in array]
+
+
+def is_final(result: Any) -> bool:
+    """Whether an answer on a stream is the last one to its request."""
+    return bool(result.get_response().parameters["triton_final_response"].bool_param)
+
+
+class TritonStream:
+    """A ModelStreamInfer of tritonclient, which keeps what came, in the order in which it came. Leaving it waits for
+    what is still to come."""
+
+    def __init__(self, server: PredictdProcess) -> None:
+        self._client = InferenceServerClient(server.address)
+        self._changed = threading.Condition()
+        self._answers: list[tuple[Any, InferenceServerException | None]] = []
+
+    def __enter__(self) -> Self:
+        self._client.start_stream(self._on_answer)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._client.stop_stream(cancel_requests=kind is not None)
+        self._client.close()
+
+    def _on_answer(self, result: Any, error: InferenceServerException | None) -> None:
+        with self._changed:
+            self._answers.append((result, error))
+            self._changed.notify_all()
+
+    def infer(self, model: str, inputs: list[InferInput], request_id: str = "", **fields: Any) -> None:
+        self._client.async_stream_infer(model, inputs, request_id=request_id, **fields)
+
+    def cancel(self) -> None:
+        self._client.stop_stream(cancel_requests=True)
+
+    def wait(self, count: int, timeout: float = 30) -> list[tuple[Any, InferenceServerException | None]]:
+        """Waits for so many answers; returns them."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self._answers) >= count, timeout), self._answers
+            return self._answers[:count]
+
+    def results(self, count: int) -> list[Any]:
+        """The same for answers without an error."""
+        answers = self.wait(count)
+        assert [error for _, error in answers if error] == []
+        return [result for result, _ in answers]
+
+    def answers_to(self, request_id: str, timeout: float = 30) -> list[Any]:
+        """Waits for the last answer to a request; returns all."""
+
+        def of_request() -> list[Any]:
+            return [result for result, _ in self._answers if result and result.get_response().id == request_id]
+
+        with self._changed:
+            ended = self._changed.wait_for(lambda: any(map(is_final, of_request())), timeout)
+            assert ended, self._answers
+            return of_request()
+
+
+class RawStream:
+    """A ModelStreamInfer as a call of gRPC. A request may be a message or bytes that are sent as they are."""
+
+    def __init__(self, channel: grpc.Channel, timeout: float | None = 30, metadata: Any = ()) -> None:
+        self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        method = channel.stream_stream(
+            METHOD + "ModelStreamInfer",
+            lambda request: request if isinstance(request, bytes) else request.SerializeToString(),
+            service_pb2.ModelStreamInferResponse.FromString,
+        )
+        self.call = method(iter(self._requests.get, None), timeout=timeout, metadata=metadata)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.call.cancel()
+        self._requests.put(None)
+
+    def send(self, *requests: Any) -> None:
+        for request in requests:
+            self._requests.put(request)
+
+    def end(self) -> None:
+        """Says that no request follows."""
+        self._requests.put(None)
+
+    def read(self) -> Any:
+        return next(self.call)
+
+    def exchange(self, request: Any) -> Any:
+        self.send(request)
+        return self.read()

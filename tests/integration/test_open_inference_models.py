@@ -212,10 +212,8 @@ def test_who_asks_for_what_does_not_exist_is_told_what_does(triton: InferenceSer
     assert triton_error(lambda: triton.infer("broken", [slow_input(0)]))[0] == "UNAVAILABLE"
 
 
-def test_what_is_not_served_says_what_to_use_instead(triton: InferenceServerClient, server: PredictdProcess) -> None:
+def test_what_is_not_served_says_what_to_use_instead(triton: InferenceServerClient) -> None:
     refused = {
-        "Load": lambda: triton.load_model("linear"),
-        "Unload": lambda: triton.unload_model("linear"),
         "System": lambda: triton.register_system_shared_memory("r", "/r", 4),
         "Cuda": triton.get_cuda_shared_memory_status,
         "Trace": triton.get_trace_settings,
@@ -226,10 +224,6 @@ def test_what_is_not_served_says_what_to_use_instead(triton: InferenceServerClie
         assert code == "UNIMPLEMENTED"
         assert word in message
         assert " is not served: " in message
-    stream = server.channel.stream_stream(METHOD + "ModelStreamInfer")
-    error = rpc_error(lambda: list(stream(iter([b""]))))
-    assert error.code() == CODE.UNIMPLEMENTED
-    assert "PredictStream" in error.details()
 
 
 # --- Configuration, statistics, repository ---

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from tritonclient.grpc import InferInput
 from generation import generation_request
 from open_inference import (
     outputs,
+    text_inputs,
+    text_of,
     triton_client,
     triton_error,
     triton_input,
@@ -31,19 +33,6 @@ def fixture_writer(generators: Path) -> Iterator[PredictdProcess]:
 
 
 GREEDY = {"temperature": 0, "max_tokens": 12, "ignore_eos": True}
-
-
-def text_inputs(text: bytes | str, sampling: Mapping[str, object] | None = None, **flags: bool) -> list[InferInput]:
-    inputs = [triton_input("text_input", [text], "BYTES")]
-    if sampling is not None:
-        inputs.append(triton_input("sampling_parameters", [json.dumps(sampling)], "BYTES"))
-    return inputs + [triton_input(name, [flag], "BOOL") for name, flag in flags.items()]
-
-
-def text_of(answer: object) -> list[str]:
-    array = answer.as_numpy("text_output")  # type: ignore[attr-defined]
-    assert len(array.shape) == 1
-    return [text.decode() for text in array]
 
 
 def test_a_generator_answers_as_it_does_by_predict(writer: PredictdProcess) -> None:
@@ -187,5 +176,6 @@ def test_a_generator_is_described_by_its_inputs(writer: PredictdProcess) -> None
         config = client.get_model_config("tiny").config
         assert [x.optional for x in config.input] == [False, True, True, True]
         assert (config.max_batch_size, config.instance_group[0].count) == (0, 1)
+        assert config.model_transaction_policy.decoupled
         (stats,) = client.get_inference_statistics("tiny").model_stats
         assert (stats.name, stats.version, stats.inference_count) == ("tiny", "1", 0)

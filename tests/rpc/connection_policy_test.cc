@@ -24,6 +24,8 @@ struct Step {
   int64_t ended = 0;
   int64_t ended_unserved = 0;
   int64_t cancelled = 0;
+  int64_t messages_served = 0;
+  int64_t messages_given_up = 0;
 };
 
 struct Case {
@@ -52,6 +54,8 @@ class ConnectionHistory {
     now_.calls.ended += step.ended;
     now_.calls.ended_unserved += step.ended_unserved;
     now_.calls.cancelled += step.cancelled;
+    now_.calls.messages_served += step.messages_served;
+    now_.calls.messages_given_up += step.messages_given_up;
     return ledger_.Look(now_);
   }
   const ConnectionLedger& ledger() const { return ledger_; }
@@ -183,6 +187,69 @@ TEST(ConnectionLedgerTest, AStreamMayGoOnForEver) {
   }
 }
 
+// A frame may hold thousands of messages, and what its header is missed by them must not hide anything else.
+TEST(ConnectionLedgerTest, TinyMessagesDoNotHideWhatIsHalfSent) {
+  const ConnectionPolicy policy{.max_message_bytes = 64 * kMiB};
+  const auto connection = std::make_shared<PeerConnection>("peer", "group");
+  ConnectionUse stream;
+  stream.Begin(connection);
+  ConnectionUse upload;
+  upload.Begin(connection);
+  ConnectionLedger ledger(policy, TimePoint());
+  ConnectionSnapshot now{.at = {}, .calls = connection->counts()};
+  EXPECT_EQ(ledger.Look(now), Verdict::kKeep);
+  int64_t uploaded = 0;
+  for (int i = 0; i < 500; ++i) {
+    constexpr int kMessages = 1000;
+    constexpr int64_t kUploaded = 50'000;
+    for (int k = 0; k < kMessages; ++k) stream.OnMessage(1, /*more_may_follow=*/true);
+    uploaded += kUploaded;
+    now.read_bytes += kMessages * 6 + 9 + kUploaded + 9 * (1 + kUploaded / 16384);
+    now.at += std::chrono::milliseconds(50);
+    now.calls = connection->counts();
+    ASSERT_EQ(ledger.Look(now), Verdict::kKeep);
+  }
+  EXPECT_GT(ledger.half_sent_bytes(), uploaded * 3 / 4);
+}
+
+// The counts are taken later than the bytes, so the messages of a burst may come before its bytes.
+TEST(ConnectionLedgerTest, FramesMayBeCountedAfterTheirMessages) {
+  const ConnectionPolicy policy{.max_message_bytes = kMiB};
+  const auto connection = std::make_shared<PeerConnection>("peer", "group");
+  ConnectionUse stream;
+  stream.Begin(connection);
+  ConnectionLedger ledger(policy, TimePoint());
+  ConnectionSnapshot now;
+  for (int i = 0; i < 1000; ++i) {
+    for (int k = 0; k < 1000; ++k) stream.OnMessage(100, /*more_may_follow=*/true);
+    now.calls = connection->counts();
+    ASSERT_EQ(ledger.Look(now), Verdict::kKeep) << i;
+    now.read_bytes += 1000 * (100 + 5 + 9);
+    now.at += std::chrono::milliseconds(50);
+    ASSERT_EQ(ledger.Look(now), Verdict::kKeep) << i;
+  }
+  EXPECT_LE(ledger.half_sent_bytes(), kMiB / 8);
+}
+
+// They are whole messages, and the server lets them wait.
+TEST(ConnectionLedgerTest, WhatWaitsToBeReadIsNotHalfSent) {
+  const ConnectionPolicy policy{.max_message_bytes = 64 * kMiB};
+  const auto connection = std::make_shared<PeerConnection>("peer", "group");
+  ConnectionUse stream;
+  stream.Begin(connection);
+  ConnectionLedger ledger(policy, TimePoint());
+  ledger.Look({.at = {}, .calls = connection->counts()});
+  stream.Pause(true);
+  ledger.Look({.at = TimePoint(std::chrono::seconds(1)), .read_bytes = 60'000, .calls = connection->counts()});
+  EXPECT_EQ(ledger.half_sent_bytes(), 0);
+  // That is more than may wait.
+  ledger.Look({.at = TimePoint(std::chrono::seconds(2)), .read_bytes = 10 * kMiB, .calls = connection->counts()});
+  EXPECT_GT(ledger.half_sent_bytes(), 9 * kMiB);
+  stream.Pause(false);
+  ledger.Look({.at = TimePoint(std::chrono::seconds(3)), .read_bytes = 10 * kMiB, .calls = connection->counts()});
+  EXPECT_GT(ledger.half_sent_bytes(), 10 * kMiB - 50'000);
+}
+
 // The second large message is the stream's own as long as the stream awaits one.
 TEST(ConnectionLedgerTest, AStreamsLaterMessagesMayTakeTheirTimeToo) {
   const ConnectionPolicy policy{.max_message_bytes = 64 * kMiB};
@@ -221,6 +288,15 @@ TEST(ConnectionLedgerTest, CountsCancelledCallsBeyondAnsweredOnesAndForgetsThem)
   EXPECT_EQ(history.ledger().resets(), 800);
   history.Look({.seconds = 3});
   EXPECT_NEAR(history.ledger().resets(), 100, 1);
+}
+
+TEST(ConnectionLedgerTest, CountsMessagesThatWereGivenUpLikeCancelledCalls) {
+  const ConnectionPolicy policy;
+  ConnectionHistory history(policy);
+  history.Look({.seconds = 0, .begun = 10, .ended = 10, .messages_served = 640});
+  EXPECT_EQ(history.ledger().resets(), 0);
+  history.Look({.seconds = 0, .begun = 20, .ended = 20, .cancelled = 20, .messages_given_up = 1280});
+  EXPECT_EQ(history.ledger().resets(), 1300);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -139,7 +140,100 @@ TEST_F(StreamTest, MessagesThatDoNotFitIntoTheBudgetAreRefusedOneByOne) {
   EXPECT_GT(environment_.memory.used(), int64_t{40} << 20);
 }
 
+TEST_F(StreamTest, AnswersThatWaitForTheReaderAreInTheBudget) {
+  Start();
+  RawCall call(Connect(SmallWindow()), kMany);
+  // One connection may hold three quarters of 64 MiB.
+  constexpr int kAnswers = 60;
+  for (int i = 0; i < kAnswers; ++i) ASSERT_TRUE(call.WriteOne("large 1000000"));
+  EXPECT_TRUE(Eventually([&] { return seen_.started == kAnswers && environment_.memory.used() > int64_t{40} << 20; }));
+  ASSERT_TRUE(call.WriteNothing());
+  int sent = 0;
+  int refused = 0;
+  while (const std::optional<std::string> answer = call.Read()) ++(*answer == "no room" ? refused : sent);
+  EXPECT_EQ(sent + refused, kAnswers);
+  EXPECT_GT(refused, 5);
+  EXPECT_GT(sent, 40);
+  EXPECT_TRUE(call.Finish().ok());
+  EXPECT_TRUE(AllOver(1));
+}
+
+TEST_F(StreamTest, EachMessageIsReportedBesideItsStream) {
+  Start();
+  RawCall call(Connect(), kMany);
+  EXPECT_EQ(call.Exchange({"echo a", "fail b", "work c"}).size(), 3U);
+  EXPECT_TRUE(call.Finish().ok());
+  EXPECT_TRUE(AllOver(1));
+  EXPECT_EQ(Ended("Many.message", "OK"), 2);
+  EXPECT_EQ(Ended("Many.message", "INVALID_ARGUMENT"), 1);
+  EXPECT_EQ(Ended("Many", "OK"), 1);
+}
+
+TEST_F(StreamTest, AConnectionsMessagesCountAsMuchAsCalls) {
+  constexpr int kRequests = 50;
+  Start();
+  std::shared_ptr<PeerConnection> connection;
+  {
+    RawCall call(Connect(), kMany);
+    connection = ConnectionOf(call);
+    ASSERT_NE(connection, nullptr);
+    EXPECT_TRUE(Eventually([&] { return connection->counts().answered() == 1; }));
+    for (int i = 0; i < kRequests; ++i) ASSERT_TRUE(call.WriteOne(absl::StrCat("hold ", i)));
+    ASSERT_TRUE(Eventually([&] { return holding() == kRequests; }));
+  }
+  EXPECT_TRUE(AllOver(1));
+  // The stream itself is one of them.
+  EXPECT_EQ(connection->counts().given_up(), kRequests + 1);
+  EXPECT_EQ(connection->counts().answered(), 1);
+}
+
+TEST_F(StreamTest, AStreamThatIsNotReadFromIsKnown) {
+  options_.max_running = 1;
+  Start();
+  RawCall call(Connect(), kMany);
+  const std::shared_ptr<PeerConnection> connection = ConnectionOf(call);
+  ASSERT_NE(connection, nullptr);
+  ASSERT_TRUE(call.WriteOne("hold a"));
+  EXPECT_TRUE(Eventually([&] { return connection->counts().paused == 1; }));
+  EXPECT_TRUE(Eventually([&] { return Release("a"); }));
+  EXPECT_EQ(call.Read(), "a");
+  EXPECT_TRUE(Eventually([&] { return connection->counts().paused == 0; }));
+}
+
+TEST_F(StreamTest, ThereAreOnlySoManyStreams) {
+  environment_.max_request_streams = 2;
+  Start();
+  const auto channel = Connect();
+  {
+    RawCall first(channel, kMany);
+    RawCall second(channel, kMany);
+    ASSERT_TRUE(Eventually([&] { return environment_.accepted == 2; }));
+    RawCall third(channel, kMany, std::chrono::seconds(10));
+    const grpc::Status status = third.Finish();
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+    EXPECT_EQ(status.error_message(), "there are 2 streams of requests already");
+    EXPECT_EQ(third.Trailer("grpc-retry-pushback-ms"), "200");
+    EXPECT_TRUE(Ask(channel, kEchoOnce, "a").status.ok());
+  }
+  EXPECT_TRUE(AllOver(4));
+  RawCall call(channel, kMany);
+  EXPECT_EQ(call.Exchange({"echo a"}), std::vector<std::string>{"a"});
+}
+
 // --- Deadlines of their own ---
+
+TEST_F(StreamTest, TheDefaultDeadlineIsThatOfEachMessage) {
+  environment_.default_deadline = absl::Milliseconds(100);
+  Start();
+  RawCall call(Connect(), kMany);
+  for (const char* text : {"a", "b"}) {
+    ASSERT_TRUE(call.WriteOne(absl::StrCat("hold ", text)));
+    EXPECT_EQ(call.Read(), absl::StrCat("late ", text));
+  }
+  ASSERT_TRUE(call.WriteNothing());
+  EXPECT_TRUE(call.Finish().ok());
+  EXPECT_EQ(stopped(StopReason::kDeadline), 2);
+}
 
 TEST_F(StreamTest, ARequestsOwnDeadlineStopsItAlone) {
   Start();

@@ -6,7 +6,9 @@
 #include <atomic>
 #include <chrono>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -14,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "server/async/async_event.h"
+#include "server/rpc/peer_connection.h"
 #include "server/rpc/request_stream.h"
 #include "tests/rpc/transport_fixture.h"
 
@@ -29,10 +32,12 @@ namespace predictd {
 //             answer once that has passed
 //   far       the same as work, with a deadline of its own that is far away
 //   large     answers as many bytes as the text says
-//   fail      answers "error: TEXT", as protocols tell of errors of one request
+//   fail      answers "error: TEXT", as protocols tell of errors of one request, and reports it
 //   end       ends the stream with an error, and workend does so on a worker
 //   throw     throws, and workthrow does so on a worker
 //   peer      answers the name of the connection
+//
+// An answer that there is no memory for is "no room".
 class StreamTest : public TransportTest {
  protected:
   ~StreamTest() override {
@@ -45,6 +50,13 @@ class StreamTest : public TransportTest {
                 BidiHandler([this](Call& call, StreamWriter& writer) {
                   return ServeRequests(call, writer, options_, handler_);
                 }));
+  }
+
+  // What the server counts of the connection that the call is on. The call reads nothing else meanwhile.
+  std::shared_ptr<PeerConnection> ConnectionOf(RawCall& call) const {
+    if (!call.WriteOne("peer ")) return nullptr;
+    const std::optional<std::string> peer = call.Read();
+    return peer.has_value() ? environment_.connections->Find(*peer) : nullptr;
   }
 
   // Lets a request that holds go on. Returns false if none of that text does.
@@ -111,7 +123,10 @@ class StreamTest : public TransportTest {
       if (verb == "workend") co_return absl::InvalidArgumentError(text);
       if (verb == "workthrow") throw std::runtime_error(text);
       answer = text;
-      if (verb == "fail") answer = absl::StrCat("error: ", text);
+      if (verb == "fail") {
+        answer = absl::StrCat("error: ", text);
+        request.set_outcome(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, text));
+      }
       if (verb == "large") answer = std::string(std::stoul(text), 'x');
       if (verb == "peer") answer = request.call().context().peer();
       if (verb == "hold" || verb == "within") {
@@ -119,10 +134,14 @@ class StreamTest : public TransportTest {
         answer = co_await holding;
       }
     } else {
-      answer = "refused";
+      SharedStreamWriter::Writing writing = writer.Write(writer.Unheld(ToMessage("refused")));
+      co_await writing;
+      co_return absl::OkStatus();
     }
     const bool late = request.call().stop().stopped();
-    SharedStreamWriter::Writing writing = writer.Write(ToMessage(answer));
+    absl::StatusOr<OutgoingMessage> held = writer.Hold(ToMessage(answer));
+    SharedStreamWriter::Writing writing =
+        writer.Write(held.ok() ? *std::move(held) : writer.Unheld(ToMessage("no room")));
     if (co_await writing && late) ++test.answered_late_;
     co_return absl::OkStatus();
   }

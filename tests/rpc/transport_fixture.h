@@ -50,6 +50,7 @@ class TransportTest : public testing::Test {
     tracer_ = *std::move(tracer);
     environment_.peer_limits = {.receive = std::chrono::seconds(10), .stall = std::chrono::seconds(10)};
     environment_.max_concurrent_streams = 1000;
+    environment_.max_request_streams = 1000;
     environment_.log_requests = LogRequests::kNone;
     environment_.tracer = tracer_.get();
     environment_.metrics = &metrics_;
