@@ -69,6 +69,7 @@ def _parts_of_kserve() -> Iterator[None]:
 
 with _parts_of_kserve(), patch.object(descriptor_pool, "Default", return_value=descriptor_pool.DescriptorPool()):
     from kserve.inference_client import InferenceGRPCClient
+    from kserve.protocol.grpc.grpc_predict_v2_pb2 import DESCRIPTOR
     from kserve.protocol.infer_type import InferInput, InferOutput, InferRequest, RequestedOutput
 
-__all__ = ["InferInput", "InferOutput", "InferRequest", "InferenceGRPCClient", "RequestedOutput"]
+__all__ = ["DESCRIPTOR", "InferInput", "InferOutput", "InferRequest", "InferenceGRPCClient", "RequestedOutput"]

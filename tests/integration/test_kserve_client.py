@@ -11,11 +11,14 @@ import grpc
 import ml_dtypes
 import numpy
 import pytest
+from google.protobuf import descriptor_pb2
+from tritonclient.grpc import service_pb2
 
-from kserve_sdk import InferenceGRPCClient, InferInput, InferOutput, InferRequest, RequestedOutput
+from kserve_sdk import DESCRIPTOR, InferenceGRPCClient, InferInput, InferOutput, InferRequest, RequestedOutput
 from open_inference import TYPES
 from predictd_process import PredictdProcess, has
 from protocol import predict_request, raw_tensor, to_arrays
+from test_open_inference_models import flatten
 
 CODE = grpc.StatusCode
 
@@ -47,6 +50,16 @@ def error_of(server: PredictdProcess, request: InferRequest, **options: Any) -> 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         infer(server, request, **options)
     return caught.value
+
+
+def test_names_and_numbers_are_those_of_the_sdk() -> None:
+    """For the calls that its client makes; those that load models have other messages in its server than in Triton."""
+    ours, theirs = descriptor_pb2.FileDescriptorProto(), descriptor_pb2.FileDescriptorProto()
+    service_pb2.DESCRIPTOR.CopyToProto(ours)  # Another test holds our files to these.
+    DESCRIPTOR.CopyToProto(theirs)
+    flat = {name: found for name, found in flatten([theirs]).items() if ".RepositoryModel" not in name}
+    assert {".inference.GRPCInferenceService.ModelInfer", ".inference.InferTensorContents.fp32_contents"} <= flat.keys()
+    assert flat.items() <= flatten([ours]).items()
 
 
 def test_server_and_models_say_whether_they_are_ready(server: PredictdProcess) -> None:
