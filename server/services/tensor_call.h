@@ -37,12 +37,14 @@ std::optional<CachedResponse> FindCached(Call& call, const DecodedPredict& reque
 // Answers one request of any protocol with one message: decodes, looks into the response cache if the model has one,
 // infers, encodes. A call may answer several requests so, one after the other. What a protocol has is
 //   Request                                  the message
-//   FindTarget(request, models, subject)  the version that is to run it, or why there is none
+//   FindTarget(request, models, subject)     the version that is to run it, or why there is none
+//   BytesToCopy(request)                     the elements that are not in the message, which Decode copies
 //   Generate(call, request, target)          the answer of a generator
 //   Decode(request, target)                  a DecodedPredict
 //   Encode(decoded, outputs)                 the answer's bytes
 template <class Protocol>
-Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffer& request, const Catalog& catalog) {
+Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffer& request, const Catalog& catalog,
+                                                     Protocol protocol = {}) {
   using std::chrono::steady_clock;
   using Request = typename Protocol::Request;
   TimePoint started = steady_clock::now();
@@ -57,13 +59,13 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffe
   }
   if (!message.ok()) co_return message.status();
   RequestSubject subject = {.metadata = &call.context().client_metadata()};
-  TargetVersion target = Protocol::FindTarget(**message, *models, subject);
+  TargetVersion target = protocol.FindTarget(**message, *models, subject);
   if (IsAsleep(subject, target)) {
     models.reset();
     Task<absl::Status> wake = WakeModel(call, catalog, subject.model->name());
     const absl::Status woken = co_await wake;
     models = catalog.snapshot();
-    target = woken.ok() ? Protocol::FindTarget(**message, *models, subject) : TargetVersion(woken);
+    target = woken.ok() ? protocol.FindTarget(**message, *models, subject) : TargetVersion(woken);
   }
   // Null, as a rule.
   std::shared_ptr<const ServedVersion> shadow = subject.routed && target.ok() ? subject.model->Shadow() : nullptr;
@@ -72,18 +74,22 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffe
   models.reset();
   if (!target.ok()) co_return target.status();
   if ((*target)->config().generator.has_value()) {
-    Task<absl::StatusOr<grpc::ByteBuffer>> answer = Protocol::Generate(call, *std::move(message), *std::move(target));
+    Task<absl::StatusOr<grpc::ByteBuffer>> answer = protocol.Generate(call, *std::move(message), *std::move(target));
     co_return co_await answer;
   }
-  absl::StatusOr<DecodedPredict> decoded = Protocol::Decode(*message, *std::move(target));
+  if (const int64_t bytes = protocol.BytesToCopy(**message); bytes > 0) {
+    Task<absl::Status> prepare = PrepareToCopy(call, shadow == nullptr ? bytes : 2 * bytes, started);
+    if (absl::Status status = co_await prepare; !status.ok()) co_return status;
+  }
+  absl::StatusOr<DecodedPredict> decoded = protocol.Decode(*message, *std::move(target));
   ReportDecoding(call.report(), started, steady_clock::now());
   if (!decoded.ok()) co_return decoded.status();
-  if (shadow != nullptr) RunCopy(Protocol::Decode(*message, std::move(shadow)), std::move(router));
+  if (shadow != nullptr) RunCopy(protocol.Decode(*message, std::move(shadow)), std::move(router));
 
   std::optional<RequestKey> key;
   if (decoded->cache != nullptr) {
     std::optional<CachedResponse> cached = FindCached(call, *decoded, key);
-    if (cached.has_value()) co_return Protocol::Encode(*decoded, cached->outputs);
+    if (cached.has_value()) co_return protocol.Encode(*decoded, cached->outputs);
   }
 
   if (decoded->timeout.has_value()) {
@@ -97,7 +103,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(Call& call, grpc::ByteBuffe
 
   ReportInference(call.report(), result->timings);
   if (key.has_value()) decoded->cache->Store(*key, result->outputs);
-  co_return Protocol::Encode(*decoded, result->outputs);
+  co_return protocol.Encode(*decoded, result->outputs);
 }
 
 }  // namespace predictd

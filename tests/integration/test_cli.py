@@ -24,9 +24,10 @@ OPTIONS = [
     "max-connection-age", "max-connection-age-grace", "max-connections", "max-connections-per-peer", "max-deadline",
     "max-endless-calls", "max-message-bytes", "metrics-listen", "metrics-port-file", "min-reader-rate",
     "model-control", "model-repository", "operator-library", "port-file", "ready", "receive-timeout",
-    "repository-poll-interval", "repository-settle-time", "request-memory", "server-timing", "stream-stall-timeout",
-    "stream-window", "trace-endpoint", "trace-exporter", "trace-file", "trace-file-keep", "trace-file-max-bytes",
-    "trace-max-forced-per-second", "trace-sample-ratio", "trace-timeout", "unpack-dir", "workers",
+    "repository-poll-interval", "repository-settle-time", "request-memory", "server-timing", "shared-memory",
+    "stream-stall-timeout", "stream-window", "trace-endpoint", "trace-exporter", "trace-file", "trace-file-keep",
+    "trace-file-max-bytes", "trace-max-forced-per-second", "trace-sample-ratio", "trace-timeout", "unpack-dir",
+    "workers",
 ]  # fmt: skip
 
 
