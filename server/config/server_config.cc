@@ -134,6 +134,8 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
       ->check(CLI::Range(1, 1 << 20));
   options.AddSize("request-memory", config.request_memory, 0, int64_t{1} << 50,
                   "What all calls may hold, with requests and answers; 0: 1/16 of the memory");
+  options.AddChoice("shared-memory", config.shared_memory, {"none", "system"},
+                    "Whether callers may have tensors in POSIX shared memory (system)");
   options
       .Add("max-endless-calls", "N", config.max_endless_calls,
            "Watches of health and models, and reflection streams, at a time")

@@ -66,6 +66,8 @@ struct ServerConfig {
   absl::Duration max_deadline = absl::ZeroDuration();
   int64_t max_message_bytes = int64_t{64} << 20;
   int max_concurrent_streams = 1000;
+  // "system": callers on this machine may register POSIX shared memory, and have tensors read and written there.
+  std::string shared_memory = "none";
   // How many bytes of calls, requests and answers all callers together may make the server hold. 0 means a sixteenth of
   // the available memory.
   int64_t request_memory = 0;

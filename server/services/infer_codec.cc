@@ -1,5 +1,7 @@
 #include "server/services/infer_codec.h"
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "server/rpc/message_bytes.h"
 #include "server/services/infer_parameters.h"
+#include "server/services/infer_shared_memory.h"
 #include "server/services/tensor_elements.h"
 #include "server/services/value_fields.h"
 #include "server/text/utf8.h"
@@ -54,59 +57,86 @@ std::optional<Tensor> FromContents(const SentTensor& sent, const InferTensorCont
   return FromNumbers(sent, numbers.numbers, numbers.size, FieldName<InferTensorContents>(numbers.field));
 }
 
-// The tensor of an input, which is the one at `place` in the request.
-std::optional<Tensor> DecodeInput(const ModelInferRequest& request, int place, const TensorSpec& spec,
-                                  const std::shared_ptr<const void>& owner, const std::string& path,
-                                  FieldErrors& errors) {
-  const ModelInferRequest::InferInputTensor& input = request.inputs(place);
+// How the inputs of one request have their elements.
+struct InputElements {
+  const std::shared_ptr<const ModelInferRequest>& request;
+  const SharedMemoryRegions* regions;
+  // How many inputs before this one have theirs in the request, and so in its raw contents if it has any.
+  int in_request = 0;
+};
+
+// The tensor of an input.
+std::optional<Tensor> DecodeInput(const ModelInferRequest::InferInputTensor& input, const InputElements& elements,
+                                  const TensorSpec& spec, const std::string& path, FieldErrors& errors) {
+  const ModelInferRequest& request = *elements.request;
   if (!input.datatype().empty() && input.datatype() != DTypeName(spec.dtype)) {
     errors.Add(path + ".datatype", absl::StrCat("expected ", DTypeName(spec.dtype), ", got '", input.datatype(), "'"));
     return std::nullopt;
   }
   const bool raw = !request.raw_input_contents().empty();
   const auto path_of = [&](absl::string_view field) {
-    if (field == kRaw) return absl::StrCat(kRaw, "[", place, "]");
+    if (field == kRaw) return absl::StrCat(kRaw, "[", elements.in_request, "]");
     if (field == "shape") return absl::StrCat(path, ".shape");
+    if (IsPlaceParameter(field)) return absl::StrCat(path, ".", ParameterPath(field));
     return absl::StrCat(path, ".contents.", field);
   };
   const SentTensor sent = {.spec = spec,
                            .shape = {input.shape().data(), static_cast<size_t>(input.shape_size())},
-                           .owner = owner,
+                           .owner = elements.request,
                            .path = path_of,
                            .errors = errors};
+  if (IsShared(input.parameters(), elements.regions)) {
+    if (input.has_contents()) errors.Add(path + ".contents", "expected none, as the elements are in shared memory");
+    const auto place = ReadSharedPlace(input.parameters(), path, *elements.regions, errors);
+    return place.has_value() ? FromSharedMemory(sent, *place) : std::nullopt;
+  }
   if (raw && input.has_contents()) {
     errors.Add(path + ".contents", absl::StrCat("expected all elements either here or in ", kRaw, ", got both"));
     return std::nullopt;
   }
   // The number of raw contents has been checked.
-  if (raw) return FromRaw(sent, request.raw_input_contents(place), kRaw);
+  if (raw) return FromRaw(sent, request.raw_input_contents(elements.in_request), kRaw);
   return FromContents(sent, input.contents());
 }
 
-void ReadInputs(const std::shared_ptr<const ModelInferRequest>& request, std::vector<std::string>& ignored,
-                RequestBuilder& builder) {
+void ReadInputs(const std::shared_ptr<const ModelInferRequest>& request, const SharedMemoryRegions* regions,
+                std::vector<std::string>& ignored, RequestBuilder& builder) {
+  const auto in_request = std::count_if(request->inputs().begin(), request->inputs().end(),
+                                        [&](const auto& input) { return !IsShared(input.parameters(), regions); });
   const int raw = request->raw_input_contents_size();
-  if (raw != 0 && raw != request->inputs_size()) {
-    builder.errors.Add(kRaw,
-                       absl::StrCat("expected one for each of the ", request->inputs_size(), " inputs, got ", raw));
+  if (raw != 0 && raw != in_request) {
+    builder.errors.Add(kRaw, absl::StrCat("expected one for each of the ", in_request, " inputs",
+                                          in_request == request->inputs_size() ? "" : " that are not in shared memory",
+                                          ", got ", raw));
     return;
   }
+  InputElements elements = {request, regions};
   for (int i = 0; i < request->inputs_size() && !builder.errors.full(); ++i) {
     const ModelInferRequest::InferInputTensor& input = request->inputs(i);
+    const bool shared = IsShared(input.parameters(), regions);
     builder.AddInput(input.name(), [&](const TensorSpec& spec, const std::string& path) {
-      const auto raw_bytes = raw == 0 ? std::nullopt : std::optional(request->raw_input_contents(i).size());
-      CheckTensorParameters(input.parameters(), path, raw_bytes, ignored, builder.errors);
-      return DecodeInput(*request, i, spec, request, path, builder.errors);
+      std::optional<size_t> raw_bytes;
+      if (raw != 0 && !shared) raw_bytes = request->raw_input_contents(elements.in_request).size();
+      CheckTensorParameters(input.parameters(), path, shared, raw_bytes, ignored, builder.errors);
+      return DecodeInput(input, elements, spec, path, builder.errors);
     });
+    if (!shared) ++elements.in_request;
   }
   builder.EndInputs();
 }
 
-void ReadOutputs(const ModelInferRequest& request, std::vector<std::string>& ignored, RequestBuilder& builder) {
+void ReadOutputs(const ModelInferRequest& request, const SharedMemoryRegions* regions,
+                 std::vector<std::string>& ignored, RequestBuilder& builder) {
+  std::vector<std::optional<SharedPlace>>& places = builder.decoded.shared_outputs;
   for (int i = 0; i < request.outputs_size() && !builder.errors.full(); ++i) {
+    const ModelInferRequest::InferRequestedOutputTensor& output = request.outputs(i);
     const std::string path = absl::StrCat("outputs[", i, "]");
-    builder.AddOutput(request.outputs(i).name(), path + ".name");
-    CheckTensorParameters(request.outputs(i).parameters(), path, std::nullopt, ignored, builder.errors);
+    builder.AddOutput(output.name(), path + ".name");
+    const bool shared = IsShared(output.parameters(), regions);
+    CheckTensorParameters(output.parameters(), path, shared, std::nullopt, ignored, builder.errors);
+    if (!shared) continue;
+    places.resize(static_cast<size_t>(request.outputs_size()));
+    places[static_cast<size_t>(i)] = ReadSharedPlace(output.parameters(), path, *regions, builder.errors);
   }
   builder.EndOutputs();
 }
@@ -129,10 +159,10 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> FindInferTarget(const Model
   return FindVersion(wanted, models, subject);
 }
 
-void ReadInferTensors(const std::shared_ptr<const ModelInferRequest>& request, std::vector<std::string>& ignored,
-                      RequestBuilder& builder) {
-  ReadInputs(request, ignored, builder);
-  ReadOutputs(*request, ignored, builder);
+void ReadInferTensors(const std::shared_ptr<const ModelInferRequest>& request, const SharedMemoryRegions* regions,
+                      std::vector<std::string>& ignored, RequestBuilder& builder) {
+  ReadInputs(request, regions, ignored, builder);
+  ReadOutputs(*request, regions, ignored, builder);
 }
 
 std::string ListIgnored(const std::vector<std::string>& names) {
@@ -141,14 +171,15 @@ std::string ListIgnored(const std::vector<std::string>& names) {
 }
 
 absl::StatusOr<DecodedPredict> DecodeInfer(const std::shared_ptr<const ModelInferRequest>& request,
-                                           std::shared_ptr<const ServedVersion> target) {
+                                           std::shared_ptr<const ServedVersion> target,
+                                           const SharedMemoryRegions* regions) {
   RequestBuilder builder(std::move(target), "");
   DecodedPredict& decoded = builder.decoded;
   decoded.encoding = Encoding::kRaw;
   decoded.request_id = ReadRequestId(request->id(), "id", builder.errors);
   InferParameters parameters = ReadInferParameters(*request, builder.errors);
   std::vector<std::string>& ignored = parameters.others;
-  ReadInferTensors(request, ignored, builder);
+  ReadInferTensors(request, regions, ignored, builder);
   builder.CheckRowsOfOneRun("predictd.v1.PredictionService/PredictStream takes more");
   builder.CheckLimits();
   if (!builder.errors.empty()) return builder.errors.ToStatus();
@@ -167,12 +198,22 @@ void FillInferHead(const DecodedPredict& request, inference::ModelInferResponse&
   (*response.mutable_parameters())["ignored_parameters"].set_string_param(request.ignored_parameters);
 }
 
-void AddInferOutput(const std::string& name, const Tensor& tensor, inference::ModelInferResponse& response) {
+namespace {
+
+inference::ModelInferResponse::InferOutputTensor& AddOutput(const std::string& name, const Tensor& tensor,
+                                                            inference::ModelInferResponse& response) {
   inference::ModelInferResponse::InferOutputTensor& output = *response.add_outputs();
   output.set_name(name);
   const absl::string_view datatype = DTypeName(tensor.dtype());
   output.set_datatype(datatype.data(), datatype.size());
   output.mutable_shape()->Add(tensor.shape().begin(), tensor.shape().end());
+  return output;
+}
+
+}  // namespace
+
+void AddInferOutput(const std::string& name, const Tensor& tensor, inference::ModelInferResponse& response) {
+  AddOutput(name, tensor, response);
   EncodeRaw(tensor, *response.add_raw_output_contents());
 }
 
@@ -182,8 +223,19 @@ absl::StatusOr<grpc::ByteBuffer> EncodeInfer(const DecodedPredict& request, absl
   auto* response = arena.Create<inference::ModelInferResponse>();
   FillInferHead(request, *response);
   const std::vector<TensorSpec>& specs = request.version->signature().outputs;
-  for (int index : request.outputs) {
-    if (outputs[index].present()) AddInferOutput(specs[index].name, outputs[index], *response);
+  for (size_t i = 0; i < request.outputs.size(); ++i) {
+    const int index = request.outputs[i];
+    if (!outputs[index].present()) continue;
+    const SharedPlace* const place = request.SharedOutput(i);
+    if (place == nullptr) {
+      AddInferOutput(specs[index].name, outputs[index], *response);
+      continue;
+    }
+    auto& output = AddOutput(specs[index].name, outputs[index], *response);
+    const std::string path = absl::StrCat("outputs[", i, "]");
+    if (absl::Status put = ToSharedMemory(outputs[index], *place, path, output); !put.ok()) return put;
+    // Raw contents stand at the same place as their output.
+    response->add_raw_output_contents();
   }
   return SerializeMessage(*response);
 }

@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "server/services/request_builder.h"
 #include "server/services/request_target.h"
+#include "server/services/shared_memory_regions.h"
 #include "server/serving/catalog.h"
 
 namespace predictd {
@@ -24,14 +25,16 @@ absl::StatusOr<std::shared_ptr<const ServedVersion>> FindInferTarget(const infer
                                                                      const CatalogSnapshot& models,
                                                                      RequestSubject& subject);
 
-// Validates a request for a tensor model. INVALID_ARGUMENT with a BadRequest.
+// Validates a request for a tensor model, and copies what it has in shared memory; without regions it may have nothing
+// there. INVALID_ARGUMENT with a BadRequest.
 absl::StatusOr<DecodedPredict> DecodeInfer(const std::shared_ptr<const inference::ModelInferRequest>& request,
-                                           std::shared_ptr<const ServedVersion> target);
+                                           std::shared_ptr<const ServedVersion> target,
+                                           const SharedMemoryRegions* regions = nullptr);
 
 // What the codec of requests for generators shares: reads the inputs and outputs against the builder's signature. Adds
 // the names of parameters without effect to `ignored`. The builder's tensors keep the request alive.
 void ReadInferTensors(const std::shared_ptr<const inference::ModelInferRequest>& request,
-                      std::vector<std::string>& ignored, RequestBuilder& builder);
+                      const SharedMemoryRegions* regions, std::vector<std::string>& ignored, RequestBuilder& builder);
 
 // The list of parameters without effect for the answer, of a length that every client takes.
 std::string ListIgnored(const std::vector<std::string>& names);
@@ -40,7 +43,8 @@ std::string ListIgnored(const std::vector<std::string>& names);
 void FillInferHead(const DecodedPredict& request, inference::ModelInferResponse& response);
 void AddInferOutput(const std::string& name, const Tensor& tensor, inference::ModelInferResponse& response);
 
-// Encodes the answer, whose elements are raw. RESOURCE_EXHAUSTED if it is too large for a message.
+// Encodes the answer, whose elements are raw, or puts them into shared memory. RESOURCE_EXHAUSTED if it is too large
+// for a message; INVALID_ARGUMENT with a BadRequest if shared memory does not take it.
 absl::StatusOr<grpc::ByteBuffer> EncodeInfer(const DecodedPredict& request, absl::Span<const Tensor> outputs);
 
 }  // namespace predictd

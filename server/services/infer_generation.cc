@@ -65,7 +65,7 @@ absl::StatusOr<DecodedInferGeneration> Decode(const std::shared_ptr<const infere
   const InferParameters parameters = ReadInferParameters(*request, errors);
   std::vector<std::string> ignored = ReadSampling(*request, parameters.others, generation, read.stream, errors);
   builder.decoded.request_id = ReadRequestId(request->id(), "id", errors);
-  ReadInferTensors(request, ignored, builder);
+  ReadInferTensors(request, nullptr, ignored, builder);
   if (!errors.empty()) return errors.ToStatus();
 
   const std::vector<Tensor>& inputs = builder.decoded.inference.inputs;

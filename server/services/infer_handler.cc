@@ -7,6 +7,7 @@
 
 #include "server/services/infer_codec.h"
 #include "server/services/infer_generation.h"
+#include "server/services/infer_shared_memory.h"
 #include "server/services/tensor_call.h"
 
 namespace predictd {
@@ -16,6 +17,7 @@ struct InferProtocol {
   using Request = inference::ModelInferRequest;
 
   const SendInferAnswer* send;
+  const SharedMemoryRegions* regions;
 
   static TargetVersion FindTarget(const Request& request, const CatalogSnapshot& models, RequestSubject& subject) {
     return FindInferTarget(request, models, subject);
@@ -24,9 +26,10 @@ struct InferProtocol {
                                                   std::shared_ptr<const ServedVersion> target) const {
     return HandleInferGeneration(served, std::move(request), std::move(target), send);
   }
-  static absl::StatusOr<DecodedPredict> Decode(const std::shared_ptr<const Request>& request,
-                                               std::shared_ptr<const ServedVersion> target) {
-    return DecodeInfer(request, std::move(target));
+  int64_t BytesToCopy(const Request& request) const { return SharedInputBytes(request, regions); }
+  absl::StatusOr<DecodedPredict> Decode(const std::shared_ptr<const Request>& request,
+                                        std::shared_ptr<const ServedVersion> target) const {
+    return DecodeInfer(request, std::move(target), regions);
   }
   static absl::StatusOr<grpc::ByteBuffer> Encode(const DecodedPredict& request, absl::Span<const Tensor> outputs) {
     return EncodeInfer(request, outputs);
@@ -36,12 +39,14 @@ struct InferProtocol {
 }  // namespace
 
 Task<absl::StatusOr<grpc::ByteBuffer>> AnswerInfer(ServedRequest& served, grpc::ByteBuffer& request,
-                                                   const Catalog& catalog, const SendInferAnswer* send) {
-  return AnswerRequest(served, request, catalog, InferProtocol{send});
+                                                   const Catalog& catalog, const SharedMemoryRegions* regions,
+                                                   const SendInferAnswer* send) {
+  return AnswerRequest(served, request, catalog, InferProtocol{send, regions});
 }
 
-Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelInfer(Call& call, grpc::ByteBuffer& request, const Catalog& catalog) {
-  return AnswerInfer(call, request, catalog);
+Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelInfer(Call& call, grpc::ByteBuffer& request, const Catalog& catalog,
+                                                        const SharedMemoryRegions* regions) {
+  return AnswerInfer(call, request, catalog, regions);
 }
 
 }  // namespace predictd

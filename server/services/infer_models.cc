@@ -112,7 +112,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleServerReady(Call& call, grpc::ByteB
 }
 
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleServerMetadata(Call& /*call*/, grpc::ByteBuffer& request,
-                                                            const std::string& version) {
+                                                            const std::string& version, bool shared_memory) {
   auto message = ParseMessage<inference::ServerMetadataRequest>(request);
   if (!message.ok()) co_return message.status();
   CompactArena arena;
@@ -120,6 +120,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> HandleServerMetadata(Call& /*call*/, grpc
   response->set_name("predictd");
   response->set_version(version);
   for (const char* extension : kExtensions) response->add_extensions(extension);
+  if (shared_memory) response->add_extensions("system_shared_memory");
   co_return SerializeMessage(*response);
 }
 

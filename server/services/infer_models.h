@@ -17,7 +17,7 @@ namespace predictd {
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleServerLive(Call& call, grpc::ByteBuffer& request);
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleServerReady(Call& call, grpc::ByteBuffer& request);
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleServerMetadata(Call& call, grpc::ByteBuffer& request,
-                                                            const std::string& version);
+                                                            const std::string& version, bool shared_memory);
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelReady(Call& call, grpc::ByteBuffer& request, const Catalog& catalog);
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleModelMetadata(Call& call, grpc::ByteBuffer& request,
                                                            const Catalog& catalog);

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "server/services/infer_shared_memory.h"
 
 namespace predictd {
 namespace {
@@ -123,10 +124,11 @@ InferParameters ReadInferParameters(const inference::ModelInferRequest& request,
   return read;
 }
 
-void CheckTensorParameters(const InferParameterMap& parameters, absl::string_view path, std::optional<size_t> raw_bytes,
-                           std::vector<std::string>& ignored, FieldErrors& errors) {
+void CheckTensorParameters(const InferParameterMap& parameters, absl::string_view path, bool shared,
+                           std::optional<size_t> raw_bytes, std::vector<std::string>& ignored, FieldErrors& errors) {
   for (const auto& [name, parameter] : parameters) {
     if (errors.full()) return;
+    if (shared && IsPlaceParameter(name)) continue;
     std::string whole = absl::StrCat(path, ".", ParameterPath(name));
     if (name == kBinarySize) {
       const auto bytes = static_cast<int64_t>(raw_bytes.value_or(0));

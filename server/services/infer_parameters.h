@@ -33,10 +33,11 @@ struct InferParameters {
 // Reads the parameters of the request itself. Those that ask for an answer that the server does not give are errors.
 InferParameters ReadInferParameters(const inference::ModelInferRequest& request, FieldErrors& errors);
 
-// Does the same for those of an input or output at `path`, of which none has an effect. `raw_bytes` is the size of an
-// input's raw contents, if it has any. Adds the names of those that are no error to `ignored`.
-void CheckTensorParameters(const InferParameterMap& parameters, absl::string_view path, std::optional<size_t> raw_bytes,
-                           std::vector<std::string>& ignored, FieldErrors& errors);
+// Does the same for those of an input or output at `path`, of which none has an effect but those of shared memory. Of a
+// tensor that is `shared`, these are left to infer_shared_memory.h. `raw_bytes` is the size of an input's raw contents,
+// if it has any. Adds the names of those that are no error to `ignored`.
+void CheckTensorParameters(const InferParameterMap& parameters, absl::string_view path, bool shared,
+                           std::optional<size_t> raw_bytes, std::vector<std::string>& ignored, FieldErrors& errors);
 
 // The path of a parameter: parameters["name"].
 std::string ParameterPath(absl::string_view name);

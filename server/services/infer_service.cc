@@ -11,6 +11,7 @@
 #include "server/services/infer_models.h"
 #include "server/services/infer_statistics.h"
 #include "server/services/infer_stream.h"
+#include "server/services/shared_memory_handler.h"
 
 namespace predictd {
 namespace {
@@ -26,10 +27,9 @@ struct Unserved {
   const char* instead;
 };
 constexpr char kMemory[] = "send tensors in the request, and receive them in the answer";
+constexpr char kNoSharedMemory[] =
+    "--shared-memory system lets callers on the server's machine use it; or send tensors in the request";
 constexpr Unserved kUnserved[] = {
-    {"SystemSharedMemoryStatus", kMemory},
-    {"SystemSharedMemoryRegister", kMemory},
-    {"SystemSharedMemoryUnregister", kMemory},
     {"CudaSharedMemoryStatus", kMemory},
     {"CudaSharedMemoryRegister", kMemory},
     {"CudaSharedMemoryUnregister", kMemory},
@@ -41,6 +41,29 @@ Task<absl::Status> Refuse(Call& call, const char* instead) {
   co_return absl::UnimplementedError(absl::StrCat(call.method().name(), " is not served: ", instead));
 }
 
+void AddUnserved(const Unserved& method, MethodTable& methods) {
+  methods.Add(
+      {.service = kName, .name = method.name},
+      BidiHandler([instead = method.instead](Call& call, StreamWriter& /*writer*/) { return Refuse(call, instead); }));
+}
+
+void AddSharedMemory(SharedMemoryRegions* regions, MethodTable& methods) {
+  using Handle = Task<absl::StatusOr<grpc::ByteBuffer>> (*)(Call&, grpc::ByteBuffer&, SharedMemoryRegions&);
+  const auto add = [&](const char* name, Handle handle) {
+    if (regions == nullptr) {
+      AddUnserved({name, kNoSharedMemory}, methods);
+      return;
+    }
+    methods.Add({.service = kName, .name = name, .max_request_bytes = kNamesOnly},
+                UnaryHandler([handle, regions](Call& call, grpc::ByteBuffer& request) {
+                  return handle(call, request, *regions);
+                }));
+  };
+  add("SystemSharedMemoryStatus", HandleSharedMemoryStatus);
+  add("SystemSharedMemoryRegister", HandleSharedMemoryRegister);
+  add("SystemSharedMemoryUnregister", HandleSharedMemoryUnregister);
+}
+
 }  // namespace
 
 void AddInferenceService(Catalog& catalog, const ServiceOptions& options, MethodTable& methods) {
@@ -50,8 +73,9 @@ void AddInferenceService(Catalog& catalog, const ServiceOptions& options, Method
   };
   add("ServerLive", true, [](Call& call, grpc::ByteBuffer& request) { return HandleServerLive(call, request); });
   add("ServerReady", true, [](Call& call, grpc::ByteBuffer& request) { return HandleServerReady(call, request); });
-  add("ServerMetadata", false, [version = options.server_version](Call& call, grpc::ByteBuffer& request) {
-    return HandleServerMetadata(call, request, version);
+  SharedMemoryRegions* const regions = options.shared_memory;
+  add("ServerMetadata", false, [version = options.server_version, regions](Call& call, grpc::ByteBuffer& request) {
+    return HandleServerMetadata(call, request, version, regions != nullptr);
   });
   add("ModelReady", false,
       [&catalog](Call& call, grpc::ByteBuffer& request) { return HandleModelReady(call, request, catalog); });
@@ -75,19 +99,16 @@ void AddInferenceService(Catalog& catalog, const ServiceOptions& options, Method
     });
   }
   methods.Add({.service = kName, .name = "ModelInfer", .max_request_bytes = options.max_message_bytes},
-              UnaryHandler([&catalog](Call& call, grpc::ByteBuffer& request) {
-                return HandleModelInfer(call, request, catalog);
+              UnaryHandler([&catalog, regions](Call& call, grpc::ByteBuffer& request) {
+                return HandleModelInfer(call, request, catalog, regions);
               }));
   methods.Add(
       {.service = kName, .name = "ModelStreamInfer", .max_request_bytes = options.max_message_bytes, .may_idle = true},
-      BidiHandler([serve = MakeStreamInferHandler(catalog)](Call& call, StreamWriter& writer) {
+      BidiHandler([serve = MakeStreamInferHandler(catalog, regions)](Call& call, StreamWriter& writer) {
         return ServeRequests(call, writer, {}, *serve);
       }));
-  for (const auto& [name, instead] : kUnserved) {
-    methods.Add(
-        {.service = kName, .name = name},
-        BidiHandler([instead = instead](Call& call, StreamWriter& /*writer*/) { return Refuse(call, instead); }));
-  }
+  AddSharedMemory(regions, methods);
+  for (const Unserved& method : kUnserved) AddUnserved(method, methods);
 }
 
 }  // namespace predictd

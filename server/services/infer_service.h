@@ -7,7 +7,8 @@
 
 namespace predictd {
 
-// Adds the Open Inference Protocol's GRPCInferenceService. The catalog must outlive the table.
+// Adds the Open Inference Protocol's GRPCInferenceService. The catalog and the regions of shared memory
+// must outlive the table.
 void AddInferenceService(Catalog& catalog, const ServiceOptions& options, MethodTable& methods);
 
 }  // namespace predictd

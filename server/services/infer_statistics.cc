@@ -29,6 +29,15 @@ uint64_t WallTime(TimePoint time) {
   return static_cast<uint64_t>(std::chrono::floor<std::chrono::milliseconds>(wall.time_since_epoch()).count());
 }
 
+// The time of a batch is not taken apart. The number of the parts is the whole's, since clients divide by it, and
+// perf_analyzer ends if the three are not equal.
+template <class Message>
+void FillComputation(int64_t count, Duration time, Message& message) {
+  FillSum(count, Duration::zero(), *message.mutable_compute_input());
+  FillSum(count, time, *message.mutable_compute_infer());
+  FillSum(count, Duration::zero(), *message.mutable_compute_output());
+}
+
 void FillStatistics(const ServedVersion& version, inference::ModelStatistics& message) {
   message.set_name(version.model());
   message.set_version(absl::StrCat(version.number()));
@@ -43,13 +52,13 @@ void FillStatistics(const ServedVersion& version, inference::ModelStatistics& me
   FillSum(all.answered.count + hits, all.answered.time, *requests.mutable_success());
   FillSum(all.failed.count, all.failed.time, *requests.mutable_fail());
   FillSum(all.answered.count, all.queued, *requests.mutable_queue());
-  FillSum(all.answered.count, all.computed, *requests.mutable_compute_infer());
+  FillComputation(all.answered.count, all.computed, requests);
   FillSum(hits, Duration::zero(), *requests.mutable_cache_hit());
   FillSum(cache == nullptr ? 0 : cache->misses(), Duration::zero(), *requests.mutable_cache_miss());
   for (const RunnerStatistics::Batches& batches : all.by_rows) {
     inference::InferBatchStatistics& size = *message.add_batch_stats();
     size.set_batch_size(static_cast<uint64_t>(batches.rows));
-    FillSum(batches.runs.count, batches.runs.time, *size.mutable_compute_infer());
+    FillComputation(batches.runs.count, batches.runs.time, size);
   }
 }
 

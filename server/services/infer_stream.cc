@@ -26,7 +26,8 @@ Task<absl::Status> Send(StreamedRequest& request, SharedStreamWriter& writer, gr
   co_return StopStatus(reason == StopReason::kNone ? StopReason::kCancelled : reason, "the stream");
 }
 
-Task<absl::Status> Answer(StreamedRequest& request, SharedStreamWriter& writer, const Catalog& catalog) {
+Task<absl::Status> Answer(StreamedRequest& request, SharedStreamWriter& writer, const Catalog& catalog,
+                          const SharedMemoryRegions* regions) {
   if (!request.admitted().ok()) co_return request.admitted();
   const SendInferAnswer send = [&](grpc::ByteBuffer piece) {
     return Send(request, writer, std::move(piece), /*last=*/false);
@@ -34,7 +35,7 @@ Task<absl::Status> Answer(StreamedRequest& request, SharedStreamWriter& writer, 
   absl::StatusOr<grpc::ByteBuffer> answer;
   {
     // What the request has and the model returned is freed before the answer waits for its reader.
-    Task<absl::StatusOr<grpc::ByteBuffer>> answering = AnswerInfer(request, request.message(), catalog, &send);
+    Task<absl::StatusOr<grpc::ByteBuffer>> answering = AnswerInfer(request, request.message(), catalog, regions, &send);
     answer = co_await answering;
   }
   if (!answer.ok()) co_return answer.status();
@@ -42,11 +43,12 @@ Task<absl::Status> Answer(StreamedRequest& request, SharedStreamWriter& writer, 
   co_return co_await sending;
 }
 
-Task<absl::Status> Serve(StreamedRequest& request, SharedStreamWriter& writer, const Catalog& catalog) {
+Task<absl::Status> Serve(StreamedRequest& request, SharedStreamWriter& writer, const Catalog& catalog,
+                         const SharedMemoryRegions* regions) {
   const InferLabels labels = ReadInferLabels(request.message());
   absl::Status status;
   try {
-    Task<absl::Status> answering = Answer(request, writer, catalog);
+    Task<absl::Status> answering = Answer(request, writer, catalog, regions);
     status = co_await answering;
   } catch (...) {
     status = StatusOfException();
@@ -66,9 +68,11 @@ Task<absl::Status> Serve(StreamedRequest& request, SharedStreamWriter& writer, c
 
 }  // namespace
 
-std::shared_ptr<const RequestHandler> MakeStreamInferHandler(const Catalog& catalog) {
+std::shared_ptr<const RequestHandler> MakeStreamInferHandler(const Catalog& catalog, const SharedMemoryRegions* regions) {
   return std::make_shared<const RequestHandler>(
-      [&catalog](StreamedRequest& request, SharedStreamWriter& writer) { return Serve(request, writer, catalog); });
+      [&catalog, regions](StreamedRequest& request, SharedStreamWriter& writer) {
+        return Serve(request, writer, catalog, regions);
+      });
 }
 
 }  // namespace predictd

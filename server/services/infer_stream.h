@@ -4,13 +4,15 @@
 #include <memory>
 
 #include "server/rpc/request_stream.h"
+#include "server/services/shared_memory_regions.h"
 #include "server/serving/catalog.h"
 
 namespace predictd {
 
 // Answers one request of a ModelStreamInfer of the Open Inference Protocol as ModelInfer would, but for streams of
-// text. What is wrong with it becomes an answer, too, and the stream goes on. The catalog outlives the handler.
-std::shared_ptr<const RequestHandler> MakeStreamInferHandler(const Catalog& catalog);
+// text. What is wrong with it becomes an answer, too, and the stream goes on. Without
+// regions no request may use shared memory. The references outlive the handler.
+std::shared_ptr<const RequestHandler> MakeStreamInferHandler(const Catalog& catalog, const SharedMemoryRegions* regions);
 
 }  // namespace predictd
 

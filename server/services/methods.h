@@ -6,6 +6,7 @@
 #include <string>
 
 #include "server/rpc/method_table.h"
+#include "server/services/shared_memory_regions.h"
 #include "server/serving/catalog.h"
 #include "server/telemetry/call_metrics.h"
 
@@ -23,12 +24,15 @@ struct ServiceOptions {
   int workers = 1;
   // The server's version, which clients may ask for.
   std::string server_version;
+  // Where callers of the Open Inference Protocol may register shared memory; null if they may not.
+  SharedMemoryRegions* shared_memory = nullptr;
 };
 
 // The subject of calls that are about a model, with the series of its first call.
 std::shared_ptr<CallSubject> MakeModelSubject(CallMetrics& metrics, const std::string& model);
 
-// Adds the services of predictd.v1, and that of the Open Inference Protocol. The catalog must outlive the table.
+// Adds the services of predictd.v1, and that of the Open Inference Protocol. The catalog and the regions of shared
+// memory must outlive the table.
 void AddServices(Catalog& catalog, const ServiceOptions& options, MethodTable& methods);
 
 // Adds only those methods that say what is served and change it.

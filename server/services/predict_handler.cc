@@ -28,6 +28,7 @@ struct PredictProtocol {
                                                          std::shared_ptr<const ServedVersion> target) {
     return HandleGeneration(served, std::move(request), std::move(target));
   }
+  static int64_t BytesToCopy(const Request& /*request*/) { return 0; }
   static absl::StatusOr<DecodedPredict> Decode(const std::shared_ptr<const Request>& request,
                                                std::shared_ptr<const ServedVersion> target) {
     return DecodePredict(request, std::move(target));

@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -19,6 +20,10 @@ namespace predictd {
 template <class Message>
 Task<absl::StatusOr<std::shared_ptr<const Message>>> ReadRequest(ServedRequest& served, grpc::ByteBuffer& bytes,
                                                                  const CatalogSnapshot& models, TimePoint& started);
+
+// Makes the request hold `bytes` that decoding is about to copy from elsewhere. If that takes long, the coroutine
+// continues on a worker, and `started` becomes the time at which it did.
+Task<absl::Status> PrepareToCopy(ServedRequest& served, int64_t bytes, TimePoint& started);
 
 }  // namespace predictd
 

@@ -119,8 +119,9 @@ void RequestBuilder::CheckLimits() {
 absl::Status CheckAnswerSize(const DecodedPredict& request, absl::Span<const Tensor> outputs,
                              absl::string_view advice) {
   int64_t bytes = 0;
-  for (int index : request.outputs) {
-    if (outputs[index].present()) bytes += EncodedBytes(outputs[index], request.encoding);
+  for (size_t i = 0; i < request.outputs.size(); ++i) {
+    const Tensor& output = outputs[request.outputs[i]];
+    if (output.present() && request.SharedOutput(i) == nullptr) bytes += EncodedBytes(output, request.encoding);
   }
   if (bytes <= INT_MAX) return absl::OkStatus();
   return absl::ResourceExhaustedError(

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@
 #include "server/async/clock.h"
 #include "server/engine/inference.h"
 #include "server/services/field_errors.h"
+#include "server/services/shared_memory_regions.h"
 #include "server/services/tensor_encoding.h"
 #include "server/serving/served_version.h"
 
@@ -33,6 +35,13 @@ struct DecodedPredict {
   std::optional<Duration> timeout = {};
   // The names of parameters that have no effect.
   std::string ignored_parameters;
+  // Where outputs go that the caller does not want in the answer; empty if it wants all there.
+  std::vector<std::optional<SharedPlace>> shared_outputs = {};
+
+  // That of the i-th of `outputs`; null if it belongs in the answer.
+  const SharedPlace* SharedOutput(size_t i) const {
+    return i < shared_outputs.size() && shared_outputs[i].has_value() ? &*shared_outputs[i] : nullptr;
+  }
 };
 
 // Checks what a request asks for against the signature of its version, and collects it. Every protocol's codec has one,

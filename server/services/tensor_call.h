@@ -40,6 +40,7 @@ std::optional<CachedResponse> FindCached(ServedRequest& served, const DecodedPre
 // the model has one, infers, encodes. `request` is its bytes. What a protocol has is
 //   Request                                  the message
 //   FindTarget(request, models, subject)     the version that is to run it, or why there is none
+//   BytesToCopy(request)                     the elements that are not in the message, which Decode copies
 //   Generate(served, request, target)        the answer of a generator, or the last one of several
 //   Decode(request, target)                  a DecodedPredict
 //   Encode(decoded, outputs)                 the answer's bytes
@@ -79,6 +80,10 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(ServedRequest& served, grpc
   if ((*target)->config().generator.has_value()) {
     Task<absl::StatusOr<grpc::ByteBuffer>> answer = protocol.Generate(served, *std::move(message), *std::move(target));
     co_return co_await answer;
+  }
+  if (const int64_t copied = protocol.BytesToCopy(**message); copied > 0) {
+    Task<absl::Status> prepare = PrepareToCopy(served, place == nullptr ? copied : 2 * copied, started);
+    if (absl::Status status = co_await prepare; !status.ok()) co_return status;
   }
   absl::StatusOr<DecodedPredict> decoded = protocol.Decode(*message, *std::move(target));
   ReportDecoding(served.report(), started, steady_clock::now());

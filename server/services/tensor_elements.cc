@@ -26,6 +26,15 @@ std::optional<Shape> CheckShape(const SentTensor& sent, int64_t elements) {
   return std::nullopt;
 }
 
+// The checked shape of numbers in so many raw bytes.
+std::optional<Shape> CheckRawShape(const SentTensor& sent, uint64_t bytes, absl::string_view field) {
+  const size_t width = ByteWidth(sent.spec.dtype);
+  if (bytes % width == 0) return CheckShape(sent, static_cast<int64_t>(bytes / width));
+  Fail(sent, field,
+       absl::StrCat("expected a multiple of ", width, " bytes for ", DTypeName(sent.spec.dtype), ", got ", bytes));
+  return std::nullopt;
+}
+
 // The tensor if its elements are in the range that the spec asks for.
 std::optional<Tensor> InRangeOnly(const SentTensor& sent, Tensor tensor, absl::string_view field) {
   if (!sent.spec.range.has_value()) return tensor;
@@ -110,16 +119,14 @@ std::optional<Tensor> FromRawStrings(const SentTensor& sent, absl::string_view r
 
 }  // namespace
 
+bool CheckRawBytes(const SentTensor& sent, uint64_t bytes, absl::string_view field) {
+  return sent.spec.dtype == DType::kBytes || CheckRawShape(sent, bytes, field).has_value();
+}
+
 std::optional<Tensor> FromRaw(const SentTensor& sent, absl::string_view raw, absl::string_view field) {
   const DType dtype = sent.spec.dtype;
   if (dtype == DType::kBytes) return FromRawStrings(sent, raw, field);
-  const size_t width = ByteWidth(dtype);
-  if (raw.size() % width != 0) {
-    const absl::string_view name = DTypeName(dtype);
-    Fail(sent, field, absl::StrCat("expected a multiple of ", width, " bytes for ", name, ", got ", raw.size()));
-    return std::nullopt;
-  }
-  std::optional<Shape> shape = CheckShape(sent, static_cast<int64_t>(raw.size() / width));
+  std::optional<Shape> shape = CheckRawShape(sent, raw.size(), field);
   if (!shape.has_value()) return std::nullopt;
   if (dtype == DType::kBool) {
     for (size_t i = 0; i < raw.size(); ++i) {

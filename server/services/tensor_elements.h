@@ -36,6 +36,10 @@ struct SentTensor {
 // adding an error to `errors`. Elements that lie in the message in the layout that the model wants are not copied: the
 // owner keeps the message alive. `field` is the name of the field that has the elements, for SentTensor::path.
 
+// Whether elements of the tensor can be in so many raw bytes, as far as the number tells; adds an error if not. This is
+// for bytes that are about to be copied.
+bool CheckRawBytes(const SentTensor& sent, uint64_t bytes, absl::string_view field);
+
 // Elements as little-endian bytes. Those of BYTES are a 4-byte length and that many bytes each.
 std::optional<Tensor> FromRaw(const SentTensor& sent, absl::string_view raw, absl::string_view field);
 

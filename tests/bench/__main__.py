@@ -25,12 +25,15 @@ ROOMS = {
         "instructions": "instructions, allocations and system calls of predictd's unary call against bare echoes",
         "streaming": "messages of PredictStream against bare completion-queue echoes of the same messages",
         "oip": "the Open Inference Protocol's ModelInfer against Predict on the same server",
+        "shared_memory": "ModelInfer with tensors in shared memory against the same tensors in messages",
         "tracing": "what exporting traces costs in throughput",
     },
     "engine": {
         "batching": "rows per second with 64 calls in flight against LibTorch alone in a loop",
         "overload": "answers in time at up to 4 times the capacity",
         "fairness": "what a flood on one model does to the latency of another",
+        "reload": "what loading versions of one model, over and over, does to the latency of another",
+        "startup": "from the start of the process until models are served, against LibTorch's reading of their files",
     },
     "idle": {
         "memory": "what predictd takes beside LibTorch and the model, for connections, streams and calls",
@@ -48,7 +51,7 @@ MODULES = {name: f"bench.{room}.{name}" for room, names in ROOMS.items() for nam
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    listing = "\n".join(f"  {name:12} {summary}" for name, summary in BENCHMARKS.items())
+    listing = "\n".join(f"  {name:13} {summary}" for name, summary in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         prog="scripts/bench", epilog=f"benchmarks:\n{listing}", formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -22,9 +22,10 @@ OPTIONS = [
     "check-model", "config", "connection-idle-timeout", "default-deadline", "drain-delay", "drain-grace",
     "intra-op-threads", "listen", "log-format", "log-level", "log-requests", "loops", "max-concurrent-streams",
     "max-connection-age", "max-connection-age-grace", "max-connections", "max-connections-per-peer", "max-deadline",
-    "max-endless-calls", "max-message-bytes", "max-request-streams", "metrics-listen", "metrics-port-file",
-    "min-reader-rate", "model-control", "model-repository", "operator-library", "port-file", "ready", "receive-timeout",
-    "repository-poll-interval", "repository-settle-time", "request-memory", "server-timing", "stream-stall-timeout",
+    "control-listen", "control-port-file", "idle-unload", "load-model", "max-endless-calls", "max-message-bytes",
+    "max-request-streams", "metrics-listen", "metrics-port-file", "min-reader-rate", "model-control",
+    "model-repository", "operator-library", "port-file", "ready", "receive-timeout", "repository-poll-interval",
+    "repository-settle-time", "request-memory", "server-timing", "shared-memory", "stream-stall-timeout",
     "stream-window", "trace-endpoint", "trace-exporter", "trace-file", "trace-file-keep", "trace-file-max-bytes",
     "trace-max-forced-per-second", "trace-sample-ratio", "trace-timeout", "unpack-dir", "workers",
 ]  # fmt: skip

@@ -45,15 +45,17 @@ def fixture_triton(server: PredictdProcess) -> Iterator[InferenceServerClient]:
 
 
 def flatten(files: list[descriptor_pb2.FileDescriptorProto]) -> dict[str, object]:
-    """What goes over the wire, by full name: fields, values of enums, methods."""
+    """What goes over the wire, by full name: messages, fields, values of enums, methods with who streams."""
     found: dict[str, object] = {}
 
     def add_messages(prefix: str, messages: object) -> None:
         for message in messages:  # type: ignore[attr-defined]
             name = f"{prefix}.{message.name}"
+            found[name] = message.options.map_entry
             for field in message.field:
                 oneof = message.oneof_decl[field.oneof_index].name if field.HasField("oneof_index") else ""
-                found[f"{name}.{field.name}"] = (field.number, field.type, field.type_name, field.label, oneof)
+                kind = (field.type, field.type_name, field.label, field.proto3_optional, field.options.packed)
+                found[f"{name}.{field.name}"] = (field.number, *kind, oneof)
             add_enums(name, message.enum_type)
             add_messages(name, message.nested_type)
 
@@ -90,9 +92,15 @@ def test_names_and_numbers_are_those_of_the_protocol(tmp_path: Path) -> None:
         if file.package == "inference"
     }
     service = ours["inference/grpc_service.proto"]
+    assert service[".inference.GRPCInferenceService.ModelStreamInfer"] == (
+        ".inference.ModelInferRequest",
+        ".inference.ModelStreamInferResponse",
+        True,
+        True,
+    )
     # The protocol has these, and Triton's client does not know them.
     properties = {name: field for name, field in service.items() if "ropert" in name}
-    assert {name.rpartition(".")[2] for name in properties} == {"properties", "key", "value"}
+    assert {name.rpartition(".")[2] for name in properties} == {"PropertiesEntry", "properties", "key", "value"}
     assert {name: field for name, field in service.items() if name not in properties} == theirs["grpc_service.proto"]
     config = ours["inference/model_config.proto"]
     assert config
@@ -295,6 +303,7 @@ def test_statistics_count_what_was_done() -> None:
         assert stats.last_inference / 1000 > started - 1
         requests = stats.inference_stats
         assert (requests.success.count, requests.queue.count, requests.compute_infer.count) == (5, 5, 5)
+        assert (requests.compute_input.count, requests.compute_output.count) == (5, 5)
         assert requests.fail.count == 0
         assert requests.success.ns == requests.queue.ns + requests.compute_infer.ns
         # Three waited for most of the occupant's 200 ms.

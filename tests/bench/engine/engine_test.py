@@ -1,6 +1,7 @@
-"""Tests of `batching`, `overload` and `fairness`: their arithmetic, and that each runs from end to end.
+"""Tests of this room's benchmarks: their arithmetic, and that each runs from end to end.
 
-PREDICTD_BUILD_DIR names the build folder; predictd, bench_load_generator and bench_raw_torch must be there.
+PREDICTD_BUILD_DIR names the build folder; predictd, bench_load_generator, bench_raw_torch and bench_load_torch must be
+there.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.engine import batching, fairness, overload
+from bench.engine import batching, fairness, overload, reload, startup
 from bench.engine.load_generator import Outcome
 from bench.engine.raw_torch import RawResult, parse_report
 from bench.harness.failure import BenchFailure
@@ -71,6 +72,16 @@ def test_fairness_allows_twice_the_lone_latency_and_one_batch() -> None:
     assert fairness.Round(OUTCOME, OUTCOME, beside, OUTCOME).ratio(batch_ms=20.0) == 0.5
 
 
+def test_reloading_is_compared_with_the_same_round_without() -> None:
+    beside = replace(OUTCOME, ok_us={"p50": 2000.0, "p99": 10_000.0})
+    assert reload.Round(OUTCOME, beside, loads_per_second=1.0).ratio() == 1.25
+
+
+def test_a_start_is_compared_with_reading_in_the_same_round(tmp_path: Path) -> None:
+    start = startup.Start("digits", tmp_path, [], serving=[1.0, 3.0], read=[0.5, 2.0])
+    assert start.ratios() == [2.0, 1.5]
+
+
 def test_loads_and_models_are_read_and_the_headline_is_always_among_them() -> None:
     assert overload.parse_loads("0.5,2") == [0.5, 2.0, 4.0]
     assert overload.parse_loads("4,1") == [4.0, 1.0]
@@ -102,7 +113,13 @@ def test_an_unreadable_report_of_raw_torch_is_shown(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "more"),
-    [("batching", ["--models", "encoder"]), ("overload", ["--loads", "0.5"]), ("fairness", [])],
+    [
+        ("batching", ["--models", "encoder"]),
+        ("overload", ["--loads", "0.5"]),
+        ("fairness", []),
+        ("reload", []),
+        ("startup", ["--models", "3"]),
+    ],
 )
 def test_a_benchmark_runs_from_end_to_end(tmp_path: Path, name: str, more: list[str]) -> None:
     build, result_file = os.environ["PREDICTD_BUILD_DIR"], tmp_path / "result.json"
@@ -114,7 +131,7 @@ def test_a_benchmark_runs_from_end_to_end(tmp_path: Path, name: str, more: list[
     result = json.loads(result_file.read_text())
     last = done.stdout.splitlines()[-1]
     assert last.split(" worst=")[0] == f"{name} ratio={result['ratio']:.2f}"
-    # All but that one have several points.
-    assert ("worst" in result) == (" worst=" in last) == (name != "fairness")
+    # All but these have several points.
+    assert ("worst" in result) == (" worst=" in last) == (name not in ("fairness", "reload"))
     assert result["control"]["loops_per_second"]
     assert result["benchmark"] == name

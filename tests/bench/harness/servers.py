@@ -104,5 +104,5 @@ class ServerProcess:
                 return int(found[1])
             if self._process.poll() is not None:
                 raise BenchFailure(f"{self.name} ended at its start:\n{self.log_tail()}")
-            time.sleep(0.02)
+            time.sleep(0.002)
         raise BenchFailure(f"{self.name} did not listen within {START_SECONDS} s:\n{self.log_tail()}")

@@ -1,6 +1,6 @@
-"""Tests of `tracing` and `streaming`: they judge right, and nothing broken looks fast.
+"""Tests of `tracing`, `streaming` and `shared_memory`: they judge right, and nothing broken looks fast.
 
-PREDICTD_BUILD_DIR names the build folder; the ones that run servers need bench_echo_server there.
+PREDICTD_BUILD_DIR names the build folder; the ones that run servers need predictd and bench_echo_server there.
 """
 
 import json
@@ -15,7 +15,7 @@ import pytest
 from bench.harness.contestants import Sample
 from bench.harness.failure import BenchFailure
 from bench.harness.load import Point, Report
-from bench.transport import streaming, tracing
+from bench.transport import shared_memory, streaming, tracing
 
 ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ["PREDICTD_BUILD_DIR"])
@@ -99,3 +99,18 @@ def test_a_faulty_stream_gets_no_ratio(fault: str, line: str) -> None:
     assert done.returncode == 1
     assert line in done.stderr
     assert "ratio=" not in done.stdout
+
+
+# --- shared memory ---
+
+
+def test_tensors_in_shared_memory_are_compared_with_messages(tmp_path: Path) -> None:
+    result_file = tmp_path / "result.json"
+    command = [sys.executable, "-m", "bench", "shared_memory", "--no-build", "--build-dir", str(BUILD), "--quick"]
+    done = subprocess.run(
+        [*command, "--json", str(result_file)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(result_file.read_text())
+    assert f"shared_memory ratio={result['ratio']:.2f} worst=" in done.stdout.splitlines()[-1]
+    assert [len(row["seconds"][shared_memory.BOTH]) for row in result["sizes"]] == [1, 1, 1]
