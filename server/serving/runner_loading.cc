@@ -27,14 +27,16 @@ void NoteCaveats(const Caveats& caveats, std::string& note) {
   if (!caveats.chance.empty()) AddNote("answers are random: " + caveats.chance, note);
 }
 
-// "1 row 0.21 ms, 2 rows 0.40 ms, ...", or with lengths "4 rows of 128 3.1 ms".
+// "1 row 0.21 ms, 2 rows 0.40 ms, ...", or with lengths "4 rows of 128 3.1 ms", with samples "1 row of sample 0 2 ms".
 std::string Describe(const WarmUpReport& report) {
   std::string text;
   if (report.open_extent > 1) text = absl::StrCat("open dimensions of ", report.open_extent, ": ");
+  const auto is_another = [](const WarmUpRun& run) { return run.sample.value_or(0) > 0; };
+  const bool several = std::any_of(report.runs.begin(), report.runs.end(), is_another);
   const char* comma = "";
   for (const WarmUpRun& run : report.runs) {
     absl::StrAppend(&text, comma, run.rows, run.rows == 1 ? " row" : " rows", run.lengths.empty() ? "" : " of ",
-                    absl::StrJoin(run.lengths, "x"), " ",
+                    absl::StrJoin(run.lengths, "x"), several ? absl::StrCat(" of sample ", *run.sample) : "", " ",
                     absl::StrFormat("%.3g ms", std::chrono::duration<double, std::milli>(run.took).count()));
     comma = ", ";
   }
@@ -73,11 +75,10 @@ absl::Status WarmUpOn(int worker, ModelRunner& runner, WarmUpOptions options, Wo
   const absl::StatusOr<WarmUpReport> warm = runner.WarmUp(options);
   if (absl::IsCancelled(warm.status())) return warm.status();
   if (!warm.ok()) {
-    const char* const advice = absl::IsResourceExhausted(warm.status())
-                                   ? ""
-                                   : "; it runs on zeros, so if the model wants something else, say so with "
-                                     "warmup_shape and warmup_values of its inputs in model.toml, or skip it with "
-                                     "warmup = false";
+    const bool zeros = runner.signature().warmup_samples.empty() && !absl::IsResourceExhausted(warm.status());
+    const char* const advice = zeros ? "; it runs on zeros, so if the model wants something else, say so with "
+                                       "[[warmup_samples]] in model.toml, or skip it with warmup = false"
+                                     : "";
     return absl::Status(warm.status().code(), absl::StrCat("warm-up failed: ", warm.status().message(), advice));
   }
   if (worker == 0) findings.warm_up = Describe(*warm);

@@ -326,7 +326,7 @@ TEST_F(LoaderTest, VersionWhoseWarmUpFailsIsNotServed) {
   EXPECT_EQ(told_["a/1"].second.code(), absl::StatusCode::kInternal);
   EXPECT_EQ(told_["a/1"].second.message(),
             "warm-up failed: no such operator; it runs on zeros, so if the model wants something else, say so with "
-            "warmup_shape and warmup_values of its inputs in model.toml, or skip it with warmup = false");
+            "[[warmup_samples]] in model.toml, or skip it with warmup = false");
   EXPECT_EQ(model.batch_rows().size(), 4U) << "one for each open extent, and none on the other worker";
   End();
   EXPECT_TRUE(model.destroyed());
