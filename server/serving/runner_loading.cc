@@ -116,16 +116,13 @@ absl::Status WarmUp(const ServedVersion& version, ModelRunner& runner, const Run
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<std::shared_ptr<ModelRunner>> LoadRunner(ServedVersion& version, const RunnerResources& resources,
+// Reads a model whose weights have been taken off the plan, and warms it up.
+absl::StatusOr<std::shared_ptr<ModelRunner>> LoadBeside(ServedVersion& version,
+                                                        const std::shared_ptr<RunnerParts>& parts,
+                                                        const RunnerResources& resources,
                                                         const std::atomic<bool>& stopping, LoadFindings& findings) {
-  absl::StatusOr<std::unique_ptr<MemoryPlan::Claim>> memory = resources.memory.Take(WeightBytes(version.entry().file));
-  if (!memory.ok()) return memory.status();
   absl::StatusOr<std::unique_ptr<Model>> loaded = resources.load(version);
   if (!loaded.ok()) return loaded.status();
-  const auto parts = std::make_shared<RunnerParts>();
-  parts->memory = *std::move(memory);
   if (resources.observer != nullptr) parts->observer = resources.observer(version);
   std::shared_ptr<ModelRunner> runner = MakeRunner(version, *std::move(loaded), parts, resources);
   std::string caveats;
@@ -144,6 +141,23 @@ absl::StatusOr<std::shared_ptr<ModelRunner>> LoadRunner(ServedVersion& version, 
     // The cache requires answers that are always the same.
     version.DropCache();
     AddNote("response_cache_bytes is not used", findings.note);
+  }
+  return runner;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<ModelRunner>> LoadRunner(ServedVersion& version, const RunnerResources& resources,
+                                                        const std::atomic<bool>& stopping, LoadFindings& findings) {
+  absl::StatusOr<std::unique_ptr<MemoryPlan::Claim>> memory = resources.memory.Take(WeightBytes(version.entry().file));
+  if (!memory.ok()) return memory.status();
+  const auto parts = std::make_shared<RunnerParts>();
+  parts->memory = *std::move(memory);
+  absl::StatusOr<std::shared_ptr<ModelRunner>> runner = LoadBeside(version, parts, resources, stopping, findings);
+  if (runner.ok()) {
+    parts->memory->NoteServing();
+  } else if (absl::IsResourceExhausted(runner.status())) {
+    parts->memory->NoteRefused();
   }
   return runner;
 }
