@@ -152,7 +152,7 @@ def test_examples_of_model_toml_are_read(tmp_path: Path, beginning: str) -> None
             else example
         )
         (folder / "model.toml").write_text(shows, encoding="utf-8")
-        result = run_predictd(f"--check-model={folder}")
+        result = run_predictd(f"--check-model-files={folder}")
         # A generator's reader goes on to the tokenizer, which is not there.
         assert result.returncode == 0 or "tokenizer" in result.stderr, result.stderr
         assert "model.toml" not in result.stderr
