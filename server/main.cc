@@ -81,15 +81,34 @@ void BeforeLibraries(int /*argc*/, char** /*argv*/, char** /*environment*/) {
 
 [[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)(int, char**, char**) = BeforeLibraries;
 
-// Prints to standard output or standard error what --check-model found. Returns the exit code.
-int Check(const std::string& folder) {
-  const absl::StatusOr<std::string> found = CheckModel(folder);
-  if (found.ok()) {
-    std::cout << folder << ": " << *found << "\n";
-    return 0;
+// Prints to standard output or standard error what a check found. Returns the exit code.
+int Print(const ModelCheck& check) {
+  std::cout << check.found << std::flush;
+  std::cerr << check.wrong;
+  return check.wrong.empty() ? 0 : 1;
+}
+
+int CheckFiles(const std::string& folder) {
+  const absl::StatusOr<std::string> found = CheckModelFiles(folder);
+  if (found.ok()) return Print({.found = absl::StrCat(folder, ": ", *found, "\n")});
+  return Print({.wrong = absl::StrCat(folder, ": ", found.status().message(), "\n")});
+}
+
+// Has a model loaded and checked. What libraries write meanwhile is no part of the result.
+int Check(ServerConfig& config) {
+  LogOptions options = MakeLogOptions(config);
+  if (options.level == LogLevel::kInfo) options.level = LogLevel::kWarning;
+  InitLogging(options);
+  ModelCheck check;
+  const absl::Status operators = LoadOperators(config);
+  if (operators.ok()) {
+    check = CheckModel(config);
+  } else {
+    check.wrong = absl::StrCat(operators.message(), "\n");
   }
-  std::cerr << folder << ": " << found.status().message() << "\n";
-  return 1;
+  ShutdownLogging();
+  const int result = Print(check);
+  return operators.ok() ? result : 2;
 }
 
 int Main(int argc, const char* const* argv) {
@@ -100,7 +119,8 @@ int Main(int argc, const char* const* argv) {
     int exit_code = 0;
     std::optional<ServerConfig> config = ParseServerConfig(argc, argv, exit_code);
     if (!config.has_value()) return exit_code;
-    if (!config->check_model.empty()) return Check(config->check_model);
+    if (!config->check_model_files.empty()) return CheckFiles(config->check_model_files);
+    if (!config->check_model.empty()) return Check(*config);
     RaiseFileLimit();
     // gRPC locks absl::Mutex on every call, and Debian's build looks for deadlocks each time.
     absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);

@@ -25,11 +25,11 @@
 #include "server/config/listen_address.h"
 #include "server/config/memory_limit.h"
 #include "server/control_server.h"
-#include "server/files/private_folder.h"
 #include "server/kernels/kernel_set.h"
 #include "server/load_report.h"
 #include "server/model/memory_plan.h"
 #include "server/model/repository.h"
+#include "server/model_resources.h"
 #include "server/port_file.h"
 #include "server/process/thread_limit.h"
 #include "server/rpc/rpc_server.h"
@@ -78,14 +78,6 @@ int64_t RequestMemory(const ServerConfig& config) {
   return std::max(AvailableMemory() / 16, 8 * config.max_message_bytes);
 }
 
-// Plans what models may take: the memory that is neither taken already nor reserved for calls. On a small machine calls
-// may take more than their sixteenth, because a few large requests must fit, but they hardly ever do.
-MemoryPlan PlanMemory(const ServerConfig& config) {
-  const int64_t limit = AvailableMemory();
-  const int64_t calls = config.request_memory > 0 ? std::min(config.request_memory, limit / 4) : limit / 16;
-  return {limit, OwnMemory() + calls};
-}
-
 // Converts a configured time, in which zero means for ever.
 Duration TimeLimit(absl::Duration configured) {
   return configured > absl::ZeroDuration() ? Duration(absl::ToChronoNanoseconds(configured)) : Duration::max();
@@ -111,19 +103,6 @@ LogRequests ParseLogRequests(const std::string& name) {
   return name == "none" ? LogRequests::kNone : LogRequests::kErrors;
 }
 
-// Returns the folder in which packages are unpacked, after removing what killed servers left there.
-std::string UnpackDir(const ServerConfig& config) {
-  const char* const temporary = std::getenv("TMPDIR");
-  std::string folder = config.unpack_dir;
-  if (folder.empty()) folder = temporary != nullptr && *temporary != '\0' ? temporary : "/tmp";
-  const int removed = RemoveLeftFolders(folder);
-  if (removed > 0) {
-    Log(LogLevel::kInfo, "removed what servers that were killed had unpacked",
-        {{"path", folder}, {"folders", removed}});
-  }
-  return folder;
-}
-
 std::shared_ptr<ResponseCache> MakeCache(std::shared_ptr<ResponseCacheObserver> observer, const ModelConfig& config,
                                          const Clock& clock) {
   struct Observed {
@@ -136,16 +115,6 @@ std::shared_ptr<ResponseCache> MakeCache(std::shared_ptr<ResponseCacheObserver> 
                                           .observer = observer.get()};
   const auto observed = std::make_shared<Observed>(std::move(observer), options, clock);
   return {observed, &observed->cache};
-}
-
-// Reads a model that so many threads may run.
-absl::StatusOr<std::unique_ptr<Model>> LoadModel(const ServedVersion& version, int runners,
-                                                 const std::string& unpack_dir) {
-  const VersionEntry& entry = version.entry();
-  // Should there be too little memory for the model all the same, this is the last line of the log.
-  Log(LogLevel::kInfo, "loading a model",
-      {{"file", entry.file.string()}, {"size", BytesName(WeightBytes(entry.file))}});
-  return entry.backend->load(entry.file, version.config(), {.runners = runners, .unpack_dir = unpack_dir});
 }
 
 // Which models are to serve from the start.
@@ -245,9 +214,9 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   ModelMemory model_memory(memory_plan);
   LogMachine(cpus, memory_plan.limit());
   LimitTorchThreads(cpus.cores);
-  const int workers = config.workers > 0 ? config.workers : std::max(1, cpus.cores / config.intra_op_threads);
+  const ModelThreads threads = CountModelThreads(config, cpus);
+  const auto [workers, loops] = threads;
   const auto init_thread = [threads = config.intra_op_threads] { InitTorchThread(threads); };
-  const int loops = config.loops > 0 ? config.loops : std::max(1, cpus.cores / 2);
   const ControlPlace control_place = ControlPlaceOf(config);
   const int control_threads = control_place == ControlPlace::kOwnAddress ? kControlThreads : 0;
   if (absl::Status status = CheckThreadLimit(workers + loops + kFurtherThreads + control_threads); !status.ok())
@@ -337,8 +306,7 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
         .load =
             [&](const ServedVersion& version) {
               init_thread();
-              // Loops run cheap models, too.
-              return LoadModel(version, workers + loops, unpack_dir);
+              return LoadModel(version, threads, unpack_dir);
             },
         .observer =
             [&](const ServedVersion& version) { return runner_metrics.ForVersion(version.model(), version.number()); },
@@ -368,8 +336,17 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
           return LoadRunner(version, runner_resources, stopping, findings);
         },
         report, reaper);
-    const absl::Cleanup no_reload = [&signals] { signals.OnReload(nullptr); };
-    if (config.model_control == "poll") signals.OnReload([&manager] { manager.Reload(); });
+    const absl::Cleanup no_reload = [&signals, &memory_plan] {
+      signals.OnReload(nullptr);
+      memory_plan.OnRoom(nullptr);
+    };
+    if (config.model_control == "poll") {
+      signals.OnReload([&manager] { manager.Reload(); });
+      memory_plan.OnRoom([&manager] {
+        Log(LogLevel::kInfo, "there is memory again: trying once more what could not be loaded");
+        manager.Reload();
+      });
+    }
 
     signals.WaitForStop();
     rpc.health().SetNotServing();

@@ -23,7 +23,7 @@ MAY_USE = {
     "files": set(),
     "text": set(),
     "kernels": set(),
-    "config": {"async", "files"},
+    "config": {"async", "files", "text"},
     "http": {"async", "config"},
     "telemetry": {"async", "config", "files", "http", "text"},
     "process": EVERYWHERE,

@@ -28,7 +28,7 @@ def check_by_server(server: Path, folder: Path, source: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREDICTD_")}
     try:
         result = subprocess.run(
-            [server, f"--check-model={folder}"],
+            [server, f"--check-model-files={folder}"],
             capture_output=True,
             text=True,
             errors="replace",

@@ -43,13 +43,14 @@ int64_t ReadNumber(const fs::path& file, absl::string_view name) {
 struct GroupFiles {
   std::vector<const char*> limits;
   const char* used;
-  // The key in memory.stat of what is given up before any memory of the process.
-  const char* cached;
+  // The keys in memory.stat of the caches of files, which are given up before any memory of the process.
+  std::vector<const char*> cached;
 };
 
 // memory.high counts as a limit, because above it a group is slowed down until it hardly runs.
-const GroupFiles kVersion2 = {{"memory.max", "memory.high"}, "memory.current", "inactive_file"};
-const GroupFiles kVersion1 = {{"memory.limit_in_bytes"}, "memory.usage_in_bytes", "total_inactive_file"};
+const GroupFiles kVersion2 = {{"memory.max", "memory.high"}, "memory.current", {"inactive_file", "active_file"}};
+const GroupFiles kVersion1 = {
+    {"memory.limit_in_bytes"}, "memory.usage_in_bytes", {"total_inactive_file", "total_active_file"}};
 
 int64_t LimitOf(const fs::path& folder, const GroupFiles& files) {
   int64_t limit = kNoLimit;
@@ -62,7 +63,8 @@ int64_t FreeOf(const fs::path& folder, const GroupFiles& files) {
   if (limit == kNoLimit) return kNoLimit;
   const int64_t used = ReadLimit(folder / files.used);
   if (used == kNoLimit) return limit;
-  const int64_t cached = ReadNumber(folder / "memory.stat", files.cached);
+  int64_t cached = 0;
+  for (const char* key : files.cached) cached += ReadNumber(folder / "memory.stat", key);
   return std::max<int64_t>(0, limit - std::max<int64_t>(0, used - cached));
 }
 
@@ -128,6 +130,11 @@ int64_t FreeMachineMemory(const fs::path& root) {
 
 int64_t FreeMemory() {
   return std::min(FreeMachineMemory("/"), AddressSpaceLeft());
+}
+
+int64_t ReachableMachineMemory() {
+  const int64_t free = FreeMachineMemory("/");
+  return free == kNoLimit ? free : free + OwnMemory();
 }
 
 int64_t OwnMemory() {

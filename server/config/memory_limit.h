@@ -24,6 +24,10 @@ int64_t FreeMachineMemory(const std::filesystem::path& root);
 // How many bytes the process holds itself, without those that it shares with files.
 int64_t OwnMemory();
 
+// How many bytes the process can have in all beside what others on the machine and in its control groups hold now: what
+// it has, and what is free. Reads files.
+int64_t ReachableMachineMemory();
+
 }  // namespace predictd
 
 #endif  // PREDICTD_SERVER_CONFIG_MEMORY_LIMIT_H_

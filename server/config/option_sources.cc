@@ -10,9 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
-#include "server/config/closest_name.h"
 #include "server/config/service_link.h"
 #include "server/files/toml_file.h"
+#include "server/text/closest_name.h"
 
 namespace predictd {
 namespace {

@@ -31,7 +31,7 @@ constexpr char kFooter[] =
     "Signals: SIGTERM and SIGINT drain: health says NOT_SERVING, running calls end, exit code 0. A second one ends at\n"
     "once, with exit code 128 + its number. Before the server listens, the first ends it at once, with exit code 0.\n"
     "SIGHUP reads the model repository again, with --model-control poll; SIGUSR1 and SIGUSR2 are ignored.\n"
-    "Exit codes: 0 stopped by a signal, 1 could not start or --check-model found something wrong, 2 bad options.";
+    "Exit codes: 0 stopped by a signal, 1 could not start or a checked model is wrong, 2 bad options.";
 
 std::string CheckAddress(const std::string& text) {
   return std::string(ParseListenAddress(text).status().message());
@@ -85,7 +85,9 @@ std::string CheckTraceTimeout(const std::string& text) {
 void AddOptions(OptionTable& options, ServerConfig& config) {
   options.Group("Models");
   options.Add("model-repository", "DIR", config.model_repository, "Folder with a folder for each model (required)");
-  options.Add("check-model", "DIR", config.check_model, "Check a model's folder without serving it, and exit");
+  options.Add("check-model", "DIR", config.check_model, "Load and check a model without serving it, and exit");
+  options.Add("check-model-files", "DIR", config.check_model_files,
+              "Check a model's folder without loading the model, and exit");
   options.AddFiles("operator-library", config.operator_libraries, "Library with operators that models use");
   options.Add("unpack-dir", "DIR", config.unpack_dir,
               "Where .pt2 packages are unpacked to be loaded; default: $TMPDIR or /tmp");
@@ -239,7 +241,9 @@ std::optional<ServerConfig> ParseServerConfig(int argc, const char* const* argv,
     const std::optional<std::string> asked = AskedFor(arguments);
     app.parse(asked.has_value() ? std::vector<std::string>{*asked}
                                 : ReversedFlags(options.kinds(), arguments, config.warnings));
-    if (config.model_repository.empty() && config.check_model.empty()) throw CLI::RequiredError("--model-repository");
+    if (config.model_repository.empty() && config.check_model.empty() && config.check_model_files.empty()) {
+      throw CLI::RequiredError("--model-repository");
+    }
     if (config.trace_exporter == "file" && config.trace_file.empty()) {
       throw CLI::RequiredError("--trace-file (for --trace-exporter file)");
     }

@@ -16,8 +16,9 @@ namespace predictd {
 // own variables do. `predictd --help` describes each setting.
 struct ServerConfig {
   std::string model_repository;
-  // If this is set, nothing is served: the model in this folder is checked.
+  // If one of these is set, nothing is served: the model in this folder is loaded and checked, or only its files are.
   std::string check_model;
+  std::string check_model_files;
   // Shared libraries with operators that models use; they are loaded before any model.
   std::vector<std::string> operator_libraries;
   // The folder in which packages are unpacked while they are loaded; if it is empty, the folder of temporary files.

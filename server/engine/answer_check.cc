@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "server/engine/batch.h"
+#include "server/engine/warm_up_inputs.h"
 #include "server/model/element.h"
 #include "server/model/element_types.h"
 #include "server/model/value_range.h"
@@ -29,9 +30,11 @@ using CheckedJobs = std::vector<std::shared_ptr<Job>>;
 // Makes up rows. They use what the warm-up used wherever a value matters, since nobody vouched for any other value.
 class RowMaker {
  public:
-  RowMaker(const Signature& signature, int64_t open_extent) : signature_(signature), open_extent_(open_extent) {}
+  RowMaker(const Signature& signature, int64_t open_extent) : signature_(signature), inputs_(signature, open_extent) {
+    for (const PaddedLength& length : signature.padding.lengths) lengths_.push_back(length.buckets.front());
+  }
 
-  // Makes a row whose elements come from model.toml, beginning with the one at `shift`.
+  // Makes a row of the first sample in model.toml, beginning with its row or value at `shift`.
   std::shared_ptr<Job> Make(size_t shift) {
     shift_ = shift;
     InferenceRequest request;
@@ -42,22 +45,11 @@ class RowMaker {
  private:
   Tensor MakeInput(size_t input) {
     const TensorSpec& spec = signature_.inputs[input];
-    Shape shape = spec.warmup.shape.empty() ? spec.shape : spec.warmup.shape;
-    if (const PaddedInput* padded = signature_.padding.Find(input)) {
-      shape[padded->dimension] = signature_.padding.lengths[padded->length].buckets.front();
-    }
-    std::replace(shape.begin(), shape.end(), int64_t{-1}, open_extent_);
-    if (spec.warmup.shape.empty()) signature_.limits.Raise(input, absl::MakeSpan(shape));
-    if (signature_.batched) shape[0] = 1;
+    const WarmUpInput& from = inputs_.Of(0, input);
+    const bool said = from.array.has_value() || from.random.has_value() || !from.elements.empty();
+    if (said || spec.dtype == DType::kBytes) return inputs_.Make(0, input, 1, lengths_, shift_);
+    Shape shape = inputs_.ShapeOf(0, input, 1, lengths_);
     const int64_t elements = ElementCount(shape).value_or(0);
-    if (spec.dtype == DType::kBytes) {
-      auto strings = std::make_shared<std::vector<std::string>>();
-      const std::vector<std::string>& samples = spec.warmup.strings;
-      for (int64_t i = 0; i < elements; ++i) {
-        strings->push_back(samples.empty() ? "" : samples[(static_cast<size_t>(i) + shift_) % samples.size()]);
-      }
-      return Tensor(std::move(shape), std::move(strings));
-    }
     std::byte* fill = nullptr;
     Tensor tensor = Tensor::Allocate(spec.dtype, std::move(shape), &fill);
     const size_t width = ByteWidth(spec.dtype);
@@ -68,8 +60,6 @@ class RowMaker {
   }
 
   ElementBytes MakeElement(const TensorSpec& spec, size_t at) {
-    const std::vector<ElementBytes>& samples = spec.warmup.elements;
-    if (!samples.empty()) return samples[at % samples.size()];
     if (spec.range.has_value()) return at % 2 == 0 ? spec.range->least : spec.range->most;
     // Integers may be indices, so they stay 0.
     if (!ToElement(spec.dtype, 0.5).has_value()) return ElementBytes{};
@@ -77,7 +67,8 @@ class RowMaker {
   }
 
   const Signature& signature_;
-  const int64_t open_extent_;
+  const WarmUpInputs inputs_;
+  std::vector<int64_t> lengths_;
   size_t shift_ = 0;
   std::mt19937_64 random_;
 };

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "server/async/work_status.h"
 #include "server/engine/batch.h"
 #include "server/engine/memory_forecast.h"
+#include "server/engine/warm_up_inputs.h"
 
 namespace predictd {
 namespace {
@@ -31,31 +31,10 @@ constexpr int64_t kSpare = 8;
 constexpr int64_t kNegligible = 64;
 constexpr int64_t kGoodPart = 4;
 
-// An input's shape with `rows` rows and the batch's lengths. Other open dimensions come from `warmup_shape`, or else
-// get `open_extent`, raised to the input's limits.
-Shape ShapeOf(const Signature& signature, size_t input, const WarmUpBatch& batch, int64_t open_extent) {
-  const TensorSpec& spec = signature.inputs[input];
-  Shape shape = spec.warmup.shape.empty() ? spec.shape : spec.warmup.shape;
-  if (const PaddedInput* padded = signature.padding.Find(input)) {
-    shape[padded->dimension] = batch.lengths[padded->length];
-  }
-  std::replace(shape.begin(), shape.end(), int64_t{-1}, open_extent);
-  if (spec.warmup.shape.empty()) signature.limits.Raise(input, absl::MakeSpan(shape));
-  if (signature.batched) shape[0] = batch.rows;
-  return shape;
-}
-
-int64_t ElementsOf(const Signature& signature, const WarmUpBatch& batch, int64_t open_extent) {
-  int64_t elements = 0;
-  for (size_t i = 0; i < signature.inputs.size(); ++i) {
-    elements += ElementCount(ShapeOf(signature, i, batch, open_extent)).value_or(kMaxElements);
-  }
-  return std::max<int64_t>(elements, 1);
-}
-
-// The rows of the largest batch with those lengths.
-int64_t MostRows(const Signature& signature, std::vector<int64_t> lengths, int64_t open_extent) {
-  const int64_t elements = ElementsOf(signature, {1, std::move(lengths)}, open_extent) + 1;
+// The rows of the largest batch of a sample with those lengths.
+int64_t MostRows(const Signature& signature, const WarmUpInputs& inputs, size_t sample,
+                 const std::vector<int64_t>& lengths) {
+  const int64_t elements = inputs.Elements(sample, 1, lengths) + 1;
   return std::clamp<int64_t>(kMaxElements / elements, 1, signature.max_batch_size);
 }
 
@@ -78,43 +57,6 @@ std::vector<std::vector<int64_t>> LengthsByRank(const Padding& padding) {
   return all;
 }
 
-// Whether the warm-up has to choose some extent.
-bool HasOpenExtent(const Signature& signature) {
-  for (size_t i = 0; i < signature.inputs.size(); ++i) {
-    const Shape shape = ShapeOf(signature, i, {1, LongestOf(signature.padding)}, /*open_extent=*/-1);
-    if (std::count(shape.begin(), shape.end(), -1) > 0) return true;
-  }
-  return false;
-}
-
-// A tensor of the values that model.toml gives, repeated. Without them it holds zeros, or the least allowed value if
-// the input's range excludes zero.
-Tensor Harmless(const TensorSpec& spec, Shape shape) {
-  const WarmUpSample& sample = spec.warmup;
-  if (spec.dtype == DType::kBytes) {
-    auto strings = std::make_shared<std::vector<std::string>>(ElementCount(shape).value_or(0));
-    for (size_t i = 0; i < strings->size() && !sample.strings.empty(); ++i) {
-      (*strings)[i] = sample.strings[i % sample.strings.size()];
-    }
-    return Tensor(std::move(shape), std::move(strings));
-  }
-  std::byte* fill = nullptr;
-  Tensor tensor = Tensor::Allocate(spec.dtype, std::move(shape), &fill);
-  std::vector<ElementBytes> elements = sample.elements;
-  if (elements.empty() && spec.range.has_value() && !InRange(spec.dtype, *spec.range, ElementBytes{})) {
-    elements.push_back(spec.range->least);
-  }
-  if (elements.empty()) {
-    std::fill_n(fill, tensor.byte_size(), std::byte{0});
-    return tensor;
-  }
-  const size_t width = ByteWidth(spec.dtype);
-  for (size_t i = 0; i * width < tensor.byte_size(); ++i) {
-    std::memcpy(fill + i * width, elements[i % elements.size()].data(), width);
-  }
-  return tensor;
-}
-
 std::string MiB(int64_t bytes) {
   return absl::StrCat((bytes + (1 << 20) - 1) >> 20, " MiB");
 }
@@ -123,7 +65,12 @@ class WarmingUp {
  public:
   WarmingUp(Model& model, const Signature& signature, const WarmUpOptions& options, const Clock& clock, BatchCost& cost,
             int64_t open_extent)
-      : model_(model), signature_(signature), options_(options), clock_(clock), cost_(cost) {
+      : model_(model),
+        signature_(signature),
+        inputs_(signature, open_extent),
+        options_(options),
+        clock_(clock),
+        cost_(cost) {
     report_.most_rows = signature.max_batch_size;
     report_.open_extent = open_extent;
   }
@@ -142,7 +89,7 @@ class WarmingUp {
       }
       if (status.ok()) continue;
       const bool shortage = absl::IsResourceExhausted(status) || (absl::IsInternal(status) && MayBeShortage(batch));
-      if (!shortage || batch.rows == 1) return status;
+      if (!shortage || batch.rows == 1) return About(batch, status);
       // Smaller batches ran before and succeeded.
       report_.most_rows = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(batch.rows - 1)));
       report_.shortage = absl::StrCat(batch.rows, " rows: ", status.message());
@@ -153,7 +100,13 @@ class WarmingUp {
   bool has_run() const { return !report_.runs.empty(); }
 
  private:
-  int64_t Elements(const WarmUpBatch& batch) const { return ElementsOf(signature_, batch, report_.open_extent); }
+  // Says on which sample the model failed.
+  absl::Status About(const WarmUpBatch& batch, const absl::Status& status) const {
+    if (signature_.warmup_samples.empty() || absl::IsCancelled(status)) return status;
+    return absl::Status(status.code(), absl::StrCat("warmup_samples[", batch.sample, "]: ", status.message()));
+  }
+
+  int64_t Elements(const WarmUpBatch& batch) const { return inputs_.Elements(batch.sample, batch.rows, batch.lengths); }
 
   // RESOURCE_EXHAUSTED if as many such batches as may run at once would probably not fit.
   absl::Status CheckMemory(const WarmUpBatch& batch) const {
@@ -201,6 +154,7 @@ class WarmingUp {
       forecast_.Record(batch.rows, Elements(batch) / batch.rows, peak_);
     }
     report_.runs.push_back({batch.rows, batch.lengths, last_took_});
+    if (!signature_.warmup_samples.empty()) report_.runs.back().sample = batch.sample;
     last_elements_ = Elements(batch);
     cost_.Record(batch.rows, last_took_);
     return absl::OkStatus();
@@ -233,7 +187,10 @@ class WarmingUp {
     absl::StatusOr<std::vector<Tensor>> outputs;
     const auto run = [&] {
       if (options_.memory != nullptr) options_.memory->Begin();
-      if (inputs.job == nullptr) MakeInputs(batch, inputs);
+      if (inputs.job == nullptr) {
+        absl::Status made = MakeInputs(batch, inputs);
+        if (!made.ok()) return void(outputs = std::move(made));
+      }
       const Duration thread_started = clock_.ThreadTime();
       const TimePoint started = clock_.Now();
       outputs = model_.Run(inputs.arguments);
@@ -250,19 +207,25 @@ class WarmingUp {
     return outputs;
   }
 
-  void MakeInputs(const WarmUpBatch& batch, Inputs& inputs) const {
+  absl::Status MakeInputs(const WarmUpBatch& batch, Inputs& inputs) const {
     InferenceRequest request;
     request.rows = batch.rows;
     for (size_t i = 0; i < signature_.inputs.size(); ++i) {
-      Shape shape = ShapeOf(signature_, i, batch, report_.open_extent);
-      request.inputs.push_back(Harmless(signature_.inputs[i], std::move(shape)));
+      request.inputs.push_back(inputs_.Make(batch.sample, i, batch.rows, batch.lengths));
+    }
+    // The code of some models relies on it.
+    for (const LengthError& error : signature_.limits.Check(signature_.padding, request.inputs)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("input '", signature_.inputs[error.input].name, "': ", error.message));
     }
     inputs.job = std::make_shared<Job>(std::move(request));
     inputs.arguments = StackInputs({&inputs.job, 1}, signature_.padding, inputs.buffers);
+    return absl::OkStatus();
   }
 
   Model& model_;
   const Signature& signature_;
+  const WarmUpInputs inputs_;
   const WarmUpOptions& options_;
   const Clock& clock_;
   BatchCost& cost_;
@@ -284,38 +247,48 @@ std::vector<WarmUpBatch> PlanWarmUp(const Signature& signature, int64_t open_ext
   const std::vector<int64_t> longest = all_lengths.back();
   // The longest lengths come first, so that they are not cut off by the bounded number.
   std::reverse(all_lengths.begin(), all_lengths.end());
+  const WarmUpInputs inputs(signature, open_extent);
   std::vector<WarmUpBatch> batches;
-  const auto add = [&](int64_t rows, const std::vector<int64_t>& lengths, bool optional) {
-    const bool largest = rows == signature.max_batch_size && lengths == longest;
-    batches.push_back({rows, lengths, optional, largest});
+  const auto add = [&](int64_t rows, const std::vector<int64_t>& lengths, size_t sample, bool optional) {
+    batches.push_back({rows, lengths, optional, /*largest=*/false, sample});
   };
   for (const std::vector<int64_t>& lengths : all_lengths) {
-    add(1, lengths, /*optional=*/false);
-    const int64_t most = MostRows(signature, lengths, open_extent);
-    if (most > 1) add(most, lengths, /*optional=*/false);
+    for (size_t sample = 0; sample < inputs.samples(); ++sample) {
+      add(1, lengths, sample, /*optional=*/false);
+      const int64_t most = MostRows(signature, inputs, sample, lengths);
+      if (most > 1) add(most, lengths, sample, /*optional=*/false);
+    }
   }
   for (const std::vector<int64_t>& lengths : all_lengths) {
-    const int64_t most = MostRows(signature, lengths, open_extent);
-    for (int64_t rows = 2; rows < most; rows *= 2) add(rows, lengths, /*optional=*/true);
+    for (size_t sample = 0; sample < inputs.samples(); ++sample) {
+      const int64_t most = MostRows(signature, inputs, sample, lengths);
+      for (int64_t rows = 2; rows < most; rows *= 2) add(rows, lengths, sample, /*optional=*/true);
+    }
   }
   if (batches.size() > kMaxBatches) batches.resize(kMaxBatches);
   std::stable_sort(batches.begin(), batches.end(), [&](const WarmUpBatch& a, const WarmUpBatch& b) {
-    return ElementsOf(signature, a, open_extent) < ElementsOf(signature, b, open_extent);
+    return inputs.Elements(a.sample, a.rows, a.lengths) < inputs.Elements(b.sample, b.rows, b.lengths);
   });
+  const auto largest = std::find_if(batches.rbegin(), batches.rend(), [&](const WarmUpBatch& batch) {
+    return batch.rows == signature.max_batch_size && batch.lengths == longest;
+  });
+  if (largest != batches.rend()) largest->largest = true;
   return batches;
 }
 
 absl::StatusOr<WarmUpReport> WarmUp(Model& model, const Signature& signature, const WarmUpOptions& options,
                                     const Clock& clock, BatchCost& cost) {
   absl::Status first;
+  const std::vector<int64_t> longest = LongestOf(signature.padding);
   for (const int64_t extent : kOpenExtents) {
-    if (!first.ok() && ElementsOf(signature, {1, LongestOf(signature.padding)}, extent) >= kMaxElements) break;
+    const WarmUpInputs inputs(signature, extent);
+    if (!first.ok() && inputs.Elements(0, 1, longest) >= kMaxElements) break;
     WarmingUp warming_up(model, signature, options, clock, cost, extent);
     absl::StatusOr<WarmUpReport> report = warming_up.Run();
     if (report.ok() || warming_up.has_run()) return report;
     if (first.ok()) first = report.status();
     // Another extent helps only if the model rejects this one.
-    if (!absl::IsInternal(report.status()) || !HasOpenExtent(signature)) break;
+    if (!absl::IsInternal(report.status()) || !inputs.HasOpenExtent(longest)) break;
   }
   return first;
 }

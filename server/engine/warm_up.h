@@ -23,16 +23,18 @@ struct WarmUpBatch {
   std::vector<int64_t> lengths;
   // Whether it is neither a single row nor the largest batch, and so is left out when time is short.
   bool optional = false;
-  // Whether it has as many rows as a batch may have, at the largest lengths.
+  // Whether it has as many rows as a batch may have, at the largest lengths, and the most elements of those.
   bool largest = false;
+  // Which of the signature's samples it is made of.
+  size_t sample = 0;
 
   bool operator==(const WarmUpBatch&) const = default;
 };
 
-// The batches that are worth running, from small to large: for every bucket of a padded length (with several lengths,
-// the buckets of the same rank) a single row, the largest batch, and the powers of two between. Open dimensions whose
-// extent is unknown get `open_extent`. Leaves out batches that are too large to make just for this, and those beyond a
-// bounded number.
+// The batches that are worth running, from small to large: for every sample and every bucket of a padded length (with
+// several lengths, the buckets of the same rank) a single row, the largest batch, and the powers of two between. Open
+// dimensions whose extent is unknown get `open_extent`. Leaves out batches that are too large to make just for this,
+// and those beyond a bounded number.
 std::vector<WarmUpBatch> PlanWarmUp(const Signature& signature, int64_t open_extent = 1);
 
 // Measures the memory that runs need. Begin and Peak are called on the thread of the run.
@@ -71,6 +73,8 @@ struct WarmUpRun {
   std::vector<int64_t> lengths;
   // The time of the last round.
   Duration took{};
+  // Which of the signature's samples it ran on; nullopt if there are none.
+  std::optional<size_t> sample = {};
 };
 
 struct WarmUpReport {
@@ -88,11 +92,11 @@ struct WarmUpReport {
   int64_t open_extent = 1;
 };
 
-// Runs the model on zeros (or on the values that model.toml gives) in the planned batches, and records
-// the cost of the last run of each. Where there is too little memory for a batch, later batches are smaller than it.
-// Returns the model's error, or an error if the outputs do not match the signature; RESOURCE_EXHAUSTED if there is not
-// even memory for a single row; CANCELLED if it was stopped. A model that does not take extents of 1 is tried with
-// larger ones.
+// Runs the model on the signature's samples (or else on the values of its inputs, or on zeros) in the planned batches,
+// and records the cost of the last run of each. Where there is too little memory for a batch, later batches are smaller
+// than it. Returns the model's error, or an error if the outputs do not match the signature; INVALID_ARGUMENT if a
+// sample is not within the model's limits; RESOURCE_EXHAUSTED if there is not even memory for a single row; CANCELLED
+// if it was stopped. A model that does not take extents of 1 is tried with larger ones.
 absl::StatusOr<WarmUpReport> WarmUp(Model& model, const Signature& signature, const WarmUpOptions& options,
                                     const Clock& clock, BatchCost& cost);
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <limits>
 #include <system_error>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -58,8 +59,12 @@ MemoryPlan::Sums MemoryPlan::SumsWithout(const Claim* claim) const {
   return sums;
 }
 
-int64_t MemoryPlan::Left(const Sums& sums) const {
-  return std::max<int64_t>(0, limit_ - Sum(others_, sums.all()));
+int64_t MemoryPlan::Reachable() const {
+  return reachable_ == nullptr ? limit_ : std::min(limit_, reachable_());
+}
+
+int64_t MemoryPlan::Left(const Sums& sums, int64_t reachable) const {
+  return std::max<int64_t>(0, reachable - Sum(others_, sums.all()));
 }
 
 int64_t MemoryPlan::taken() const {
@@ -68,8 +73,9 @@ int64_t MemoryPlan::taken() const {
 }
 
 int64_t MemoryPlan::left() const {
+  const int64_t reachable = Reachable();
   const MutexLock lock(mutex_);
-  return Left(SumsWithout(nullptr));
+  return Left(SumsWithout(nullptr), reachable);
 }
 
 int64_t MemoryPlan::caches() const {
@@ -82,37 +88,63 @@ int64_t MemoryPlan::working() const {
   return SumsWithout(nullptr).working;
 }
 
-std::string MemoryPlan::Figures(const Sums& sums) const {
-  return absl::StrCat(BytesName(Left(sums)), " of ", BytesName(limit_),
-                      " are left for it: the server and its callers have ", BytesName(others_), ", other models ",
-                      BytesName(sums.all()));
+std::string MemoryPlan::Figures(const Sums& sums, int64_t reachable) const {
+  return absl::StrCat(
+      BytesName(Left(sums, reachable)), " of ", BytesName(limit_), " are left for it: the server and its callers have ",
+      BytesName(others_), ", other models ", BytesName(sums.all()),
+      reachable < limit_ ? absl::StrCat(", other processes and the system ", BytesName(limit_ - reachable)) : "");
 }
 
 absl::StatusOr<std::unique_ptr<MemoryPlan::Claim>> MemoryPlan::Take(int64_t weights) {
   auto claim = std::unique_ptr<Claim>(new Claim(*this, weights));
+  const int64_t reachable = Reachable();
   const MutexLock lock(mutex_);
   const Sums sums = SumsWithout(nullptr);
-  if (weights <= Left(sums)) {
+  if (weights <= Left(sums, reachable)) {
     claims_.push_back(claim.get());
     return claim;
   }
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the model does not fit into memory: its file has ", BytesName(weights), ", and ", Figures(sums)));
+  NoteRefused(weights);
+  return absl::ResourceExhaustedError(absl::StrCat("the model does not fit into memory: its file has ",
+                                                   BytesName(weights), ", and ", Figures(sums, reachable)));
+}
+
+void MemoryPlan::OnRoom(std::function<void()> retry) {
+  const MutexLock lock(retry_mutex_);
+  retry_ = std::move(retry);
+}
+
+void MemoryPlan::NoteRefused(int64_t needed) {
+  refused_ = std::min(refused_.value_or(needed), needed);
+}
+
+void MemoryPlan::GiveBack(const Claim& claim) {
+  const int64_t reachable = Reachable();
+  {
+    const MutexLock lock(mutex_);
+    std::erase(claims_, &claim);
+    // What a model gives back that did not serve had been free when others were refused.
+    if (!claim.serving_ || !refused_.has_value() || Left(SumsWithout(nullptr), reachable) < *refused_) return;
+    refused_.reset();
+  }
+  const MutexLock lock(retry_mutex_);
+  if (retry_ != nullptr) retry_();
 }
 
 MemoryPlan::Claim::~Claim() {
-  const MutexLock lock(plan_.mutex_);
-  std::erase(plan_.claims_, this);
+  plan_.GiveBack(*this);
 }
 
 absl::Status MemoryPlan::Claim::TakeCache(const CacheDemand& cache) {
+  const int64_t reachable = plan_.Reachable();
   const MutexLock lock(plan_.mutex_);
   const Sums sums = plan_.SumsWithout(this);
-  const int64_t room = plan_.Left(sums) - weights_;
+  const int64_t room = plan_.Left(sums, reachable) - weights_;
   if (cache.bytes() <= room) {
     cache_ = cache.bytes();
     return absl::OkStatus();
   }
+  plan_.NoteRefused(Sum(weights_, cache.bytes()));
   const int64_t slots = cache.slots + cache.prefix_slots;
   const int64_t fit = std::max<int64_t>(0, room) / std::max<int64_t>(1, cache.slot_bytes);
   const int64_t length = std::max<int64_t>(0, room) / std::max<int64_t>(1, cache.slot_bytes / cache.max_length) / slots;
@@ -120,13 +152,24 @@ absl::Status MemoryPlan::Claim::TakeCache(const CacheDemand& cache) {
       absl::StrCat("the model does not fit into memory: ", slots, " slots (slots = ", cache.slots,
                    ", prefix_slots = ", cache.prefix_slots, ") of max_length = ", cache.max_length, " tokens take ",
                    BytesName(cache.bytes()), " when all are full, ", BytesName(cache.slot_bytes),
-                   " each, and its weights ", BytesName(weights_), "; ", plan_.Figures(sums), ". Of that length ", fit,
-                   " slots would fit in all, or that many of about ", length, " tokens"));
+                   " each, and its weights ", BytesName(weights_), "; ", plan_.Figures(sums, reachable),
+                   ". Of that length ", fit, " slots would fit in all, or that many of about ", length, " tokens"));
 }
 
 void MemoryPlan::Claim::NoteWorking(int64_t bytes) {
   const MutexLock lock(plan_.mutex_);
   working_ = std::max(working_, bytes);
+}
+
+void MemoryPlan::Claim::NoteServing() {
+  const MutexLock lock(plan_.mutex_);
+  serving_ = true;
+}
+
+void MemoryPlan::Claim::NoteRefused() {
+  const MutexLock lock(plan_.mutex_);
+  // How much more it needs is not known.
+  plan_.NoteRefused(Sum(weights_, cache_));
 }
 
 }  // namespace predictd

@@ -3,8 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -28,7 +31,7 @@ struct CacheDemand {
 
 // The memory that models may take, and the most that loaded models take of it. A cache counts in full when its model is
 // loaded, although its memory is taken only as slots are used: what would fit only until all callers come at once does
-// not fit. Thread-safe.
+// not fit. What other processes hold counts as it is at the moment. Thread-safe.
 class MemoryPlan {
  public:
   // What one model takes, until the claim is destroyed. The plan must outlive it. Used by one thread at a time.
@@ -43,6 +46,10 @@ class MemoryPlan {
     // Records what those runs of the model take that may happen at once. Models take turns, so the largest figure of
     // any model counts.
     void NoteWorking(int64_t bytes);
+    // The model serves: when it is gone, what it took may be enough for one that was refused.
+    void NoteServing();
+    // The model found too little memory after all, and is not going to serve.
+    void NoteRefused();
 
    private:
     friend class MemoryPlan;
@@ -52,10 +59,13 @@ class MemoryPlan {
     const int64_t weights_;
     int64_t cache_ = 0;
     int64_t working_ = 0;
+    bool serving_ = false;
   };
 
-  // The process can have `limit` bytes, of which `others` are not for models.
-  MemoryPlan(int64_t limit, int64_t others) : limit_(limit), others_(others) {}
+  // The process can have `limit` bytes, of which `others` are not for models, and no more than `reachable` says at the
+  // time, if there is one.
+  MemoryPlan(int64_t limit, int64_t others, std::function<int64_t()> reachable = nullptr)
+      : limit_(limit), others_(others), reachable_(std::move(reachable)) {}
 
   int64_t limit() const { return limit_; }
   int64_t others() const { return others_; }
@@ -69,6 +79,10 @@ class MemoryPlan {
   // Takes what a model's weights need. RESOURCE_EXHAUSTED with the figures if it does not fit.
   absl::StatusOr<std::unique_ptr<Claim>> Take(int64_t weights);
 
+  // From now on `retry` is called, on any thread, when models that served are gone and one that was refused before may
+  // fit. Null for nobody; then it returns only when no call is running.
+  void OnRoom(std::function<void()> retry);
+
  private:
   // Sums of all claims.
   struct Sums {
@@ -80,14 +94,26 @@ class MemoryPlan {
   };
 
   Sums SumsWithout(const Claim* claim) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What is left beside those sums.
-  int64_t Left(const Sums& sums) const;
-  std::string Figures(const Sums& sums) const;
+  // What the process can have now.
+  int64_t Reachable() const;
+  // What of that is left beside those sums.
+  int64_t Left(const Sums& sums, int64_t reachable) const;
+  std::string Figures(const Sums& sums, int64_t reachable) const;
+  void NoteRefused(int64_t needed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void GiveBack(const Claim& claim);
 
   const int64_t limit_;
   const int64_t others_;
+  const std::function<int64_t()> reachable_;
+
   mutable Mutex mutex_;
   std::vector<const Claim*> claims_ ABSL_GUARDED_BY(mutex_);
+  // The least that a model needed that was refused since the last retry; nullopt if none was.
+  std::optional<int64_t> refused_ ABSL_GUARDED_BY(mutex_);
+
+  // Held while it is called.
+  Mutex retry_mutex_;
+  std::function<void()> retry_ ABSL_GUARDED_BY(retry_mutex_);
 };
 
 // About how much memory the model in the file takes: as much as the file. 0 if the file's size cannot be read.

@@ -15,6 +15,7 @@
 #include "server/model/generator_reader.h"
 #include "server/model/signature_config.h"
 #include "server/model/traffic_reader.h"
+#include "server/model/warm_up_config.h"
 
 namespace predictd {
 namespace {
@@ -124,7 +125,7 @@ void ReadIdleUnload(TableReader& reader, ModelConfig& config) {
 }
 
 // Reads the keys that a generator does not have.
-void ReadTensorModel(TableReader& reader, ModelConfig& config) {
+void ReadTensorModel(TableReader& reader, const std::filesystem::path& folder, ModelConfig& config) {
   reader.Read<bool>("batched", "true or false", config.signature.batched);
   reader.Read<int64_t>("queue_bytes", absl::StrCat("1 to ", kMaxQueueBytes), config.queue_bytes,
                        [](const int64_t& value) { return value >= 1 && value <= kMaxQueueBytes; });
@@ -149,10 +150,13 @@ void ReadTensorModel(TableReader& reader, ModelConfig& config) {
   ReadBatching(reader, config);
   const toml::node* inputs = reader.Find("inputs");
   const toml::node* outputs = reader.Find("outputs");
-  reader.Fail(ReadTensors(inputs, outputs, config.signature));
+  const absl::Status tensors = ReadTensors(inputs, outputs, config.signature);
+  reader.Fail(tensors);
+  const toml::node* samples = reader.Find("warmup_samples");
+  if (tensors.ok()) reader.Fail(ReadWarmUpSamples(samples, folder, config.signature));
 }
 
-absl::StatusOr<ModelConfig> ParseTable(const toml::table& root) {
+absl::StatusOr<ModelConfig> ParseTable(const toml::table& root, const std::filesystem::path& folder) {
   ModelConfig config;
   TableReader reader(root, "");
   std::string kind = "tensor";
@@ -175,7 +179,7 @@ absl::StatusOr<ModelConfig> ParseTable(const toml::table& root) {
   }
   config.fingerprint = Fingerprint(root);
   if (kind == "tensor") {
-    ReadTensorModel(reader, config);
+    ReadTensorModel(reader, folder, config);
   } else if (absl::StatusOr<GeneratorConfig> generator = ReadGenerator(reader.Find("generator")); generator.ok()) {
     config.generator = *std::move(generator);
   } else {
@@ -214,6 +218,12 @@ absl::StatusOr<std::vector<int64_t>> VersionPolicy::Choose(std::vector<int64_t> 
   return chosen;
 }
 
+bool ModelConfig::HasWarmUpFiles() const {
+  return std::any_of(signature.warmup_samples.begin(), signature.warmup_samples.end(), [](const WarmUpSample& sample) {
+    return std::any_of(sample.begin(), sample.end(), [](const WarmUpInput& input) { return input.array.has_value(); });
+  });
+}
+
 absl::StatusOr<std::vector<int64_t>> ModelConfig::Choose(const std::vector<int64_t>& existing) const {
   absl::StatusOr<std::vector<int64_t>> chosen = version_policy.Choose(existing);
   if (!chosen.ok()) return chosen.status();
@@ -236,15 +246,15 @@ absl::StatusOr<std::vector<int64_t>> ModelConfig::Choose(const std::vector<int64
   return chosen;
 }
 
-absl::StatusOr<ModelConfig> ModelConfig::Parse(absl::string_view text) {
+absl::StatusOr<ModelConfig> ModelConfig::Parse(absl::string_view text, const std::filesystem::path& folder) {
   const absl::StatusOr<toml::table> root = ParseToml(text);
   if (!root.ok()) return root.status();
-  return ParseTable(*root);
+  return ParseTable(*root, folder);
 }
 
 absl::StatusOr<ModelConfig> ModelConfig::Load(const std::filesystem::path& file) {
   const absl::StatusOr<toml::table> root = ReadTomlFile(file);
-  absl::StatusOr<ModelConfig> config = root.ok() ? ParseTable(*root) : root.status();
+  absl::StatusOr<ModelConfig> config = root.ok() ? ParseTable(*root, file.parent_path()) : root.status();
   if (config.ok()) return config;
   return absl::Status(config.status().code(), absl::StrCat(file.filename().string(), ": ", config.status().message()));
 }

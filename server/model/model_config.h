@@ -27,6 +27,9 @@ struct VersionPolicy {
   absl::StatusOr<std::vector<int64_t>> Choose(std::vector<int64_t> existing) const;
 };
 
+// The folder, in a model's, of the files that its warm-up runs on.
+inline constexpr const char* kWarmUpFolder = "warmup";
+
 // One model's `model.toml`.
 struct ModelConfig {
   std::string description;
@@ -64,15 +67,19 @@ struct ModelConfig {
   // Whether to serve a compiled package whose checks may fail on threads of its own, which ends the process.
   bool allow_parallel_regions = false;
   // Changes with all that a version is loaded by, which is everything but the policy, labels, traffic and
-  // idle_unload.
+  // idle_unload. The content of other files does not count.
   uint64_t fingerprint = 0;
+
+  // Whether the warm-up runs on files of kWarmUpFolder.
+  bool HasWarmUpFiles() const;
 
   // The versions to serve out of `existing`, newest first: those of the policy, and those with a label or traffic.
   // NOT_FOUND if none exists, or not one that is listed, has a label or traffic.
   absl::StatusOr<std::vector<int64_t>> Choose(const std::vector<int64_t>& existing) const;
 
-  // INVALID_ARGUMENT names the key that is unknown, missing or has a bad value.
-  static absl::StatusOr<ModelConfig> Parse(absl::string_view text);
+  // INVALID_ARGUMENT names the key that is unknown, missing or has a bad value, which includes a file that it names.
+  // Such files are in the model's `folder`.
+  static absl::StatusOr<ModelConfig> Parse(absl::string_view text, const std::filesystem::path& folder = {});
   static absl::StatusOr<ModelConfig> Load(const std::filesystem::path& file);
 };
 

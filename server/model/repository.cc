@@ -110,8 +110,11 @@ bool IsFolderOrLink(const fs::path& child) {
 }
 
 absl::Status ReadModel(const fs::path& folder, absl::Span<const Backend> backends, ModelEntry& entry) {
+  // Before the files are read, so that what changes meanwhile is found the next time.
+  const uint64_t samples = StampFolder(folder / kWarmUpFolder);
   absl::StatusOr<ModelConfig> config = ModelConfig::Load(folder / "model.toml");
   if (!config.ok()) return config.status();
+  if (config->HasWarmUpFiles()) config->fingerprint = absl::HashOf(config->fingerprint, samples);
   const absl::StatusOr<std::vector<fs::path>> children = List(folder);
   if (!children.ok()) return About(folder, children.status());
   std::vector<int64_t> existing;
@@ -154,7 +157,7 @@ uint64_t StampModel(const fs::path& folder) {
     const std::optional<int64_t> version = VersionOf(child.filename().string());
     if (version.has_value() && IsFolderOrLink(child)) versions[*version] = StampFolder(child);
   }
-  return absl::HashOf(stamp, versions);
+  return absl::HashOf(stamp, StampFolder(folder / kWarmUpFolder), versions);
 }
 
 absl::StatusOr<std::vector<std::string>> ListModels(const fs::path& root) {

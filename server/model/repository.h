@@ -53,8 +53,8 @@ struct ModelRepository {
 // than that. NOT_FOUND or UNAVAILABLE if the root cannot be read.
 absl::StatusOr<std::vector<std::string>> ListModels(const std::filesystem::path& root);
 
-// A number that changes with model.toml and the versions' folders (StampFolder), but not with what else is in the
-// model's folder.
+// A number that changes with model.toml, the versions' folders (StampFolder) and the folder of the warm-up's files, but
+// not with what else is in the model's folder.
 uint64_t StampModel(const std::filesystem::path& folder);
 
 // Reads one model's folder, which may be anywhere. The backends must outlive the result. Reads files, so it is not for
@@ -64,6 +64,7 @@ ModelEntry ReadModelFolder(const std::filesystem::path& folder, absl::Span<const
 // Reads a model repository:
 //   ROOT/MODEL/model.toml
 //   ROOT/MODEL/VERSION/FILE, VERSION a positive number, FILE the file of one of the backends
+//   ROOT/MODEL/warmup/FILE.npy, where model.toml names FILE.npy
 // Folders without a model.toml are no models. A model or a version that is wrong or cannot be read is returned with its
 // error, so that the others can be served. NOT_FOUND if ROOT is no readable folder. The backends must outlive the
 // result. Reads files, so it is not for event loops.

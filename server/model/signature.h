@@ -14,13 +14,20 @@
 namespace predictd {
 
 // What the warm-up feeds to an input where zeros and extents of 1 would not do. Empty members were not given.
-struct WarmUpSample {
-  // The spec's shape with extents for its open dimensions; the rows stay open.
-  Shape shape;
+struct WarmUpInput {
+  // The spec's shape with extents for its open dimensions; the rows and the padded one stay open.
+  Shape shape = {};
   // The values that the input's elements repeat; `strings` holds them for BYTES.
   std::vector<ElementBytes> elements = {};
   std::vector<std::string> strings = {};
+  // The range that the input's elements are drawn from.
+  std::optional<ValueRange> random = {};
+  // An array whose rows the input repeats, and what is along its padded dimension, too.
+  std::optional<Tensor> array = {};
 };
+
+// One for each input of a signature.
+using WarmUpSample = std::vector<WarmUpInput>;
 
 // Name, type and shape of one input or output; -1 in the shape means any extent.
 struct TensorSpec {
@@ -34,8 +41,8 @@ struct TensorSpec {
   std::optional<ValueRange> range = {};
   // Whether callers may leave the input out, or the model the output.
   bool optional = false;
-  // For an input: what the warm-up feeds to it.
-  WarmUpSample warmup = {};
+  // For an input: what the warm-up feeds to it, where no sample does.
+  WarmUpInput warmup = {};
 };
 
 // The inputs and outputs of a model. If it is batched, the first dimension of every input and output counts independent
@@ -50,6 +57,8 @@ struct Signature {
   Padding padding = {};
   // The limits that the model itself adds when it is loaded.
   InputLimits limits = {};
+  // What the warm-up runs on, one after the other. If there are none, it runs on what the inputs say.
+  std::vector<WarmUpSample> warmup_samples = {};
 
   size_t arguments() const { return inputs.size() + padding.masks.size(); }
 };

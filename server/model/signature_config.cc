@@ -9,6 +9,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "server/files/table_reader.h"
+#include "server/model/element_config.h"
+#include "server/model/warm_up_config.h"
 
 namespace predictd {
 namespace {
@@ -83,17 +85,6 @@ void ReadBuckets(TableReader& reader, const TensorSpec& spec, std::vector<int64_
   if (!HoldsPaddedRow(spec.shape, buckets.back())) reader.Fail("pad_to", kPaddedRow);
 }
 
-// The number or truth value as an element of that type; nullopt if it is not one.
-std::optional<ElementBytes> ReadElement(const toml::node& node, DType dtype) {
-  if (dtype == DType::kBool) {
-    const std::optional<bool> truth = node.value_exact<bool>();
-    return truth.has_value() ? ToElement(dtype, int64_t{*truth}) : std::nullopt;
-  }
-  if (const std::optional<int64_t> whole = node.value_exact<int64_t>()) return ToElement(dtype, *whole);
-  const std::optional<double> number = node.value_exact<double>();
-  return number.has_value() ? ToElement(dtype, *number) : std::nullopt;
-}
-
 void ReadPadValue(TableReader& reader, const TensorTable& table, ElementBytes& element) {
   const toml::node* node = reader.Find("pad_value");
   if (node == nullptr) return;
@@ -118,54 +109,10 @@ void ReadContents(TableReader& reader, bool batched, TensorSpec& spec) {
   if (node == nullptr) return;
   if (!HasRanges(spec.dtype))
     return reader.Fail("range", absl::StrCat("none, as ", DTypeName(spec.dtype), " has no order"));
-  const toml::array* ends = node->as_array();
-  if (ends != nullptr && ends->size() == 2) {
-    const std::optional<ElementBytes> least = ReadElement((*ends)[0], spec.dtype);
-    const std::optional<ElementBytes> most = ReadElement((*ends)[1], spec.dtype);
-    if (least.has_value() && most.has_value()) spec.range = ValueRange{*least, *most};
-  }
-  if (!spec.range.has_value() || !IsRange(spec.dtype, *spec.range)) {
+  spec.range = ReadRange(*node, spec.dtype);
+  if (!spec.range.has_value()) {
     reader.Fail("range", absl::StrCat("[least, most], two numbers that ", DTypeName(spec.dtype),
                                       " can hold, the first no more than the second"));
-  }
-}
-
-// Reads the warm-up of an input. To be called after its padding and its range were read.
-void ReadWarmUp(TableReader& reader, bool batched, const TensorTable& table, WarmUpSample& sample) {
-  const TensorSpec& spec = table.spec;
-  if (const toml::node* node = reader.Find("warmup_shape")) {
-    const bool padded = !table.pad_to.empty() || !table.pad_like.empty();
-    const std::string expected =
-        absl::StrCat("the shape with extents for -1", batched ? ", but for the first" : "",
-                     padded ? " and the one that is padded" : "", ", of at most ", kMaxElements, " elements");
-    if (!node->is_array()) return reader.Fail("warmup_shape", expected);
-    for (const toml::node& extent : *node->as_array()) {
-      sample.shape.push_back(extent.value_exact<int64_t>().value_or(0));
-    }
-    bool good = sample.shape.size() == spec.shape.size();
-    for (size_t d = 0; good && d < spec.shape.size(); ++d) {
-      const bool stays = spec.shape[d] != -1 || (batched && d == 0) || (padded && d == OpenDimension(spec.shape));
-      good = stays ? sample.shape[d] == spec.shape[d] : sample.shape[d] >= 1;
-    }
-    if (!good || !HoldsPaddedRow(sample.shape, 1)) reader.Fail("warmup_shape", expected);
-  }
-  const toml::node* values = reader.Find("warmup_values");
-  if (values == nullptr) return;
-  const std::string expected = absl::StrCat("a list of values that ", DTypeName(spec.dtype), " can hold",
-                                            spec.range.has_value() ? ", in range" : "");
-  if (!values->is_array() || values->as_array()->empty()) return reader.Fail("warmup_values", expected);
-  for (const toml::node& value : *values->as_array()) {
-    if (spec.dtype == DType::kBytes) {
-      const std::optional<std::string> string = value.value_exact<std::string>();
-      if (!string.has_value()) return reader.Fail("warmup_values", expected);
-      sample.strings.push_back(*string);
-      continue;
-    }
-    const std::optional<ElementBytes> element = ReadElement(value, spec.dtype);
-    if (!element.has_value() || (spec.range.has_value() && !InRange(spec.dtype, *spec.range, *element))) {
-      return reader.Fail("warmup_values", expected);
-    }
-    sample.elements.push_back(*element);
   }
 }
 
@@ -228,7 +175,10 @@ absl::StatusOr<TensorTable> ReadTable(const toml::table& toml, std::string prefi
   reader.Read<bool>("optional", "true or false", spec.optional);
   if (direction == Direction::kInput) ReadContents(reader, batched, spec);
   ReadPadding(reader, direction, batched, table);
-  if (direction == Direction::kInput && table.mask_of.empty()) ReadWarmUp(reader, batched, table, spec.warmup);
+  if (direction == Direction::kInput && table.mask_of.empty()) {
+    const bool padded = !table.pad_to.empty() || !table.pad_like.empty();
+    ReadWarmUpKeys(reader, batched, padded ? OpenDimension(spec.shape) : std::nullopt, spec);
+  }
   if (absl::Status status = reader.Finish(); !status.ok()) return status;
   return table;
 }

@@ -129,8 +129,11 @@ absl::StatusOr<std::shared_ptr<Generator>> LoadGenerator(const ServedVersion& ve
                                                        std::move(text->chat), options, resources.pool, resources.clock),
                            parts);
   if (config.warmup) {
-    if (absl::Status status = WarmUp(*made, version, resources, stopping); !status.ok()) return status;
+    absl::Status status = WarmUp(*made, version, resources, stopping);
+    if (absl::IsResourceExhausted(status)) parts->memory->NoteRefused();
+    if (!status.ok()) return status;
   }
+  parts->memory->NoteServing();
   return made;
 }
 

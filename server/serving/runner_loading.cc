@@ -27,14 +27,16 @@ void NoteCaveats(const Caveats& caveats, std::string& note) {
   if (!caveats.chance.empty()) AddNote("answers are random: " + caveats.chance, note);
 }
 
-// "1 row 0.21 ms, 2 rows 0.40 ms, ...", or with lengths "4 rows of 128 3.1 ms".
+// "1 row 0.21 ms, 2 rows 0.40 ms, ...", or with lengths "4 rows of 128 3.1 ms", with samples "1 row of sample 0 2 ms".
 std::string Describe(const WarmUpReport& report) {
   std::string text;
   if (report.open_extent > 1) text = absl::StrCat("open dimensions of ", report.open_extent, ": ");
+  const auto is_another = [](const WarmUpRun& run) { return run.sample.value_or(0) > 0; };
+  const bool several = std::any_of(report.runs.begin(), report.runs.end(), is_another);
   const char* comma = "";
   for (const WarmUpRun& run : report.runs) {
     absl::StrAppend(&text, comma, run.rows, run.rows == 1 ? " row" : " rows", run.lengths.empty() ? "" : " of ",
-                    absl::StrJoin(run.lengths, "x"), " ",
+                    absl::StrJoin(run.lengths, "x"), several ? absl::StrCat(" of sample ", *run.sample) : "", " ",
                     absl::StrFormat("%.3g ms", std::chrono::duration<double, std::milli>(run.took).count()));
     comma = ", ";
   }
@@ -73,11 +75,10 @@ absl::Status WarmUpOn(int worker, ModelRunner& runner, WarmUpOptions options, Wo
   const absl::StatusOr<WarmUpReport> warm = runner.WarmUp(options);
   if (absl::IsCancelled(warm.status())) return warm.status();
   if (!warm.ok()) {
-    const char* const advice = absl::IsResourceExhausted(warm.status())
-                                   ? ""
-                                   : "; it runs on zeros, so if the model wants something else, say so with "
-                                     "warmup_shape and warmup_values of its inputs in model.toml, or skip it with "
-                                     "warmup = false";
+    const bool zeros = runner.signature().warmup_samples.empty() && !absl::IsResourceExhausted(warm.status());
+    const char* const advice = zeros ? "; it runs on zeros, so if the model wants something else, say so with "
+                                       "[[warmup_samples]] in model.toml, or skip it with warmup = false"
+                                     : "";
     return absl::Status(warm.status().code(), absl::StrCat("warm-up failed: ", warm.status().message(), advice));
   }
   if (worker == 0) findings.warm_up = Describe(*warm);
@@ -115,16 +116,13 @@ absl::Status WarmUp(const ServedVersion& version, ModelRunner& runner, const Run
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<std::shared_ptr<ModelRunner>> LoadRunner(ServedVersion& version, const RunnerResources& resources,
+// Reads a model whose weights have been taken off the plan, and warms it up.
+absl::StatusOr<std::shared_ptr<ModelRunner>> LoadBeside(ServedVersion& version,
+                                                        const std::shared_ptr<RunnerParts>& parts,
+                                                        const RunnerResources& resources,
                                                         const std::atomic<bool>& stopping, LoadFindings& findings) {
-  absl::StatusOr<std::unique_ptr<MemoryPlan::Claim>> memory = resources.memory.Take(WeightBytes(version.entry().file));
-  if (!memory.ok()) return memory.status();
   absl::StatusOr<std::unique_ptr<Model>> loaded = resources.load(version);
   if (!loaded.ok()) return loaded.status();
-  const auto parts = std::make_shared<RunnerParts>();
-  parts->memory = *std::move(memory);
   if (resources.observer != nullptr) parts->observer = resources.observer(version);
   std::shared_ptr<ModelRunner> runner = MakeRunner(version, *std::move(loaded), parts, resources);
   std::string caveats;
@@ -143,6 +141,23 @@ absl::StatusOr<std::shared_ptr<ModelRunner>> LoadRunner(ServedVersion& version, 
     // The cache requires answers that are always the same.
     version.DropCache();
     AddNote("response_cache_bytes is not used", findings.note);
+  }
+  return runner;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<ModelRunner>> LoadRunner(ServedVersion& version, const RunnerResources& resources,
+                                                        const std::atomic<bool>& stopping, LoadFindings& findings) {
+  absl::StatusOr<std::unique_ptr<MemoryPlan::Claim>> memory = resources.memory.Take(WeightBytes(version.entry().file));
+  if (!memory.ok()) return memory.status();
+  const auto parts = std::make_shared<RunnerParts>();
+  parts->memory = *std::move(memory);
+  absl::StatusOr<std::shared_ptr<ModelRunner>> runner = LoadBeside(version, parts, resources, stopping, findings);
+  if (runner.ok()) {
+    parts->memory->NoteServing();
+  } else if (absl::IsResourceExhausted(runner.status())) {
+    parts->memory->NoteRefused();
   }
   return runner;
 }

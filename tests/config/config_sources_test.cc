@@ -38,6 +38,9 @@ TEST_F(ConfigSourcesTest, WhoChecksAModelNeedsNoRepository) {
   ASSERT_TRUE(parsed.config.has_value()) << parsed.err;
   EXPECT_EQ(parsed.config->check_model, "models/digits");
   EXPECT_EQ(parsed.config->model_repository, "");
+  const ParsedConfig files({"--check-model-files=models/digits"});
+  ASSERT_TRUE(files.config.has_value()) << files.err;
+  EXPECT_EQ(files.config->check_model_files, "models/digits");
 }
 
 TEST_F(ConfigSourcesTest, EveryOptionIsReadFromFlags) {

@@ -105,8 +105,9 @@ INSTANTIATE_TEST_SUITE_P(
                              {"proc/self/cgroup", "0::/a\n"},
                              {"sys/fs/cgroup/a/memory.max", "536870912\n"},
                              {"sys/fs/cgroup/a/memory.current", "268435456\n"},
-                             {"sys/fs/cgroup/a/memory.stat", "anon 1\nfile 134217728\ninactive_file 67108864\n"}},
-                            320 * kMiB},
+                             {"sys/fs/cgroup/a/memory.stat",
+                              "anon 1\nfile 134217728\ninactive_file 67108864\nactive_file 33554432\n"}},
+                            352 * kMiB},
                     Machine{"version 2, others of an ancestor use most of it",
                             {{"proc/meminfo", kFourGiBFree},
                              {"proc/self/cgroup", "0::/a/b\n"},
@@ -120,7 +121,8 @@ INSTANTIATE_TEST_SUITE_P(
                              {"proc/self/cgroup", "4:memory:/a\n"},
                              {"sys/fs/cgroup/memory/a/memory.limit_in_bytes", "67108864\n"},
                              {"sys/fs/cgroup/memory/a/memory.usage_in_bytes", "50331648\n"},
-                             {"sys/fs/cgroup/memory/a/memory.stat", "cache 9\ntotal_inactive_file 16777216\n"}},
+                             {"sys/fs/cgroup/memory/a/memory.stat",
+                              "cache 9\ntotal_inactive_file 8388608\ntotal_active_file 8388608\n"}},
                             32 * kMiB},
                     Machine{"more is used than the limit allows by now",
                             {{"proc/meminfo", kFourGiBFree},
@@ -133,6 +135,14 @@ TEST(OwnMemoryTest, GrowsByWhatIsWritten) {
   const int64_t before = OwnMemory();
   const std::string memory(64 << 20, 'x');
   EXPECT_GT(OwnMemory(), before + 60 * kMiB) << memory.size();
+}
+
+TEST(ReachableMemoryTest, StaysWhenTheProcessTakesMemory) {
+  const int64_t before = ReachableMachineMemory();
+  const std::string memory(256 << 20, 'x');
+  // Others on the machine take and give, too, but hardly as much.
+  EXPECT_GT(ReachableMachineMemory(), before - 200 * kMiB) << memory.size();
+  EXPECT_LE(ReachableMachineMemory(), MachineMemory("/") + OwnMemory());
 }
 
 TEST(FreeMemoryTest, IsSomeAndNoMoreThanTheMachineHas) {

@@ -19,8 +19,9 @@ from protocol import float_tensor, predict_request, rpc_error, slow_request
 
 FREE_PORTS = ["--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0"]
 OPTIONS = [
-    "check-model", "config", "connection-idle-timeout", "default-deadline", "drain-delay", "drain-grace",
-    "intra-op-threads", "listen", "log-format", "log-level", "log-requests", "loops", "max-concurrent-streams",
+    "check-model", "check-model-files", "config", "connection-idle-timeout", "default-deadline", "drain-delay",
+    "drain-grace", "intra-op-threads", "listen", "log-format", "log-level", "log-requests", "loops",
+    "max-concurrent-streams",
     "max-connection-age", "max-connection-age-grace", "max-connections", "max-connections-per-peer", "max-deadline",
     "control-listen", "control-port-file", "idle-unload", "load-model", "max-endless-calls", "max-message-bytes",
     "max-request-streams", "metrics-listen", "metrics-port-file", "min-reader-rate", "model-control",

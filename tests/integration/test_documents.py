@@ -152,14 +152,14 @@ def test_examples_of_model_toml_are_read(tmp_path: Path, beginning: str) -> None
             else example
         )
         (folder / "model.toml").write_text(shows, encoding="utf-8")
-        result = run_predictd(f"--check-model={folder}")
+        result = run_predictd(f"--check-model-files={folder}")
         # A generator's reader goes on to the tokenizer, which is not there.
         assert result.returncode == 0 or "tokenizer" in result.stderr, result.stderr
         assert "model.toml" not in result.stderr
 
 
 def test_all_keys_of_model_toml_are_documented() -> None:
-    readers = ("model_config.cc", "signature_config.cc", "generator_reader.cc")
+    readers = ("model_config.cc", "signature_config.cc", "warm_up_config.cc", "generator_reader.cc")
     source = "".join((ROOT / "server/model" / name).read_text(encoding="utf-8") for name in readers)
     read = set(re.findall(r'\b(?:Read\w*(?:<[\w:]+>)?|Find)\(\s*(?:reader, )?"(\w+)"', source))
     assert {"max_batch_size", "pad_to", "slots", "top_k"} <= read

@@ -95,6 +95,82 @@ TEST(MemoryPlanTest, WeightsAloneMayBeTooMuch) {
             "server and its callers have 256 MiB, other models 0 bytes");
 }
 
+TEST(MemoryPlanTest, WhatOtherProcessesHoldIsNotLeft) {
+  int64_t reachable = 30 * kGiB;
+  MemoryPlan plan(24 * kGiB, 2 * kGiB, [&reachable] { return reachable; });
+  EXPECT_EQ(plan.left(), 22 * kGiB) << "no more than the limit";
+  const auto model = Take(plan, 5 * kGiB);
+  reachable = 10 * kGiB;
+  EXPECT_EQ(plan.left(), 3 * kGiB);
+  EXPECT_EQ(plan.Take(4 * kGiB).status().message(),
+            "the model does not fit into memory: its file has 4 GiB, and 3 GiB of 24 GiB are left for it: the server "
+            "and its callers have 2 GiB, other models 5 GiB, other processes and the system 14 GiB");
+  EXPECT_FALSE(Take(plan, kGiB, Gibibytes(3)).ok());
+  reachable = kGiB;
+  EXPECT_EQ(plan.left(), 0);
+}
+
+// Counts how often something is to be loaded once more.
+class MemoryRetryTest : public testing::Test {
+ protected:
+  MemoryRetryTest() {
+    plan_.OnRoom([this] { ++retries_; });
+  }
+
+  // Takes what a model takes that serves.
+  std::unique_ptr<MemoryPlan::Claim> Serve(int64_t weights) {
+    auto claim = plan_.Take(weights);
+    EXPECT_TRUE(claim.ok()) << claim.status();
+    (*claim)->NoteServing();
+    return *std::move(claim);
+  }
+
+  MemoryPlan plan_{10 * kGiB, 0};
+  int retries_ = 0;
+};
+
+TEST_F(MemoryRetryTest, IsWhenEnoughIsGivenBackForWhatWasRefused) {
+  auto small = Serve(kGiB);
+  auto large = Serve(5 * kGiB);
+  EXPECT_FALSE(plan_.Take(6 * kGiB).ok());
+  small.reset();
+  EXPECT_EQ(retries_, 0) << "5 GiB are left";
+  large.reset();
+  EXPECT_EQ(retries_, 1);
+  Serve(kGiB).reset();
+  EXPECT_EQ(retries_, 1) << "nothing has been refused since";
+}
+
+TEST_F(MemoryRetryTest, IsForTheSmallestOfSeveral) {
+  auto model = Serve(5 * kGiB);
+  EXPECT_FALSE(plan_.Take(20 * kGiB).ok());
+  EXPECT_FALSE(Take(plan_, kGiB, Gibibytes(6)).ok());
+  model.reset();
+  EXPECT_EQ(retries_, 1);
+}
+
+// Or loading would never end where two models fail, each for a reason of its own.
+TEST_F(MemoryRetryTest, IsNotWhenAModelGivesBackThatDidNotServe) {
+  auto serving = Serve(5 * kGiB);
+  auto fails = plan_.Take(4 * kGiB);
+  EXPECT_FALSE(plan_.Take(3 * kGiB).ok());
+  fails->reset();
+  auto short_of_memory = plan_.Take(kGiB);
+  (*short_of_memory)->NoteRefused();
+  short_of_memory->reset();
+  EXPECT_EQ(retries_, 0);
+  serving.reset();
+  EXPECT_EQ(retries_, 1);
+}
+
+TEST_F(MemoryRetryTest, IsForNobodyOnceNobodyWantsToKnow) {
+  auto model = Serve(5 * kGiB);
+  EXPECT_FALSE(plan_.Take(6 * kGiB).ok());
+  plan_.OnRoom(nullptr);
+  model.reset();
+  EXPECT_EQ(retries_, 0);
+}
+
 TEST(MemoryPlanTest, AbsurdNumbersAreTooMany) {
   MemoryPlan plan(std::numeric_limits<int64_t>::max(), kGiB);
   EXPECT_TRUE(Take(plan, kGiB, Demand(1024, 1 << 24)).ok()) << "no limit is known";

@@ -51,7 +51,7 @@ constexpr char kUnknown[] =
     "max_concurrency, "
     "max_queue_delay, method, outputs, preferred_batch_sizes, queue_bytes, queue_capacity, response_cache_bytes, "
     "version_policy, "
-    "warmup, weight";
+    "warmup, warmup_samples, weight";
 
 BadFile Inputs(const char* inputs, const char* error) {
   return {"", error, inputs};

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/fakes/fake_backends.h"
+#include "tests/fakes/npy_file.h"
 #include "tests/fakes/temp_folder.h"
 
 namespace predictd {
@@ -233,6 +234,24 @@ TEST_F(RepositoryTest, VersionHasTheFileOfOneBackendHoweverManyThereAre) {
   EXPECT_EQ(versions[1].status,
             absl::InvalidArgumentError("version 2: expected either model.a or model.b or model.c, found none"));
   EXPECT_EQ(versions[2].backend, &backends[2]);
+}
+
+// What a version's warm-up runs on is a part of it.
+TEST_F(RepositoryTest, StampChangesWithTheFilesOfTheWarmUp) {
+  AddModel("m", {"1/model.pt"});
+  root_.Write("m/warmup/x.npy", NpyArray<float>("<f4", "(1, 4)", {1, 2, 3, 4}));
+  const uint64_t without = ScanOne().versions.at(0).stamp;
+  root_.Write("m/warmup/unused.npy", "not read");
+  EXPECT_EQ(ScanOne().versions.at(0).stamp, without) << "nothing names it";
+  root_.Write("m/model.toml", absl::StrCat(kConfig, "[[warmup_samples]]\ninputs.x = {file = \"x.npy\"}\n"));
+  const ModelEntry before = ScanOne();
+  ASSERT_TRUE(before.status.ok()) << before.status;
+  root_.Write("m/warmup/x.npy", NpyArray<float>("<f4", "(2, 4)", {1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_NE(StampModel(root_.path() / "m"), before.stamp) << "or nobody would look";
+  const ModelEntry after = ScanOne();
+  EXPECT_NE(after.versions.at(0).stamp, before.versions.at(0).stamp);
+  EXPECT_EQ(after.config.signature.warmup_samples.at(0).at(0).array->shape(), (Shape{2, 4}));
+  EXPECT_EQ(ScanOne().versions.at(0).stamp, after.versions.at(0).stamp);
 }
 
 }  // namespace

@@ -18,10 +18,10 @@ std::string Toml(const std::string& input, const std::string& root = "") {
          "\n[[outputs]]\nname = \"y\"\ndtype = \"FP32\"\nshape = [-1]\n";
 }
 
-WarmUpSample Sample(const std::string& input, const std::string& root = "") {
+WarmUpInput Sample(const std::string& input, const std::string& root = "") {
   const absl::StatusOr<ModelConfig> config = ModelConfig::Parse(Toml(input, root));
   EXPECT_TRUE(config.ok()) << config.status();
-  return config.ok() ? config->signature.inputs[0].warmup : WarmUpSample{};
+  return config.ok() ? config->signature.inputs[0].warmup : WarmUpInput{};
 }
 
 std::string Error(const std::string& input, const std::string& root = "") {
@@ -29,7 +29,7 @@ std::string Error(const std::string& input, const std::string& root = "") {
 }
 
 TEST(WarmUpConfigTest, NothingSaidIsEmpty) {
-  const WarmUpSample sample = Sample("dtype = \"FP32\"\nshape = [-1, -1]");
+  const WarmUpInput sample = Sample("dtype = \"FP32\"\nshape = [-1, -1]");
   EXPECT_THAT(sample.shape, SizeIs(0));
   EXPECT_THAT(sample.elements, SizeIs(0));
   EXPECT_THAT(sample.strings, SizeIs(0));

@@ -133,6 +133,22 @@ TEST_F(LoaderTest, FailureIsReportedWithItsCauseOfWhichCallersSeeNoPaths) {
   EXPECT_EQ(told_["a/1"].first, VersionState::kReady) << "the next one is loaded nevertheless";
 }
 
+TEST_F(LoaderTest, VersionThatFoundNoMemoryMayTryAgainWhenAnotherHasGone) {
+  FakeModel hungry([](absl::Span<const Tensor>) -> absl::StatusOr<std::vector<Tensor>> {
+    return absl::ResourceExhaustedError("no memory");
+  });
+  load_ = [&](const VersionEntry& version) { return version.version == 2 ? hungry.Make() : model_.Make(); };
+  std::atomic<int> retries{0};
+  memory_.OnRoom([&retries] { ++retries; });
+  Start({Entry("a", {2, 1})});
+  AwaitTold(2);
+  EXPECT_EQ(told_["a/2"].first, VersionState::kFailed);
+  reaper_->Finish();
+  EXPECT_EQ(retries, 0) << "what it took itself does not help it";
+  End();
+  EXPECT_EQ(retries, 1);
+}
+
 TEST_F(LoaderTest, NextOneFindsTheMemoryOfThoseThatHaveGone) {
   struct Slow {
     explicit Slow(std::atomic<bool>& gone) : gone(gone) {}
@@ -326,7 +342,7 @@ TEST_F(LoaderTest, VersionWhoseWarmUpFailsIsNotServed) {
   EXPECT_EQ(told_["a/1"].second.code(), absl::StatusCode::kInternal);
   EXPECT_EQ(told_["a/1"].second.message(),
             "warm-up failed: no such operator; it runs on zeros, so if the model wants something else, say so with "
-            "warmup_shape and warmup_values of its inputs in model.toml, or skip it with warmup = false");
+            "[[warmup_samples]] in model.toml, or skip it with warmup = false");
   EXPECT_EQ(model.batch_rows().size(), 4U) << "one for each open extent, and none on the other worker";
   End();
   EXPECT_TRUE(model.destroyed());

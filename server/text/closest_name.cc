@@ -1,4 +1,4 @@
-#include "server/config/closest_name.h"
+#include "server/text/closest_name.h"
 
 #include <algorithm>
 #include <numeric>

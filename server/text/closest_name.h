@@ -1,5 +1,5 @@
-#ifndef PREDICTD_SERVER_CONFIG_CLOSEST_NAME_H_
-#define PREDICTD_SERVER_CONFIG_CLOSEST_NAME_H_
+#ifndef PREDICTD_SERVER_TEXT_CLOSEST_NAME_H_
+#define PREDICTD_SERVER_TEXT_CLOSEST_NAME_H_
 
 #include <string>
 #include <string_view>
@@ -13,4 +13,4 @@ std::string ClosestName(std::string_view name, const std::vector<std::string>& n
 
 }  // namespace predictd
 
-#endif  // PREDICTD_SERVER_CONFIG_CLOSEST_NAME_H_
+#endif  // PREDICTD_SERVER_TEXT_CLOSEST_NAME_H_
