@@ -94,10 +94,10 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
   options.Add("ready", "NAMES", config.ready, "Healthy once these models are loaded: any, all or NAME,NAME,...")
       ->check(CheckReady);
   options.AddChoice("model-control", config.model_control, {"none", "poll", "explicit"},
-                    "Serve what the repository has at the start (none) or at any time (poll), or what calls load");
+                    "Follow the repository (poll) or calls (explicit), or neither (none)");
   options
       .Add("load-model", "NAMES", config.load_model,
-           "With --model-control explicit: what to load at the start: NAME,NAME,... or *; default: nothing")
+           "What to load at the start, with --model-control explicit: NAME,NAME or *")
       ->check(CheckLoadModel);
   options
       .AddDuration("repository-poll-interval", config.repository_poll_interval,
@@ -107,7 +107,7 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
                       "How long a model's folder must be still before it is read");
   options
       .AddDuration("idle-unload", config.idle_unload,
-                   "After how long without requests a model is unloaded until the next one; 0: never")
+                   "Unload a model that is idle for so long, until it is needed; 0: never")
       ->check(CheckIdleUnload);
 
   options.Group("Network");
@@ -115,8 +115,7 @@ void AddOptions(OptionTable& options, ServerConfig& config) {
       ->check(CheckAddress);
   options
       .Add("control-listen", "ADDRESS", config.control_listen,
-           "Where calls that change what is served are let in; the same as --listen: there; default: nowhere, or with "
-           "--model-control explicit the same")
+           "Where calls may change what is served: its own address, or that of --listen")
       ->check(CheckControlAddress);
   options.Add("control-port-file", "FILE", config.control_port_file, "File to write the port of --control-listen to");
   options.Add("port-file", "FILE", config.port_file, "File to write the gRPC port to, once it is bound");

@@ -68,7 +68,8 @@ Task<absl::Status> Serve(StreamedRequest& request, SharedStreamWriter& writer, c
 
 }  // namespace
 
-std::shared_ptr<const RequestHandler> MakeStreamInferHandler(const Catalog& catalog, const SharedMemoryRegions* regions) {
+std::shared_ptr<const RequestHandler> MakeStreamInferHandler(const Catalog& catalog,
+                                                             const SharedMemoryRegions* regions) {
   return std::make_shared<const RequestHandler>(
       [&catalog, regions](StreamedRequest& request, SharedStreamWriter& writer) {
         return Serve(request, writer, catalog, regions);

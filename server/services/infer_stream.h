@@ -12,7 +12,8 @@ namespace predictd {
 // Answers one request of a ModelStreamInfer of the Open Inference Protocol as ModelInfer would, but for streams of
 // text. What is wrong with it becomes an answer, too, and the stream goes on. Without
 // regions no request may use shared memory. The references outlive the handler.
-std::shared_ptr<const RequestHandler> MakeStreamInferHandler(const Catalog& catalog, const SharedMemoryRegions* regions);
+std::shared_ptr<const RequestHandler> MakeStreamInferHandler(const Catalog& catalog,
+                                                             const SharedMemoryRegions* regions);
 
 }  // namespace predictd
 

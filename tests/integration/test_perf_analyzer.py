@@ -21,6 +21,7 @@ REQUESTS = 200
 WAYS = {
     "synchronous": ["--sync"],
     "asynchronous": ["--async"],
+    "streaming": ["--async", "--streaming"],
 }
 MODELS = {
     "linear": ["-b", "2"],
@@ -40,7 +41,9 @@ def measure(server: PredictdProcess, folder: Path, model: str, *arguments: str) 
     """Runs it with four requests at a time; checks its report, and that the server has answered every request."""
 
     def answered(**labels: str) -> float:
-        return server.metric("predictd_requests_total", method="ModelInfer", **labels)
+        return server.metric("predictd_requests_total", method=method, **labels)
+
+    method = "ModelStreamInfer.message" if "--streaming" in arguments else "ModelInfer"
 
     right, all_before = answered(code="OK"), answered()
     report = folder / "report.csv"

@@ -47,6 +47,7 @@ SERVICES = [
     "predictd.v1.ModelService",
     "predictd.v1.PredictionService",
 ]
+MODEL_METHODS = ["GetModel", "ListModels", "LoadModel", "ReloadModel", "SetTrafficSplit", "UnloadModel", "WatchModels"]
 INFERENCE_METHODS = sorted(
     "ServerLive ServerReady ModelReady ServerMetadata ModelMetadata ModelInfer ModelStreamInfer ModelConfig "
     "ModelStatistics RepositoryIndex RepositoryModelLoad RepositoryModelUnload SystemSharedMemoryStatus "
@@ -183,8 +184,7 @@ def test_buf_lists_every_service_and_method(server: PredictdProcess, reflection:
         "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
         *(f"inference.GRPCInferenceService/{name}" for name in INFERENCE_METHODS),
-        "predictd.v1.ModelService/GetModel",
-        "predictd.v1.ModelService/ListModels",
+        *(f"predictd.v1.ModelService/{name}" for name in MODEL_METHODS),
         "predictd.v1.PredictionService/Predict",
         "predictd.v1.PredictionService/PredictStream",
     ]

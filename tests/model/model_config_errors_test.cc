@@ -46,12 +46,9 @@ constexpr char kBatch[] = "max_batch_size: expected 1 to 1048576";
 constexpr char kTooLarge[] =
     "inputs[0].shape: expected at most 2147483648 elements, which is more than a message can hold";
 constexpr char kUnknown[] =
-    ": unknown key; known are allow_parallel_regions, batched, description, inference_mode, inputs, kind, labels, "
-    "max_batch_size, "
-    "max_concurrency, "
-    "max_queue_delay, method, outputs, preferred_batch_sizes, queue_bytes, queue_capacity, response_cache_bytes, "
-    "version_policy, "
-    "warmup, warmup_samples, weight";
+    ": unknown key; known are allow_parallel_regions, batched, description, idle_unload, inference_mode, inputs, kind, "
+    "labels, max_batch_size, max_concurrency, max_queue_delay, method, outputs, preferred_batch_sizes, queue_bytes, "
+    "queue_capacity, response_cache_bytes, traffic, version_policy, warmup, warmup_samples, weight";
 
 BadFile Inputs(const char* inputs, const char* error) {
   return {"", error, inputs};
@@ -76,8 +73,8 @@ const BadFile kBadFiles[] = {
      "generator.slot: unknown key; known are add_bos, bos_token_id, defaults, end_token_ids, max_length, prefix_slots, "
      "slots, vocabulary_size"},
     {"kind = \"generator\"\ngenerator = {max_length = 9, vocabulary_size = 9, end_token_ids = [2]}",
-     "inputs: unknown key; known are description, generator, kind, labels, queue_capacity, version_policy, warmup, "
-     "weight"},
+     "inputs: unknown key; known are description, generator, idle_unload, kind, labels, queue_capacity, traffic, "
+     "version_policy, warmup, weight"},
     {"kind = 1", R"(kind: expected "tensor" or "generator")"},
     {"description = 1", "description: expected a string"},
     {"batched = \"yes\"", "batched: expected true or false"},
