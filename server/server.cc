@@ -1,5 +1,7 @@
 #include "server/server.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -145,6 +147,14 @@ ModelControl ControlOf(const ServerConfig& config) {
   return config.model_control == "poll" ? ModelControl::kRepository : ModelControl::kFixed;
 }
 
+// How many regions of shared memory may be registered, of which each takes an open file.
+size_t MostRegions() {
+  constexpr rlim_t kMost = 1024;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return kMost;
+  return static_cast<size_t>(std::min(kMost, limit.rlim_cur / 16));
+}
+
 // Where calls are let in that change what is served.
 enum class ControlPlace { kNowhere, kEverywhere, kOwnAddress };
 
@@ -254,7 +264,8 @@ absl::Status RunServer(const ServerConfig& config, StopSignals& signals) {
   environment.metrics = &rpc_metrics;
   environment.decoding = std::make_shared<StepQueue>(StepQueue::Options{}, pool);
   // What its owners have removed stays in memory as long as it is registered.
-  SharedMemoryRegions shared_memory({.bytes = static_cast<uint64_t>(AvailableMemory() / 4)});
+  SharedMemoryRegions shared_memory({.regions = MostRegions(), .bytes = static_cast<uint64_t>(AvailableMemory() / 4)},
+                                    reaper);
   MethodTable methods(rpc_metrics);
   ServiceOptions service_options = {.control = control_place == ControlPlace::kEverywhere,
                                     .max_message_bytes = config.max_message_bytes,

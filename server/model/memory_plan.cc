@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <exception>
 #include <limits>
 #include <system_error>
 #include <utility>
@@ -118,17 +119,25 @@ void MemoryPlan::NoteRefused(int64_t needed) {
   refused_ = std::min(refused_.value_or(needed), needed);
 }
 
-void MemoryPlan::GiveBack(const Claim& claim) {
-  const int64_t reachable = Reachable();
+void MemoryPlan::GiveBack(const Claim& claim) noexcept {
   {
     const MutexLock lock(mutex_);
     std::erase(claims_, &claim);
     // What a model gives back that did not serve had been free when others were refused.
-    if (!claim.serving_ || !refused_.has_value() || Left(SumsWithout(nullptr), reachable) < *refused_) return;
-    refused_.reset();
+    if (!claim.serving_ || !refused_.has_value()) return;
   }
-  const MutexLock lock(retry_mutex_);
-  if (retry_ != nullptr) retry_();
+  try {
+    const int64_t reachable = Reachable();
+    {
+      const MutexLock lock(mutex_);
+      if (!refused_.has_value() || Left(SumsWithout(nullptr), reachable) < *refused_) return;
+      refused_.reset();
+    }
+    const MutexLock lock(retry_mutex_);
+    if (retry_ != nullptr) retry_();
+  } catch (const std::exception&) {
+    // There is too little memory to look for more. The next model that goes has it looked for again.
+  }
 }
 
 MemoryPlan::Claim::~Claim() {

@@ -100,7 +100,7 @@ class MemoryPlan {
   int64_t Left(const Sums& sums, int64_t reachable) const;
   std::string Figures(const Sums& sums, int64_t reachable) const;
   void NoteRefused(int64_t needed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void GiveBack(const Claim& claim);
+  void GiveBack(const Claim& claim) noexcept;
 
   const int64_t limit_;
   const int64_t others_;

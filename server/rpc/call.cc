@@ -117,11 +117,13 @@ absl::Status Call::TakeMemory(int64_t bytes, MemoryShare& share, Connection& con
   // No connection may get the whole budget, because the others would have nothing left.
   const int64_t most = limit - limit / 4;
   if (const int64_t held = connection.Hold(bytes); held > most) {
+    connection.Hold(-bytes);
     return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("the calls of this connection hold ", held - bytes,
                                                                     " bytes, and ", most, " is the most for one")),
                           kBusyRetry);
   }
   if (share.Take(bytes)) return absl::OkStatus();
+  connection.Hold(-bytes);
   return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat("the calls that the server has hold ",
                                                                   environment_.memory.used(), " of ", limit, " bytes")),
                         kBusyRetry);

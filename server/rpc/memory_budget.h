@@ -48,6 +48,7 @@ class MemoryShare {
     bytes_ += bytes;
     return true;
   }
+  void GiveAllBack() { budget_.Give(std::exchange(bytes_, 0)); }
 
  private:
   MemoryBudget& budget_;

@@ -112,6 +112,10 @@ class MessageMemory {
     held_ += bytes;
     return connection_->held_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
   }
+  void GiveAllBack() {
+    share_.GiveAllBack();
+    if (connection_ != nullptr) connection_->held_.fetch_sub(std::exchange(held_, 0), std::memory_order_relaxed);
+  }
 
  private:
   MemoryShare share_;

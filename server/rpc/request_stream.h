@@ -56,6 +56,13 @@ class StreamedRequest final : public ServedRequest {
   absl::Status Hold(int64_t bytes) override { return call_.HoldMessage(bytes, memory_); }
   void AddTrailer(const std::string& /*name*/, const std::string& /*value*/) override {}
 
+  // Gives back what the request holds, once nothing of it and of its work is left but answers that wait for the reader,
+  // which hold their own.
+  void LetGo() {
+    message_.Clear();
+    memory_.GiveAllBack();
+  }
+
   // Says, for the report, how the request ends: with the status that the protocol's own messages tell the caller.
   void set_outcome(grpc::Status outcome) { outcome_ = std::move(outcome); }
   // Writes the report once the handler has ended with `status`.

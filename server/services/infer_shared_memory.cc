@@ -81,9 +81,13 @@ int64_t SharedInputBytes(const inference::ModelInferRequest& request, const Shar
   constexpr uint64_t kMost = uint64_t{1} << 50;
   uint64_t bytes = 0;
   for (const auto& input : request.inputs()) {
-    if (IsShared(input.parameters(), regions)) {
-      bytes = std::min(kMost, bytes + std::min(kMost, ReadBytes(input.parameters(), kByteSize).value_or(0)));
-    }
+    if (!IsShared(input.parameters(), regions)) continue;
+    uint64_t own = std::min(kMost, ReadBytes(input.parameters(), kByteSize).value_or(0));
+    // Strings become objects, of which the shortest takes four bytes there.
+    constexpr uint64_t kStringBytes = 48;
+    const bool strings = input.datatype().empty() || input.datatype() == "BYTES";
+    if (strings) own = 2 * own + kStringBytes * std::min(own / 4, static_cast<uint64_t>(kMaxStrings));
+    bytes = std::min(kMost, bytes + own);
   }
   return static_cast<int64_t>(bytes);
 }

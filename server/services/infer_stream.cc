@@ -38,6 +38,7 @@ Task<absl::Status> Answer(StreamedRequest& request, SharedStreamWriter& writer, 
     Task<absl::StatusOr<grpc::ByteBuffer>> answering = AnswerInfer(request, request.message(), catalog, regions, &send);
     answer = co_await answering;
   }
+  request.LetGo();
   if (!answer.ok()) co_return answer.status();
   Task<absl::Status> sending = Send(request, writer, *std::move(answer), /*last=*/true);
   co_return co_await sending;
@@ -55,7 +56,7 @@ Task<absl::Status> Serve(StreamedRequest& request, SharedStreamWriter& writer, c
   }
   if (status.ok()) co_return status;
   // It is no longer needed, and this may wait.
-  request.message().Clear();
+  request.LetGo();
   const std::string_view model = request.report().model();
   const google::rpc::Status error = ToRpcStatus(status, {model.data(), model.size()});
   request.set_outcome(grpc::Status(static_cast<grpc::StatusCode>(error.code()), error.message()));

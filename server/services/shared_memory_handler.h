@@ -11,7 +11,7 @@
 namespace predictd {
 
 // GRPCInferenceService.SystemSharedMemoryStatus, -Register and -Unregister. What they ask of the system takes
-// microseconds, as shared memory is never on a disk.
+// microseconds, as shared memory is never on a disk and leases are not waited for.
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleSharedMemoryStatus(Call& call, grpc::ByteBuffer& request,
                                                                 SharedMemoryRegions& regions);
 Task<absl::StatusOr<grpc::ByteBuffer>> HandleSharedMemoryRegister(Call& call, grpc::ByteBuffer& request,

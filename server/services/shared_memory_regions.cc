@@ -54,6 +54,11 @@ bool TransferAll(size_t bytes, Transfer transfer) {
   return true;
 }
 
+// Whether the system lacks what any file takes.
+bool IsLack(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
 absl::Status Unreachable(int error) {
   return absl::FailedPreconditionError(error == 0
                                            ? "its shared memory has become smaller than what was registered"
@@ -83,7 +88,7 @@ absl::Status SharedMemoryRegion::Write(uint64_t offset, absl::Span<const std::by
   return written ? absl::OkStatus() : Unreachable(errno);
 }
 
-absl::Status SharedMemoryRegions::CheckRoom(const std::string& name, uint64_t byte_size) const {
+absl::Status SharedMemoryRegions::CheckRoom(const std::string& name, uint64_t bytes) const {
   if (regions_.contains(name)) {
     return absl::AlreadyExistsError(absl::StrCat("the region '", name, "' is registered already"));
   }
@@ -91,9 +96,10 @@ absl::Status SharedMemoryRegions::CheckRoom(const std::string& name, uint64_t by
     return absl::ResourceExhaustedError(
         absl::StrCat("there are ", regions_.size(), " regions, as many as there may be: unregister some"));
   }
-  if (byte_size > limits_.bytes - bytes_) {
-    return absl::ResourceExhaustedError(absl::StrCat("all regions together may have ", limits_.bytes, " bytes, and ",
-                                                     limits_.bytes - bytes_, " are left: unregister some"));
+  if (bytes > limits_.bytes - bytes_) {
+    return absl::ResourceExhaustedError(absl::StrCat("the objects of all regions together may have ", limits_.bytes,
+                                                     " bytes, and ", limits_.bytes - bytes_,
+                                                     " are left: unregister some"));
   }
   return absl::OkStatus();
 }
@@ -110,7 +116,11 @@ absl::Status SharedMemoryRegions::Register(const std::string& name, const std::s
   if (!errors.empty()) return errors.ToStatus();
 
   // Not under the lock, as it asks the system.
-  FileDescriptor object(shm_open(key.c_str(), O_RDWR | O_CLOEXEC, 0));
+  // O_NONBLOCK, or whoever has a lease on the object would keep this thread for as long as the system lets a lease be.
+  FileDescriptor object(shm_open(key.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK, 0));
+  if (!object.valid() && IsLack(errno)) {
+    return absl::ResourceExhaustedError(absl::StrCat("the object cannot be opened for now: ", ErrorText(errno)));
+  }
   if (!object.valid()) {
     errors.Add("key", absl::StrCat("'", key, "' cannot be opened: ", ErrorText(errno)));
     return errors.ToStatus();
@@ -124,11 +134,12 @@ absl::Status SharedMemoryRegions::Register(const std::string& name, const std::s
   }
   if (!errors.empty()) return errors.ToStatus();
 
-  auto region = std::make_shared<const SharedMemoryRegion>(key, offset, byte_size, std::move(object));
+  auto made = std::make_unique<const SharedMemoryRegion>(key, offset, byte_size, *size, std::move(object));
+  std::shared_ptr<const SharedMemoryRegion> region = reaper_.Own(std::move(made));
   const MutexLock lock(mutex_);
-  if (absl::Status status = CheckRoom(name, byte_size); !status.ok()) return status;
+  if (absl::Status status = CheckRoom(name, *size); !status.ok()) return status;
   regions_.emplace(name, std::move(region));
-  bytes_ += byte_size;
+  bytes_ += *size;
   return absl::OkStatus();
 }
 
@@ -140,7 +151,7 @@ void SharedMemoryRegions::Unregister(absl::string_view name) {
     gone.swap(regions_);
     bytes_ = 0;
   } else if (const auto found = regions_.find(name); found != regions_.end()) {
-    bytes_ -= found->second->byte_size();
+    bytes_ -= found->second->object_bytes();
     gone.insert(regions_.extract(found));
   }
 }

@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "server/async/mutex.h"
+#include "server/async/reaper.h"
 #include "server/rpc/file_descriptor.h"
 
 namespace predictd {
@@ -22,13 +23,20 @@ namespace predictd {
 // file, which copies, and fails if it has become too short. Immutable and thread-safe.
 class SharedMemoryRegion {
  public:
-  SharedMemoryRegion(std::string key, uint64_t offset, uint64_t byte_size, FileDescriptor object)
-      : key_(std::move(key)), offset_(offset), byte_size_(byte_size), object_(std::move(object)) {}
+  // `object_bytes` is the size of the whole object.
+  SharedMemoryRegion(std::string key, uint64_t offset, uint64_t byte_size, uint64_t object_bytes, FileDescriptor object)
+      : key_(std::move(key)),
+        offset_(offset),
+        byte_size_(byte_size),
+        object_bytes_(object_bytes),
+        object_(std::move(object)) {}
 
   // The object's name, as the caller gave it, and the part of it.
   const std::string& key() const { return key_; }
   uint64_t offset() const { return offset_; }
   uint64_t byte_size() const { return byte_size_; }
+  // The size of the object when it was registered.
+  uint64_t object_bytes() const { return object_bytes_; }
 
   // Whether the region has so many bytes from `offset` on.
   bool Has(uint64_t offset, uint64_t bytes) const { return offset <= byte_size_ && bytes <= byte_size_ - offset; }
@@ -45,6 +53,7 @@ class SharedMemoryRegion {
   const std::string key_;
   const uint64_t offset_;
   const uint64_t byte_size_;
+  const uint64_t object_bytes_;
   const FileDescriptor object_;
 };
 
@@ -55,12 +64,15 @@ class SharedMemoryRegions {
   struct Limits {
     // Each region takes an open file.
     size_t regions = 1024;
-    // Of all regions together. What is removed while it is registered stays in memory.
+    // Of the objects of all regions together. What is removed while it is registered stays in memory, however little of
+    // it is registered.
     uint64_t bytes = uint64_t{1} << 40;
   };
   using ByName = std::map<std::string, std::shared_ptr<const SharedMemoryRegion>, std::less<>>;
 
-  explicit SharedMemoryRegions(Limits limits) : limits_(limits) {}
+  // Regions end on the reaper, which outlives them: to close an object that nobody else has frees its memory, which
+  // takes long.
+  SharedMemoryRegions(Limits limits, Reaper& reaper) : limits_(limits), reaper_(reaper) {}
 
   // Opens the object `key`, a name in which only the first character may be a slash. INVALID_ARGUMENT with a BadRequest
   // for a wrong name or key, and for what the object does not have; ALREADY_EXISTS; RESOURCE_EXHAUSTED.
@@ -75,9 +87,10 @@ class SharedMemoryRegions {
 
  private:
   // OK if there is room for another region of that name.
-  absl::Status CheckRoom(const std::string& name, uint64_t byte_size) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckRoom(const std::string& name, uint64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Limits limits_;
+  Reaper& reaper_;
   mutable Mutex mutex_;
   ByName regions_ ABSL_GUARDED_BY(mutex_);
   uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;

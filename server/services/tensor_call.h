@@ -73,7 +73,9 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(ServedRequest& served, grpc
   // Null, as a rule.
   std::shared_ptr<const ServedVersion> shadow = subject.routed && target.ok() ? subject.model->Shadow() : nullptr;
   std::unique_ptr<CopyPlace> place;
-  if (shadow != nullptr) place = CopyPlace::Take(subject.model->spec().traffic, bytes);
+  if (shadow != nullptr) {
+    place = CopyPlace::Take(subject.model->spec().traffic, bytes + protocol.BytesToCopy(**message));
+  }
   ReportTarget(served, started, std::move(subject), target);
   models.reset();
   if (!target.ok()) co_return target.status();

@@ -261,8 +261,11 @@ def test_large_inputs_leave_the_loops_free(sharing: PredictdProcess, client: Inf
         parameters = request.inputs[0].parameters
         parameters["shared_memory_region"].string_param = "large"
         parameters["shared_memory_byte_size"].int64_param = rows * 4
-        busy = [client.async_infer("slow", [slow_input(1500)], lambda result, error: None) for _ in range(2)]
-        sharing.wait_for_metric("predictd_requests_running", 2, model="slow")
+        # One after the other, or they would be one batch.
+        busy = []
+        for running in (1, 2):
+            busy.append(client.async_infer("slow", [slow_input(3000)], lambda result, error: None))
+            sharing.wait_for_metric("predictd_requests_running", running, model="slow")
         waiting = raw_infer(sharing.channel).future(request, timeout=120)  # type: ignore[attr-defined]
         # A loop that copied would have answered by now.
         time.sleep(0.3)

@@ -93,8 +93,8 @@ class InferSharedMemoryTest : public testing::Test {
 
   static constexpr uint64_t kRegion = 96;
   SharedObject object_{std::string(4 + kRegion, '\0')};
-  SharedMemoryRegions regions_{{}};
   Reaper reaper_;
+  SharedMemoryRegions regions_{{}, reaper_};
   const Catalog catalog_;
 };
 

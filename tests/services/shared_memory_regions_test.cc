@@ -1,15 +1,21 @@
 #include "server/services/shared_memory_regions.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <csignal>
 #include <limits>
 #include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/fakes/shared_object.h"
 
 namespace predictd {
@@ -32,7 +38,8 @@ absl::Status Write(const SharedMemoryRegion& region, uint64_t offset, const std:
 
 TEST(SharedMemoryRegionsTest, APartOfAnObjectIsReadAndWritten) {
   SharedObject object("0123456789");
-  SharedMemoryRegions regions({});
+  Reaper reaper;
+  SharedMemoryRegions regions({}, reaper);
   ASSERT_TRUE(regions.Register("mine", object.key(), 2, 6).ok());
   const auto region = regions.Find("mine");
   ASSERT_NE(region, nullptr);
@@ -48,7 +55,8 @@ TEST(SharedMemoryRegionsTest, APartOfAnObjectIsReadAndWritten) {
 
 TEST(SharedMemoryRegionsTest, NamesAreTakenOnceAndFreed) {
   SharedObject object("0123456789");
-  SharedMemoryRegions regions({});
+  Reaper reaper;
+  SharedMemoryRegions regions({}, reaper);
   EXPECT_EQ(regions.Find("mine"), nullptr);
   ASSERT_TRUE(regions.Register("mine", object.key(), 0, 10).ok());
   EXPECT_EQ(regions.Register("mine", object.key(), 0, 5).code(), StatusCode::kAlreadyExists);
@@ -64,7 +72,8 @@ TEST(SharedMemoryRegionsTest, NamesAreTakenOnceAndFreed) {
 
 TEST(SharedMemoryRegionsTest, WrongNamesAndKeysAreRefused) {
   SharedObject object("0123456789");
-  SharedMemoryRegions regions({});
+  Reaper reaper;
+  SharedMemoryRegions regions({}, reaper);
   EXPECT_EQ(regions.Register("", object.key(), 0, 1).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(regions.Register(std::string(257, 'n'), object.key(), 0, 1).code(), StatusCode::kInvalidArgument);
   EXPECT_TRUE(regions.Register(std::string(256, 'n'), object.key(), 0, 1).ok());
@@ -87,7 +96,8 @@ TEST(SharedMemoryRegionsTest, WhatIsNoSharedMemoryIsRefused) {
   const SharedObject object("");
   const std::string path = "/dev/shm" + object.key() + "-pipe";
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0) << path;
-  SharedMemoryRegions regions({});
+  Reaper reaper;
+  SharedMemoryRegions regions({}, reaper);
   const absl::Status status = regions.Register("mine", object.key() + "-pipe", 0, 1);
   unlink(path.c_str());
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
@@ -98,7 +108,8 @@ TEST(SharedMemoryRegionsTest, WhatIsNoSharedMemoryIsRefused) {
 TEST(SharedMemoryRegionsTest, NothingOutsideOfTheObjectIsRegistered) {
   constexpr uint64_t kSize = 10'000;
   SharedObject object(std::string(kSize, 'x'));
-  SharedMemoryRegions regions({});
+  Reaper reaper;
+  SharedMemoryRegions regions({}, reaper);
   std::mt19937_64 random(7);
   const auto some = [&]() -> uint64_t {
     constexpr uint64_t kNear[] = {0, kSize, uint64_t{1} << 31, uint64_t{1} << 32, uint64_t{1} << 63, kMost};
@@ -128,7 +139,8 @@ TEST(SharedMemoryRegionsTest, NothingOutsideOfTheObjectIsRegistered) {
 
 TEST(SharedMemoryRegionsTest, AnObjectThatHasShrunkIsAnErrorAndNothingElse) {
   SharedObject object(std::string(20'000, 'x'));
-  SharedMemoryRegions regions({});
+  Reaper reaper;
+  SharedMemoryRegions regions({}, reaper);
   ASSERT_TRUE(regions.Register("mine", object.key(), 0, 20'000).ok());
   const auto region = regions.Find("mine");
   object.Resize(5'000);
@@ -145,7 +157,8 @@ TEST(SharedMemoryRegionsTest, AnObjectThatHasShrunkIsAnErrorAndNothingElse) {
 
 TEST(SharedMemoryRegionsTest, WhoHasARegionKeepsItAndWhatWasRemoved) {
   SharedObject object("0123456789");
-  SharedMemoryRegions regions({});
+  Reaper reaper;
+  SharedMemoryRegions regions({}, reaper);
   ASSERT_TRUE(regions.Register("mine", object.key(), 0, 10).ok());
   const auto region = regions.Find("mine");
   object.Remove();
@@ -157,27 +170,55 @@ TEST(SharedMemoryRegionsTest, WhoHasARegionKeepsItAndWhatWasRemoved) {
 
 TEST(SharedMemoryRegionsTest, ThereIsNoRoomForMoreThanTheLimits) {
   SharedObject object(std::string(100, 'x'));
-  SharedMemoryRegions regions({.regions = 3, .bytes = 150});
+  Reaper reaper;
+  SharedMemoryRegions regions({.regions = 3, .bytes = 350}, reaper);
+  SharedObject large(std::string(151, 'x'));
   ASSERT_TRUE(regions.Register("a", object.key(), 0, 100).ok());
-  const absl::Status bytes = regions.Register("b", object.key(), 0, 51);
-  EXPECT_EQ(bytes.code(), StatusCode::kResourceExhausted);
-  EXPECT_THAT(std::string(bytes.message()), HasSubstr("150 bytes, and 50 are left"));
-  ASSERT_TRUE(regions.Register("b", object.key(), 0, 50).ok());
+  ASSERT_TRUE(regions.Register("b", object.key(), 0, 1).ok());
+  const absl::Status bytes = regions.Register("c", large.key(), 0, 1);
+  EXPECT_EQ(bytes.code(), StatusCode::kResourceExhausted)
+      << "the whole object counts, which stays while it is registered";
+  EXPECT_THAT(std::string(bytes.message()), HasSubstr("350 bytes, and 150 are left"));
   regions.Unregister("a");
-  ASSERT_TRUE(regions.Register("c", object.key(), 0, 99).ok());
-  ASSERT_TRUE(regions.Register("d", object.key(), 0, 1).ok());
+  ASSERT_TRUE(regions.Register("c", large.key(), 0, 1).ok());
   regions.Unregister("c");
+  ASSERT_TRUE(regions.Register("d", object.key(), 0, 1).ok());
   ASSERT_TRUE(regions.Register("e", object.key(), 0, 1).ok());
   EXPECT_THAT(std::string(regions.Register("f", object.key(), 0, 1).message()), HasSubstr("there are 3 regions"));
   regions.Unregister("");
   EXPECT_TRUE(regions.Register("a", object.key(), 0, 100).ok());
 }
 
+// A lease makes whoever opens the object wait until it is given up, for up to 45 s.
+TEST(SharedMemoryRegionsTest, LeaseHoldsNobodyUp) {
+  struct sigaction ignored {};
+  ignored.sa_handler = SIG_IGN;
+  struct sigaction before {};
+  ASSERT_EQ(sigaction(SIGIO, &ignored, &before), 0);
+  const std::string key = absl::StrCat("/predictd-lease-", getpid());
+  const int owner = shm_open(key.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
+  ASSERT_GE(owner, 0);
+  ASSERT_EQ(ftruncate(owner, 10), 0);
+  if (fcntl(owner, F_SETLEASE, F_WRLCK) == 0) {
+    Reaper reaper;
+    SharedMemoryRegions regions({}, reaper);
+    const auto began = std::chrono::steady_clock::now();
+    EXPECT_EQ(regions.Register("a", key, 0, 10).code(), StatusCode::kInvalidArgument);
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(30));
+    fcntl(owner, F_SETLEASE, F_UNLCK);
+    EXPECT_TRUE(regions.Register("a", key, 0, 10).ok());
+  }
+  close(owner);
+  shm_unlink(key.c_str());
+  sigaction(SIGIO, &before, nullptr);
+}
+
 // The object shrinks and grows, and the region comes and goes, under those who use it.
 TEST(SharedMemoryRegionsTest, ThreadsMayDoAllAtOnce) {
   constexpr size_t kSize = 64 * 1024;
   SharedObject object(std::string(kSize, 'x'));
-  SharedMemoryRegions regions({});
+  Reaper reaper;
+  SharedMemoryRegions regions({}, reaper);
   std::atomic<bool> over{false};
   std::atomic<int> read{0};
   std::atomic<int> failed{0};

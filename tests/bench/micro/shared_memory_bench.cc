@@ -44,7 +44,8 @@ class Object {
   const std::string key_ = absl::StrCat("/predictd-bench-", getpid());
   const size_t bytes_;
   std::byte* mapped_ = nullptr;
-  SharedMemoryRegions regions_{{}};
+  Reaper reaper_;
+  SharedMemoryRegions regions_{{}, reaper_};
 };
 
 // `copy(object, own)` copies between the object and memory of our own, which is new to the process each time, as it is
