@@ -146,12 +146,14 @@ class Checker {
     const std::atomic<bool> stopping{false};
     if (version.config().generator.has_value()) {
       auto generator = LoadGenerator(version, generators_, stopping);
-      if (generator.ok()) version.SetReady(*std::move(generator));
-      return generator.status();
+      if (!generator.ok()) return generator.status();
+      version.SetReady(*std::move(generator));
+      return absl::OkStatus();
     }
     auto runner = LoadRunner(version, runners_, stopping, findings);
-    if (runner.ok()) version.SetReady(*std::move(runner));
-    return runner.status();
+    if (!runner.ok()) return runner.status();
+    version.SetReady(*std::move(runner));
+    return absl::OkStatus();
   }
 
   const std::string folder_;

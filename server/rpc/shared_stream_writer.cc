@@ -12,8 +12,8 @@ SharedStreamWriter::SharedStreamWriter(Call& call, StreamWriter& writer, const S
         if (Stopped()) queue_.Abort();
       }) {}
 
-absl::StatusOr<OutgoingMessage> SharedStreamWriter::Hold(grpc::ByteBuffer message) const {
-  OutgoingMessage held = Unheld(std::move(message));
+absl::StatusOr<OutgoingMessage> SharedStreamWriter::Hold(const grpc::ByteBuffer& message) const {
+  OutgoingMessage held = Unheld(message);
   absl::Status status = call_.HoldMessage(static_cast<int64_t>(held.bytes.Length()), held.memory);
   if (!status.ok()) return status;
   return held;

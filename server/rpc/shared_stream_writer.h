@@ -32,9 +32,9 @@ class SharedStreamWriter {
   SharedStreamWriter(Call& call, StreamWriter& writer, const SendWindow& window);
 
   // Takes memory of the budget for an answer. RESOURCE_EXHAUSTED if all callers together would hold too much.
-  absl::StatusOr<OutgoingMessage> Hold(grpc::ByteBuffer message) const;
+  absl::StatusOr<OutgoingMessage> Hold(const grpc::ByteBuffer& message) const;
   // A message that is sent in any case, because it says what is wrong. It is small.
-  OutgoingMessage Unheld(grpc::ByteBuffer message) const { return {std::move(message), call_.MemoryForMessage()}; }
+  OutgoingMessage Unheld(const grpc::ByteBuffer& message) const { return {message, call_.MemoryForMessage()}; }
 
   // `auto write = writer.Write(message); co_await write` returns false if the call is over and nobody reads. Otherwise
   // the message has its place in the window.

@@ -18,7 +18,7 @@ namespace {
 Task<absl::Status> Send(StreamedRequest& request, SharedStreamWriter& writer, grpc::ByteBuffer answer, bool last) {
   absl::StatusOr<grpc::ByteBuffer> message = WrapInferAnswer(answer, last);
   if (!message.ok()) co_return message.status();
-  absl::StatusOr<OutgoingMessage> held = writer.Hold(*std::move(message));
+  absl::StatusOr<OutgoingMessage> held = writer.Hold(*message);
   if (!held.ok()) co_return held.status();
   SharedStreamWriter::Writing writing = writer.Write(*std::move(held));
   if (co_await writing) co_return absl::OkStatus();
@@ -29,8 +29,8 @@ Task<absl::Status> Send(StreamedRequest& request, SharedStreamWriter& writer, gr
 Task<absl::Status> Answer(StreamedRequest& request, SharedStreamWriter& writer, const Catalog& catalog,
                           const SharedMemoryRegions* regions) {
   if (!request.admitted().ok()) co_return request.admitted();
-  const SendInferAnswer send = [&](grpc::ByteBuffer piece) {
-    return Send(request, writer, std::move(piece), /*last=*/false);
+  const SendInferAnswer send = [&](const grpc::ByteBuffer& piece) {
+    return Send(request, writer, piece, /*last=*/false);
   };
   absl::StatusOr<grpc::ByteBuffer> answer;
   {
@@ -40,7 +40,7 @@ Task<absl::Status> Answer(StreamedRequest& request, SharedStreamWriter& writer, 
   }
   request.LetGo();
   if (!answer.ok()) co_return answer.status();
-  Task<absl::Status> sending = Send(request, writer, *std::move(answer), /*last=*/true);
+  Task<absl::Status> sending = Send(request, writer, *answer, /*last=*/true);
   co_return co_await sending;
 }
 
@@ -62,7 +62,7 @@ Task<absl::Status> Serve(StreamedRequest& request, SharedStreamWriter& writer, c
   request.set_outcome(grpc::Status(static_cast<grpc::StatusCode>(error.code()), error.message()));
   absl::StatusOr<grpc::ByteBuffer> message = EncodeInferError(error, labels);
   if (!message.ok()) co_return message.status();
-  SharedStreamWriter::Writing writing = writer.Write(writer.Unheld(*std::move(message)));
+  SharedStreamWriter::Writing writing = writer.Write(writer.Unheld(*message));
   co_await writing;
   co_return absl::OkStatus();
 }

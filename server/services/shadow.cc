@@ -20,7 +20,7 @@ Task<> Run(DecodedPredict copy, std::unique_ptr<CopyPlace> /*place*/) {
     // Nobody stops a copy.
     StopSource stop;
     ModelRunner::Inference inference = copy.version->runner()->Infer(std::move(copy.inference), stop);
-    co_await inference;
+    static_cast<void>(co_await inference);
   } catch (const std::exception&) {
     // There was no memory for the copy, which nobody misses.
   }

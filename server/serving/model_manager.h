@@ -107,7 +107,7 @@ class ModelManager {
   };
 
   void Run();
-  void Execute(const std::shared_ptr<PendingCommand>& command);
+  void Execute(const std::shared_ptr<PendingCommand>& pending);
   // These carry a command out, or say why they do not; a command to load goes on after that.
   absl::Status Load(const ModelCommand& command);
   // Returns whether the model is being loaded.

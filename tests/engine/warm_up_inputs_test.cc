@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "server/engine/warm_up.h"
 #include "tests/engine/runner_fixture.h"
 

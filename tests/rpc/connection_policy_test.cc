@@ -224,7 +224,7 @@ TEST(ConnectionLedgerTest, FramesMayBeCountedAfterTheirMessages) {
     for (int k = 0; k < 1000; ++k) stream.OnMessage(100, /*more_may_follow=*/true);
     now.calls = connection->counts();
     ASSERT_EQ(ledger.Look(now), Verdict::kKeep) << i;
-    now.read_bytes += 1000 * (100 + 5 + 9);
+    now.read_bytes += int64_t{1000} * (100 + 5 + 9);
     now.at += std::chrono::milliseconds(50);
     ASSERT_EQ(ledger.Look(now), Verdict::kKeep) << i;
   }

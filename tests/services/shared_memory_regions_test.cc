@@ -77,7 +77,7 @@ TEST(SharedMemoryRegionsTest, WrongNamesAndKeysAreRefused) {
   EXPECT_EQ(regions.Register("", object.key(), 0, 1).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(regions.Register(std::string(257, 'n'), object.key(), 0, 1).code(), StatusCode::kInvalidArgument);
   EXPECT_TRUE(regions.Register(std::string(256, 'n'), object.key(), 0, 1).ok());
-  const std::string key = object.key();
+  const std::string& key = object.key();
   for (const std::string& wrong :
        {std::string(), std::string("/"), std::string("//"), std::string("/."), std::string("/.."), std::string(".."),
         "/" + key, "/." + key, "/../etc/passwd" + key, key + "/", "/x" + key, key + '\0', key + std::string("\0/x", 3),
@@ -215,7 +215,7 @@ TEST(SharedMemoryRegionsTest, LeaseHoldsNobodyUp) {
 
 // The object shrinks and grows, and the region comes and goes, under those who use it.
 TEST(SharedMemoryRegionsTest, ThreadsMayDoAllAtOnce) {
-  constexpr size_t kSize = 64 * 1024;
+  constexpr size_t kSize = size_t{64} * 1024;
   SharedObject object(std::string(kSize, 'x'));
   Reaper reaper;
   SharedMemoryRegions regions({}, reaper);
