@@ -79,6 +79,7 @@ std::optional<SharedPlace> ReadSharedPlace(const InferParameterMap& parameters, 
 int64_t SharedInputBytes(const inference::ModelInferRequest& request, const SharedMemoryRegions* regions) {
   // More than there is of memory, and so little that sums of it fit.
   constexpr uint64_t kMost = uint64_t{1} << 50;
+  if (regions == nullptr) return 0;
   uint64_t bytes = 0;
   for (const auto& input : request.inputs()) {
     if (!IsShared(input.parameters(), regions)) continue;

@@ -89,10 +89,10 @@ Task<absl::Status> HandlePredictStream(Call& call, grpc::ByteBuffer& request, St
   TargetVersion target = FindTarget((*message)->predict(), "predict.", *models, subject);
   if (IsAsleep(subject, target)) {
     models.reset();
-    Task<absl::Status> wake = WakeModel(call, catalog, subject.model->name());
-    const absl::Status woken = co_await wake;
-    models = catalog.snapshot();
-    target = woken.ok() ? FindTarget((*message)->predict(), "predict.", *models, subject) : TargetVersion(woken);
+    Task<TargetVersion> wake = FindAwake(call, catalog, subject.model->name(), [&](const CatalogSnapshot& awake) {
+      return FindTarget((*message)->predict(), "predict.", awake, subject);
+    });
+    target = co_await wake;
   }
   ReportTarget(call, started, std::move(subject), target);
   models.reset();

@@ -36,6 +36,14 @@ void ReportTarget(ServedRequest& served, TimePoint started, RequestSubject subje
 std::optional<CachedResponse> FindCached(ServedRequest& served, const DecodedPredict& request,
                                          std::optional<RequestKey>& key);
 
+// Wakes the model of a request, and returns what `find` then finds in the catalog.
+template <class Find>
+Task<TargetVersion> FindAwake(ServedRequest& served, const Catalog& catalog, std::string model, Find find) {
+  Task<absl::Status> wake = WakeModel(served, catalog, std::move(model));
+  if (absl::Status woken = co_await wake; !woken.ok()) co_return woken;
+  co_return find(*catalog.snapshot());
+}
+
 // Answers one request of any protocol, be it a call or a message of a stream: decodes, looks into the response cache if
 // the model has one, infers, encodes. `request` is its bytes. What a protocol has is
 //   Request                                  the message
@@ -65,17 +73,16 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(ServedRequest& served, grpc
   TargetVersion target = protocol.FindTarget(**message, *models, subject);
   if (IsAsleep(subject, target)) {
     models.reset();
-    Task<absl::Status> wake = WakeModel(served, catalog, subject.model->name());
-    const absl::Status woken = co_await wake;
-    models = catalog.snapshot();
-    target = woken.ok() ? protocol.FindTarget(**message, *models, subject) : TargetVersion(woken);
+    Task<TargetVersion> wake = FindAwake(served, catalog, subject.model->name(), [&](const CatalogSnapshot& awake) {
+      return protocol.FindTarget(**message, awake, subject);
+    });
+    target = co_await wake;
   }
   // Null, as a rule.
   std::shared_ptr<const ServedVersion> shadow = subject.routed && target.ok() ? subject.model->Shadow() : nullptr;
+  const int64_t copied = protocol.BytesToCopy(**message);
   std::unique_ptr<CopyPlace> place;
-  if (shadow != nullptr) {
-    place = CopyPlace::Take(subject.model->spec().traffic, bytes + protocol.BytesToCopy(**message));
-  }
+  if (shadow != nullptr) place = CopyPlace::Take(subject.model->spec().traffic, bytes + copied);
   ReportTarget(served, started, std::move(subject), target);
   models.reset();
   if (!target.ok()) co_return target.status();
@@ -83,7 +90,7 @@ Task<absl::StatusOr<grpc::ByteBuffer>> AnswerRequest(ServedRequest& served, grpc
     Task<absl::StatusOr<grpc::ByteBuffer>> answer = protocol.Generate(served, *std::move(message), *std::move(target));
     co_return co_await answer;
   }
-  if (const int64_t copied = protocol.BytesToCopy(**message); copied > 0) {
+  if (copied > 0) {
     Task<absl::Status> prepare = PrepareToCopy(served, place == nullptr ? copied : 2 * copied, started);
     if (absl::Status status = co_await prepare; !status.ok()) co_return status;
   }

@@ -36,10 +36,6 @@ uint64_t DeviceOf(const fs::path& path) {
 // Stands for a folder that is not there.
 constexpr uint64_t kNone = 0;
 
-Duration ToDuration(absl::Duration time) {
-  return absl::ToChronoNanoseconds(time);
-}
-
 absl::Status NeedsCommands(absl::string_view what) {
   return absl::FailedPreconditionError(
       absl::StrCat(what, " needs --model-control explicit: here the folders of the repository say what is served"));
@@ -303,7 +299,8 @@ TimePoint ModelManager::UnloadIdle(TimePoint now) {
       const auto& versions = model->versions();
       if (versions.empty() || !model->ready() || model->loading()) continue;
       const std::optional<absl::Duration> configured = model->config().idle_unload;
-      const Duration idle = configured.has_value() ? ToDuration(*configured) : options_.idle_unload;
+      const Duration idle =
+          configured.has_value() ? Duration(absl::ToChronoNanoseconds(*configured)) : options_.idle_unload;
       if (idle == Duration::zero()) continue;
       TimePoint& last = last_used_.try_emplace(name, now).first->second;
       for (const auto& version : versions) {

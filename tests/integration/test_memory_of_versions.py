@@ -12,6 +12,7 @@ import numpy
 import pytest
 import torch
 
+from changing_models import Scale
 from predictd_process import PredictdProcess, eventually, has
 from protocol import predict_request, raw_tensor, state_name, to_arrays
 
@@ -23,17 +24,6 @@ inputs = [{ name = "x", dtype = "FP32", shape = [-1, 1] }]
 outputs = [{ name = "y", dtype = "FP32", shape = [-1, 1] }]
 max_batch_size = 1
 """
-
-
-class Scale(torch.nn.Module):
-    """Multiplies by a number."""
-
-    def __init__(self, factor: int) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * self.factor
 
 
 class Repository:

@@ -133,7 +133,6 @@ def test_no_call_fails_while_a_model_is_reloaded(server: PredictdProcess) -> Non
 
 
 def test_a_load_goes_on_when_its_call_ends(server: PredictdProcess, repository: Repository) -> None:
-    # Stopped, so that it has read the request when the call's time is over, and no answer is under way.
     future = server.client.channel.unary_unary("/predictd.v1.ModelService/LoadModel").future(b"\n\x05scale", timeout=30)
     server.wait_for_log(lambda record: record["msg"] == "loading a model")
     future.cancel()
